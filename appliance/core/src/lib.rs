@@ -8,7 +8,11 @@
 //! ```
 //!
 //! Not here: packets' buffers and queues (`dpdk-bindings`), threads and sockets (`appliance`).
-#![forbid(unsafe_code)]
 
+#[forbid(unsafe_code)]
 pub mod limits;
+pub mod tables;
+#[forbid(unsafe_code)]
 pub mod units;
+#[forbid(unsafe_code)]
+pub mod wire;
