@@ -11,7 +11,11 @@
 
 #[forbid(unsafe_code)]
 pub mod limits;
+#[allow(unsafe_code, reason = "the one publication pointer; see docs/unsafe.md")]
+pub mod rcu;
 pub mod tables;
+#[forbid(unsafe_code)]
+pub mod telemetry;
 #[forbid(unsafe_code)]
 pub mod units;
 #[forbid(unsafe_code)]
