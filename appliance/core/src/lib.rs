@@ -11,6 +11,8 @@
 
 #[forbid(unsafe_code)]
 pub mod limits;
+#[forbid(unsafe_code)]
+pub mod policy;
 #[allow(unsafe_code, reason = "the one publication pointer; see docs/unsafe.md")]
 pub mod rcu;
 pub mod tables;

@@ -118,7 +118,8 @@ impl Totals {
     /// outcome. 0 at rest; what is on rings and in queues otherwise.
     #[must_use]
     pub fn in_flight(&self) -> i128 {
-        let sum = |names: &[&str]| names.iter().map(|name| i128::from(self.get(name))).sum::<i128>();
+        let sum =
+            |names: &[&str]| names.iter().map(|name| i128::from(self.get(name))).sum::<i128>();
         sum(&["rx_packets", "rx_kernel_packets", "originated_packets"])
             - sum(&["tx_packets", "answered_packets", "punted_packets", "dropped_packets"])
     }
