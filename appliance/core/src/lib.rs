@@ -10,6 +10,8 @@
 //! Not here: packets' buffers and queues (`dpdk-bindings`), threads and sockets (`appliance`).
 
 #[forbid(unsafe_code)]
+pub mod flow;
+#[forbid(unsafe_code)]
 pub mod limits;
 #[forbid(unsafe_code)]
 pub mod policy;

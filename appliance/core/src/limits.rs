@@ -51,3 +51,6 @@ pub const SNAT_GRANULES: usize = SNAT_PORTS as usize / SNAT_GRANULE as usize;
 
 const _: () = assert!(SNAT_FIRST_PORT as u32 + SNAT_PORTS <= 1 << 16);
 const _: () = assert!(SNAT_FIRST_PORT.is_multiple_of(SNAT_GRANULE));
+
+/// Addresses that outbound flows are translated to. More are refused by the configuration check.
+pub const OUTBOUND_ADDRESSES_MAX: usize = 16;
