@@ -14,6 +14,8 @@ pub mod flow;
 #[forbid(unsafe_code)]
 pub mod limits;
 #[forbid(unsafe_code)]
+pub mod path;
+#[forbid(unsafe_code)]
 pub mod policy;
 #[allow(unsafe_code, reason = "the one publication pointer; see docs/unsafe.md")]
 pub mod rcu;

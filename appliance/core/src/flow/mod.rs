@@ -21,7 +21,7 @@ mod timers;
 
 pub use entry::Entry;
 pub use key::{FlowKey, Kind};
-pub use ports::{Block, OutboundPorts, TakeError};
+pub use ports::{Block, Holder, OutboundPorts, TakeError};
 pub use table::FlowTable;
 pub use tcp::{Side, TcpState};
 pub use timers::{IDLE_TICKS_MAX, inbound_ticks, outbound_ticks};

@@ -13,21 +13,26 @@
 //! Taking the lowest free port reads one record as long as fewer than 256 flows share the
 //! destination, three beyond: never a scan, never a retry.
 
+use std::ops::Range;
+
 use crate::limits::{OUTBOUND_ADDRESSES_MAX, SNAT_FIRST_PORT, SNAT_PORTS};
 use crate::tables::{Key, Record, RecordMap};
 use crate::units::{Address, MemberId, OutboundAddressId, Transport};
 
 const LEAF_PORTS: u16 = 256;
 /// The number of the summary among the leaves of a destination; leaves end at 249.
-const SUMMARY: u8 = 255;
+const SUMMARY: u16 = 255;
 
-/// 256 bits with their count, 64 bytes.
+/// 256 bits, 64 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
 struct Bits {
     key: Key,
     neighbours: u16,
+    /// How many bits are set.
     used: u16,
+    /// Leaves: whether the summary calls this leaf full.
+    is_full: bool,
     words: [u64; 4],
 }
 
@@ -46,12 +51,17 @@ impl Record for Bits {
 }
 
 impl Bits {
-    fn lowest_clear(&self) -> Option<u16> {
-        (0u16..4).zip(self.words).find(|(_, word)| *word != u64::MAX).map(|(index, word)| {
-            #[allow(clippy::cast_possible_truncation, reason = "at most 63")]
-            let bit = (!word).trailing_zeros() as u16;
-            index * 64 + bit
-        })
+    /// The lowest clear bit from `range.start` to before `range.end`.
+    #[allow(clippy::cast_possible_truncation, reason = "bit numbers below 256")]
+    fn lowest_clear(&self, range: &Range<u16>) -> Option<u16> {
+        let mut word = range.start / 64;
+        let mut taken = *self.words.get(usize::from(word))? | ((1 << (range.start % 64)) - 1);
+        while taken == u64::MAX {
+            word += 1;
+            taken = *self.words.get(usize::from(word))?;
+        }
+        let bit = word * 64 + (!taken).trailing_zeros() as u16;
+        (bit < range.end).then_some(bit)
     }
 
     fn set(&mut self, bit: u16) {
@@ -65,19 +75,47 @@ impl Bits {
     }
 }
 
-/// A member's block of ports, as the snapshot gives it.
+/// Whose ports, on which address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Block {
+pub struct Holder {
     /// The member.
     pub member: MemberId,
     /// The outbound address.
     pub address: OutboundAddressId,
     /// The protocol.
     pub protocol: Transport,
-    /// The first port.
+}
+
+/// A member's block of ports, as the snapshot gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Block {
+    /// Whose ports these are.
+    pub holder: Holder,
+    /// The first port, at least 1,024.
     pub first_port: u16,
-    /// How many ports.
+    /// How many ports, at least one.
     pub ports: u16,
+}
+
+impl Block {
+    /// The first and the last port, counted from the first SNAT port.
+    const fn offsets(&self) -> (u16, u16) {
+        let first = self.first_port.saturating_sub(SNAT_FIRST_PORT);
+        (first, first + self.ports.saturating_sub(1))
+    }
+
+    /// The first and the last leaf that have ports of this block.
+    const fn leaves(&self) -> (u16, u16) {
+        let (first, last) = self.offsets();
+        (first / LEAF_PORTS, last / LEAF_PORTS)
+    }
+
+    /// The bits of a leaf that are ports of this block.
+    fn bits_of(&self, leaf: u16) -> Range<u16> {
+        let (first, last) = self.offsets();
+        let base = leaf * LEAF_PORTS;
+        first.saturating_sub(base)..(last - base + 1).min(LEAF_PORTS)
+    }
 }
 
 /// Why no port was taken.
@@ -116,51 +154,48 @@ impl OutboundPorts {
         remote: Address,
         remote_port: u16,
     ) -> Result<(u16, bool), TakeError> {
-        let destination = Destination { block, remote, remote_port };
-        let leaf = self.first_leaf_with_room(&destination).ok_or(TakeError::Exhausted)?;
-        let slot = self.find_or_make(destination.key(leaf))?;
-        let bit = self.destinations.at(slot).lowest_clear().ok_or(TakeError::Exhausted)?;
-        let offset = u16::from(leaf) * LEAF_PORTS + bit;
-        if offset >= block.ports {
-            return Err(TakeError::Exhausted);
+        let destination = Destination { holder: &block.holder, remote, remote_port };
+        let leaf = self.first_leaf_with_room(block, &destination).ok_or(TakeError::Exhausted)?;
+        let bits = block.bits_of(leaf);
+        let slot = self.find_or_make(destination.leaf(leaf))?;
+        let bit = self.destinations.at(slot).lowest_clear(&bits).ok_or(TakeError::Exhausted)?;
+        let has_summary = block.leaves().0 != block.leaves().1;
+        if has_summary && self.destinations.at(slot).lowest_clear(&(bit + 1..bits.end)).is_none() {
+            let summary = self.find_or_make(destination.summary())?;
+            self.destinations.at_mut(summary).set(leaf);
+            // Making the summary may have moved the leaf.
+            let slot = self.find_or_make(destination.leaf(leaf))?;
+            self.destinations.at_mut(slot).is_full = true;
         }
-        let becomes_full = self.destinations.at(slot).used + 1 == LEAF_PORTS;
-        if becomes_full && block.ports > LEAF_PORTS {
-            let summary = self.find_or_make(destination.key(SUMMARY))?;
-            self.destinations.at_mut(summary).set(leaf.into());
-        }
-        // Making the summary may have moved the leaf.
-        let slot = self.find_or_make(destination.key(leaf))?;
+        let slot = self.find_or_make(destination.leaf(leaf))?;
         self.destinations.at_mut(slot).set(bit);
-        let port = block.first_port + offset;
-        let flows = self.flows_on(block.address, block.protocol, port);
+        let port = SNAT_FIRST_PORT + leaf * LEAF_PORTS + bit;
+        let flows = self.flows_on(&block.holder, port);
         *flows += 1;
         let first = *flows == 1;
         Ok((port, first))
     }
 
-    /// Gives back a port that was taken from `block` towards `remote`, where `block` need only
-    /// name member, address, protocol and first port as they were then. Returns whether no flow
-    /// uses this port any more.
+    /// Gives back a port that was taken towards `remote`, whatever block it was in then. Returns
+    /// whether no flow uses this port any more.
     pub fn give_back(
         &mut self,
-        block: &Block,
+        holder: &Holder,
         remote: Address,
         remote_port: u16,
         port: u16,
     ) -> bool {
-        let destination = Destination { block, remote, remote_port };
-        let offset = port.saturating_sub(block.first_port);
-        #[allow(clippy::cast_possible_truncation, reason = "at most 255")]
-        let leaf = (offset / LEAF_PORTS) as u8;
-        if let Some(slot) = self.find(&destination.key(leaf)) {
-            let was_full = self.destinations.at(slot).used == LEAF_PORTS;
+        let destination = Destination { holder, remote, remote_port };
+        let offset = port.saturating_sub(SNAT_FIRST_PORT);
+        let leaf = offset / LEAF_PORTS;
+        if let Some(slot) = self.find(&destination.leaf(leaf)) {
+            let was_full = std::mem::take(&mut self.destinations.at_mut(slot).is_full);
             self.clear_or_remove(slot, offset % LEAF_PORTS);
-            if was_full && let Some(summary) = self.find(&destination.key(SUMMARY)) {
-                self.clear_or_remove(summary, leaf.into());
+            if was_full && let Some(summary) = self.find(&destination.summary()) {
+                self.clear_or_remove(summary, leaf);
             }
         }
-        let flows = self.flows_on(block.address, block.protocol, port);
+        let flows = self.flows_on(holder, port);
         *flows = flows.saturating_sub(1);
         *flows == 0
     }
@@ -171,15 +206,14 @@ impl OutboundPorts {
         self.destinations.len()
     }
 
-    fn first_leaf_with_room(&self, destination: &Destination<'_>) -> Option<u8> {
-        let Some(slot) = self.find(&destination.key(0)) else { return Some(0) };
-        if self.destinations.at(slot).used < LEAF_PORTS {
-            return Some(0);
+    fn first_leaf_with_room(&self, block: &Block, destination: &Destination<'_>) -> Option<u16> {
+        let (first, last) = block.leaves();
+        let Some(slot) = self.find(&destination.leaf(first)) else { return Some(first) };
+        if self.destinations.at(slot).lowest_clear(&block.bits_of(first)).is_some() {
+            return Some(first);
         }
-        let summary = self.destinations.at(self.find(&destination.key(SUMMARY))?);
-        let leaf = summary.lowest_clear()?;
-        (leaf < destination.block.ports.div_ceil(LEAF_PORTS)).then_some(leaf)?;
-        u8::try_from(leaf).ok()
+        let summary = self.destinations.at(self.find(&destination.summary())?);
+        summary.lowest_clear(&(first..last + 1))
     }
 
     fn clear_or_remove(&mut self, slot: u32, bit: u16) {
@@ -202,31 +236,39 @@ impl OutboundPorts {
         self.destinations.insert(record, |_, _, _| {}).map_err(|_| TakeError::DestinationsFull)
     }
 
-    fn flows_on(&mut self, address: OutboundAddressId, protocol: Transport, port: u16) -> &mut u32 {
-        let row = address.index() % OUTBOUND_ADDRESSES_MAX * 2
-            + usize::from(matches!(protocol, Transport::Udp));
+    fn flows_on(&mut self, holder: &Holder, port: u16) -> &mut u32 {
+        let row = holder.address.index() % OUTBOUND_ADDRESSES_MAX * 2
+            + usize::from(matches!(holder.protocol, Transport::Udp));
         let column = usize::from(port.saturating_sub(SNAT_FIRST_PORT)) % SNAT_PORTS as usize;
         &mut self.flows[row * SNAT_PORTS as usize + column]
     }
 }
 
-/// One destination, seen from one block.
+/// One destination, seen by one holder.
 struct Destination<'a> {
-    block: &'a Block,
+    holder: &'a Holder,
     remote: Address,
     remote_port: u16,
 }
 
 impl Destination<'_> {
+    fn leaf(&self, leaf: u16) -> Key {
+        self.key(leaf)
+    }
+
+    fn summary(&self) -> Key {
+        self.key(SUMMARY)
+    }
+
     /// kind:8 │ member:24 │ address:8 │ leaf:8 │ remote port:16
-    fn key(&self, leaf: u8) -> Key {
-        let kind: u64 = match self.block.protocol {
+    fn key(&self, leaf: u16) -> Key {
+        let kind: u64 = match self.holder.protocol {
             Transport::Tcp => 1,
             Transport::Udp => 2,
         };
         let word = kind << 56
-            | u64::from(self.block.member.0 & 0x00ff_ffff) << 32
-            | u64::from(self.block.address.0 & 0xff) << 24
+            | u64::from(self.holder.member.0 & 0x00ff_ffff) << 32
+            | u64::from(self.holder.address.0 & 0xff) << 24
             | u64::from(leaf) << 16
             | u64::from(self.remote_port);
         [self.remote.high, self.remote.low, word]
@@ -242,14 +284,11 @@ mod tests {
     use super::*;
 
     fn block(ports: u16) -> Block {
-        Block {
-            member: MemberId(3),
-            address: OutboundAddressId(0),
-            protocol: Transport::Tcp,
-            first_port: 1024,
-            ports,
-        }
+        Block { holder: HOLDER, first_port: 1024, ports }
     }
+
+    const HOLDER: Holder =
+        Holder { member: MemberId(3), address: OutboundAddressId(0), protocol: Transport::Tcp };
 
     fn remote(number: u32) -> Address {
         Address::from_v4_bits(0xc000_0200 + number)
@@ -265,7 +304,7 @@ mod tests {
             }
             assert_eq!(book.take(&block(ports), remote(1), 80), Err(TakeError::Exhausted));
             assert_eq!(book.take(&block(ports), remote(1), 81), Ok((1024, false)));
-            assert!(!book.give_back(&block(ports), remote(1), 80, 1024));
+            assert!(!book.give_back(&HOLDER, remote(1), 80, 1024));
             assert_eq!(book.take(&block(ports), remote(1), 80), Ok((1024, false)));
         }
     }
@@ -279,7 +318,7 @@ mod tests {
         }
         assert_eq!(book.take(&block(8), remote(taken), 80), Err(TakeError::DestinationsFull));
         for number in 0..taken {
-            book.give_back(&block(8), remote(number), 80, 1024);
+            book.give_back(&HOLDER, remote(number), 80, 1024);
         }
         assert_eq!(book.destinations(), 0);
     }
@@ -287,22 +326,26 @@ mod tests {
     proptest! {
         #[test]
         fn no_port_is_taken_twice_towards_one_destination_and_the_lowest_goes_first(
-            steps in prop::collection::vec((any::<bool>(), 0u32..3, any::<prop::sample::Index>()), 1..1500),
+            first_granule in 0u16..60,
+            steps in prop::collection::vec(
+                (any::<bool>(), 0u32..3, any::<prop::sample::Index>()), 1..1500,
+            ),
         ) {
-            let block = block(600);
+            let first_port = 1024 + first_granule * 8;
+            let block = Block { first_port, ..block(600) };
             let mut book = OutboundPorts::new(256, 9);
             let mut model: [BTreeSet<u16>; 3] = Default::default();
             for (take, destination, index) in steps {
                 let ports = &mut model[destination as usize];
                 if take || ports.is_empty() {
-                    let lowest = (1024..1624).find(|port| !ports.contains(port));
+                    let lowest = (first_port..first_port + 600).find(|port| !ports.contains(port));
                     let taken = book.take(&block, remote(destination), 443);
                     prop_assert_eq!(taken.map(|(port, _)| port).ok(), lowest);
                     ports.extend(lowest);
                 } else {
                     let port = *ports.iter().nth(index.index(ports.len())).expect("one");
                     ports.remove(&port);
-                    let last = book.give_back(&block, remote(destination), 443, port);
+                    let last = book.give_back(&HOLDER, remote(destination), 443, port);
                     prop_assert_eq!(last, model.iter().all(|ports| !ports.contains(&port)));
                 }
             }

@@ -55,7 +55,7 @@ impl Selection {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "scaled below the table's length")]
     pub fn pick(&self, hash: u64) -> u16 {
-        self.entries[((hash >> 32) * SELECTION_ENTRIES as u64 >> 32) as usize]
+        self.entries[(((hash >> 32) * SELECTION_ENTRIES as u64) >> 32) as usize]
     }
 }
 

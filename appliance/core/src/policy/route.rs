@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use crate::tables::Lpm;
-use crate::units::{Address, AdjacencyId, MacAddress, PortId, Prefix};
+use crate::units::{Address, AdjacencyId, MacAddress, PortId};
 
 /// A next hop. Flows refer to it by id, so a learned MAC touches no flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,10 +49,9 @@ pub struct Routes {
     pub table: Arc<Lpm>,
     /// What the table's values mean.
     pub hops: Arc<[Hop]>,
-    /// Prefixes that plain routing joins: virtual networks and `routedPrefixes`.
-    pub routed: Arc<[Prefix]>,
-    /// Prefixes of virtual networks: members' flows into them are routed, not translated.
-    pub virtual_networks: Arc<[Prefix]>,
+    /// Prefixes that plain routing joins: virtual networks and `routedPrefixes`. Members' flows
+    /// into them are routed, not translated.
+    pub routed: Arc<Lpm>,
 }
 
 impl Routes {
@@ -73,16 +72,10 @@ impl Routes {
         }
     }
 
-    /// Whether plain routing may carry a packet between these addresses.
+    /// Whether `address` lies in a virtual network or in `routedPrefixes`.
     #[must_use]
-    pub fn permits(&self, source: Address, destination: Address) -> bool {
-        let routed = |address| self.routed.iter().any(|prefix| prefix.contains(address));
-        routed(source) && routed(destination)
-    }
-
-    /// Whether `address` lies in a virtual network.
-    #[must_use]
-    pub fn is_in_virtual_network(&self, address: Address) -> bool {
-        self.virtual_networks.iter().any(|prefix| prefix.contains(address))
+    #[inline]
+    pub fn is_routed(&self, address: Address) -> bool {
+        self.routed.get(address.v4_bits()).is_some()
     }
 }

@@ -42,7 +42,7 @@ catalogue! {
     Counter {
         RxPackets "rx_packets" "Packets received from the wire.",
         RxBytes "rx_bytes" "Bytes of packets received from the wire.",
-        RxKernelPackets "rx_kernel_packets" "Packets that the kernel twin sent and a worker took to transmit.",
+        RxKernelPackets "rx_kernel_packets" "Packets of the kernel twin that a worker took to transmit.",
         OriginatedPackets "originated_packets" "Packets that Weir made itself: announcements and resets.",
         TxPackets "tx_packets" "Packets transmitted, answers not included.",
         TxBytes "tx_bytes" "Bytes of packets transmitted, answers not included.",
@@ -93,6 +93,7 @@ catalogue! {
         ProtocolNotTranslated "protocol_not_translated" "Only TCP and UDP are translated.",
         FloatingIpReply "floating_ip_reply" "A member answered from a frontend address, and floating IP is not served by this version.",
         AmbiguousEndpoint "ambiguous_endpoint" "The source is an endpoint of several rules, and such rules are not served by this version.",
+        MemberMismatch "member_mismatch" "A member answered for a flow that another one serves.",
         NoRule "no_rule" "The frontend has no rule for this protocol and port.",
         NoHealthyMember "no_healthy_member" "No member of the rule's pool is eligible.",
         OwnAddressClosed "own_address_closed" "Own addresses take only probe replies, ARP and what ownAddresses.allow names.",
