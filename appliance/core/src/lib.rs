@@ -10,5 +10,6 @@
 //! Not here: packets' buffers and queues (`dpdk-bindings`), threads and sockets (`appliance`).
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod limits;
 pub mod units;
