@@ -173,11 +173,6 @@ impl<'a> Field<'a> {
         Self { pointer: String::new(), value, report }
     }
 
-    /// Where the value stands.
-    pub(super) fn pointer(&self) -> &str {
-        &self.pointer
-    }
-
     /// Records an error at this value.
     pub(super) fn error(&self, code: &'static str, message: impl Into<String>) {
         self.report.error(&self.pointer, code, message);

@@ -145,7 +145,7 @@ fn resources_of_other_types_are_not_yet_supported() {
 
 #[test]
 fn names_are_azures_and_unique_without_case() {
-    assert_value_refused(&at("probes/0/name"), "a/b".into(), "InvalidResourceName");
+    assert_value_refused(&at("outboundRules/0/name"), "a/b".into(), "InvalidResourceName");
     let twin = json!({"name": "PROBE", "properties": {"protocol": "Tcp", "port": 1}});
     let document = with(&at("probes/-"), twin);
     assert_refused(&document, &[(&at("probes/1/name"), "DuplicateResourceName")]);
