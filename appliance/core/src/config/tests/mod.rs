@@ -83,7 +83,9 @@ fn set(document: &mut Value, pointer: &str, value: Value) {
         }
         Value::Array(list) if token == "-" => list.push(value),
         Value::Array(list) => list[token.parse::<usize>().expect("a position")] = value,
-        other => panic!("{other} has no children"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            panic!("a single value has no children")
+        }
     }
 }
 

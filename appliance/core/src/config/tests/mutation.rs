@@ -84,7 +84,9 @@ fn mutate(document: &mut Value, place: &Index, mutation: Mutation) {
                 Mutation::Repeat => list.push(list[position].clone()),
             }
         }
-        other => panic!("{other} has no children"),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            panic!("a single value has no children")
+        }
     }
 }
 
