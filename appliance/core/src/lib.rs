@@ -10,9 +10,17 @@
 //! Not here: packets' buffers and queues (`dpdk-bindings`), threads and sockets (`appliance`).
 
 #[forbid(unsafe_code)]
+pub mod api;
+#[forbid(unsafe_code)]
+pub mod config;
+#[forbid(unsafe_code)]
 pub mod flow;
 #[forbid(unsafe_code)]
+pub mod health;
+#[forbid(unsafe_code)]
 pub mod limits;
+#[forbid(unsafe_code)]
+pub mod neighbour;
 #[forbid(unsafe_code)]
 pub mod path;
 #[forbid(unsafe_code)]
