@@ -10,5 +10,7 @@
 //! Not here: packets' buffers and queues (`dpdk-bindings`), threads and sockets (`appliance`).
 #![forbid(unsafe_code)]
 
+pub mod api;
+pub mod health;
 pub mod limits;
 pub mod units;
