@@ -1,0 +1,2 @@
+//! The shell of the appliance.
+pub mod control;
