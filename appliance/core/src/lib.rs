@@ -11,4 +11,5 @@
 #![forbid(unsafe_code)]
 
 pub mod limits;
+pub mod neighbour;
 pub mod units;
