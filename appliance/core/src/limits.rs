@@ -24,6 +24,16 @@ pub const MEMBERS_MAX: usize = 16_384;
 pub const ADJACENCIES_MAX: usize = 65_536;
 /// Routes mirrored from the kernel. Further routes are left out and named in an event.
 pub const ROUTES_MAX: usize = 65_536;
+/// Next hops of one mirrored route. Further ones of the route are left out and counted.
+pub const NEXT_HOPS_PER_ROUTE_MAX: usize = 64;
+/// Addresses of one port's kernel twin. Further ones are left out of the mirror and counted.
+pub const ADDRESSES_PER_PORT_MAX: usize = 256;
+/// Events of the kernel mirror that wait for the control side. While the channel is full the mirror
+/// stops reading; what the kernel then drops is made good by one resynchronisation.
+pub const NEIGHBOUR_EVENTS_WAITING_MAX: usize = 4_096;
+/// One-off neighbour requests to the kernel in one second. Further ones are refused; the client's
+/// next packet asks again.
+pub const NEIGHBOUR_REQUESTS_PER_SECOND_MAX: u32 = 256;
 
 /// Bytes of one configuration document.
 pub const CONFIGURATION_BYTES_MAX: usize = 16 << 20;
