@@ -8,13 +8,22 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 /// Looks at a Weir appliance and changes its configuration.
 #[derive(Debug, Parser)]
-#[command(name = "weirctl", version, about, after_help = EXAMPLES, arg_required_else_help = true)]
+#[command(name = "weirctl", version, after_help = EXAMPLES, arg_required_else_help = true)]
 pub(crate) struct Arguments {
-    /// The control socket of the appliance
+    /// The control socket
     #[arg(long, global = true, value_name = "PATH", default_value = SOCKET)]
     pub(crate) socket: PathBuf,
-    /// For people, or the reply as the appliance sent it
-    #[arg(short, long, global = true, value_enum, default_value_t = Output::Human)]
+    /// How to show replies: human, the default, or json
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORM",
+        default_value_t = Output::Human,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
     pub(crate) output: Output,
     /// What to do
     #[command(subcommand)]
@@ -58,12 +67,12 @@ const SOCKET: &str = "/run/weir/control.sock";
 
 const EXAMPLES: &str = "\
 Examples:
-  weirctl status                        how is the appliance?
-  weirctl apply lb.json --dry-run       would this configuration be accepted?
-  weirctl apply lb.json                 put it in force
-  weirctl get > lb.json                 fetch what is in force
-  weirctl health -o json                state and reason of every member, for programs
-  generate | weirctl apply -            apply what another program writes
+  weirctl status                   how is the appliance?
+  weirctl apply lb.json --dry-run  would this configuration be accepted?
+  weirctl apply lb.json            put it in force
+  weirctl get > lb.json            fetch what is in force
+  weirctl health -o json           every member with its reason, for programs
+  generate | weirctl apply -       apply what another program writes
 
 Exit codes:
   0  done
@@ -82,7 +91,7 @@ mod tests {
         Arguments::command().debug_assert();
         let help = Arguments::command().render_help().to_string();
         assert!(help.contains("weirctl apply lb.json --dry-run"));
-        assert!(help.lines().all(|line| line.chars().count() <= 100), "{help}");
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
     }
 
     #[test]

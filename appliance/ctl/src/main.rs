@@ -65,8 +65,10 @@ impl Failure {
             }
             Self::Client(ClientError::Unreachable { .. }) => 3,
             Self::Client(_) => 1,
-            Self::Unreadable { .. } | Self::TooLong(_) | Self::NotJson { .. } => 2,
-            Self::NotAnObject(_) => 2,
+            Self::Unreadable { .. }
+            | Self::TooLong(_)
+            | Self::NotJson { .. }
+            | Self::NotAnObject(_) => 2,
         })
     }
 }
@@ -130,12 +132,15 @@ fn print(text: &str) -> ExitCode {
 }
 
 fn complain(failure: &Failure, output: Output) {
-    let text = match failure {
-        Failure::Client(ClientError::Response(ResponseError::Appliance(error))) => match output {
-            Output::Human => render::error(error),
-            Output::Json => render::json(error),
-        },
-        other => format!("weirctl: {other}\n"),
+    let text = match (failure, output) {
+        (
+            Failure::Client(ClientError::Response(ResponseError::Appliance(error))),
+            Output::Human,
+        ) => render::error(error),
+        (Failure::Client(ClientError::Response(ResponseError::Appliance(error))), Output::Json) => {
+            render::json(error)
+        }
+        (local, Output::Human | Output::Json) => format!("weirctl: {local}\n"),
     };
     // Without stderr there is nobody left to tell; the exit code still says it.
     io::stderr().lock().write_all(text.as_bytes()).unwrap_or_default();

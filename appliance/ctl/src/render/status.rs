@@ -158,7 +158,7 @@ fn rules(frontends: &[FrontendStatus]) -> String {
 
 fn rule_ports(rule: &RuleStatus) -> String {
     match (rule.frontend_port, rule.backend_port) {
-        (0, _) => format!("{} all", rule.protocol),
+        (0, _) => "every port".into(),
         (frontend, 0) => format!("{} {frontend}", rule.protocol),
         (frontend, backend) if frontend == backend => format!("{} {frontend}", rule.protocol),
         (frontend, backend) => format!("{} {frontend} -> {backend}", rule.protocol),
@@ -263,7 +263,7 @@ fn packets(status: &Status) -> String {
     for drop in drops {
         table.row([format!("  {}", drop.reason), grouped(drop.count)]);
     }
-    let buffers = status.mbufs;
+    let buffers = &status.mbufs;
     table.row([
         format!("packet buffers in use, of {}", grouped(buffers.capacity)),
         grouped(buffers.in_use),

@@ -11,7 +11,6 @@ use std::io::{self, ErrorKind};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener as StdListener;
-use std::os::unix::net::UnixStream as StdStream;
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -103,7 +102,7 @@ pub fn bind(path: &Path, group: Option<&str>) -> Result<Listener, SocketError> {
 
     // Two appliances that start at once must not each take the other's socket for a stale one.
     let _starting = lock(directory, path)?;
-    remove_stale(path)?;
+    remove_stale(&address, path)?;
     let descriptor = bind_privately(&address, path)?;
     let bound = Bound { path };
     give_to(path, group)?;
@@ -172,7 +171,7 @@ fn lock(directory: &Path, path: &Path) -> Result<Flock<File>, SocketError> {
     })
 }
 
-fn remove_stale(path: &Path) -> Result<(), SocketError> {
+fn remove_stale(address: &UnixAddr, path: &Path) -> Result<(), SocketError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -181,26 +180,31 @@ fn remove_stale(path: &Path) -> Result<(), SocketError> {
     if !metadata.file_type().is_socket() {
         return Err(SocketError::NotASocket(path.into()));
     }
-    match StdStream::connect(path) {
-        Ok(_) => Err(SocketError::InUse(path.into())),
-        Err(error) if error.kind() == ErrorKind::ConnectionRefused => {
+    let caller = unconnected(path)?;
+    match socket::connect(caller.as_raw_fd(), address) {
+        Err(Errno::ECONNREFUSED) => {
             fs::remove_file(path).map_err(|source| system("remove the stale socket", path, source))
         }
-        // A live server whose queue of connections is full.
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Err(SocketError::InUse(path.into())),
-        Err(source) => Err(system("try", path, source)),
+        // Answered, or a live server whose queue of connections is full.
+        Ok(()) | Err(Errno::EAGAIN) => Err(SocketError::InUse(path.into())),
+        Err(errno) => Err(system("try", path, errno.into())),
     }
 }
 
 fn bind_privately(address: &UnixAddr, path: &Path) -> Result<OwnedFd, SocketError> {
+    let descriptor = unconnected(path)?;
+    match socket::bind(descriptor.as_raw_fd(), address) {
+        Ok(()) => Ok(descriptor),
+        Err(Errno::EADDRINUSE) => Err(SocketError::InUse(path.into())),
+        Err(errno) => Err(system("bind", path, errno.into())),
+    }
+}
+
+/// A socket that never waits.
+fn unconnected(path: &Path) -> Result<OwnedFd, SocketError> {
     let flags = SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK;
-    let descriptor = socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)
-        .map_err(|errno| system("make a socket for", path, errno.into()))?;
-    socket::bind(descriptor.as_raw_fd(), address).map_err(|errno| match errno {
-        Errno::EADDRINUSE => SocketError::InUse(path.into()),
-        errno => system("bind", path, errno.into()),
-    })?;
-    Ok(descriptor)
+    socket::socket(AddressFamily::Unix, SockType::Stream, flags, None)
+        .map_err(|errno| system("make a socket for", path, errno.into()))
 }
 
 fn listen(descriptor: OwnedFd) -> io::Result<UnixListener> {

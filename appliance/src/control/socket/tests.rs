@@ -242,6 +242,18 @@ async fn a_stale_socket_is_replaced_and_a_live_one_is_not() {
 }
 
 #[tokio::test]
+async fn a_live_server_with_a_full_queue_is_in_use_and_not_waited_for() {
+    let (directory, _) = place();
+    let path = directory.path().join("control.sock");
+    let busy = std::os::unix::net::UnixListener::bind(&path).expect("free");
+    let shortest = nix::sys::socket::Backlog::new(0).expect("a length");
+    nix::sys::socket::listen(&busy, shortest).expect("listening");
+    let _queued = std::os::unix::net::UnixStream::connect(&path).expect("room for one");
+    let error = bind(&path, None).expect_err("it lives");
+    assert!(matches!(error, SocketError::InUse(_)), "{error}");
+}
+
+#[tokio::test]
 async fn what_cannot_be_a_control_socket_is_named_with_its_cure() {
     let (directory, _) = place();
     let file = directory.path().join("file");
