@@ -26,7 +26,7 @@ pub(crate) enum ClientError {
     #[error("the appliance closed the connection without an answer; its log says why")]
     Closed,
     /// The appliance is connected and silent.
-    #[error("the appliance gave no answer within {} s; its log says what it does", REPLY_WITHIN.as_secs())]
+    #[error("no answer within {} s; the appliance's log says what it does", REPLY_WITHIN.as_secs())]
     Silent,
     /// Reading the reply failed.
     #[error("cannot read the reply: {0}")]

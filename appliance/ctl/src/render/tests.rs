@@ -57,7 +57,8 @@ fn two_armed() -> serde_json::Value {
         ],
         "packets": {"received": 123_456_789, "transmitted": 123_456_000, "answered": 120,
                     "punted": 300, "dropped": 369, "handedOff": 5},
-        "drops": [{"reason": "no_rule", "count": 69}, {"reason": "no_healthy_member", "count": 300}],
+        "drops": [{"reason": "no_rule", "count": 69},
+                  {"reason": "no_healthy_member", "count": 300}],
         "mbufs": {"inUse": 1_024, "capacity": 65_536}
     })
 }

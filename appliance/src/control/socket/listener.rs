@@ -33,7 +33,7 @@ pub enum SocketError {
     NotASocket(PathBuf),
     /// The path has no directory to put the socket in.
     #[error(
-        "{0} is not the path of a file; set appliance.controlSocket to one such as /run/weir/control.sock"
+        "{0} names no file; set appliance.controlSocket to one, such as /run/weir/control.sock"
     )]
     NoDirectory(PathBuf),
     /// The kernel takes at most 107 bytes.
