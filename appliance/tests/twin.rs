@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use weir::control::twin::namespace::SETTINGS;
 use weir::control::twin::{Manager, Mirror, NetworkNamespace, Twin, TwinError};
 use weir_core::limits::NEIGHBOUR_EVENTS_WAITING_MAX;
 use weir_core::neighbour::{Event, NextHop, Route, World, wanted_neighbours};
@@ -166,13 +167,17 @@ fn after_a_restart_the_twin_and_its_entries_are_adopted() {
         bench.own("10.0.0.4", 24).await;
         let wanted = BTreeSet::from([(BACK, ip("10.0.0.11"))]);
         bench.manager.set_wanted(&wanted).await;
+        let request = bench.frame(|frame| is_arp_request_for(frame, [10, 0, 0, 11])).await;
+        bench.answer_arp(&request);
+        bench.until(|world| world.mac_of(BACK, ip("10.0.0.11")) == Some(MEMBER_MAC)).await;
         let second = Twin::create("back", OWN_MAC, 1500);
         assert!(matches!(second, Err(TwinError::Busy { .. })), "one reader only");
         drop(bench);
 
         let mut bench = Bench::new().await;
         bench.until(|world| world.is_own(ip("10.0.0.4"))).await;
-        bench.until(|world| world.links()[&BACK].mac == OWN_MAC).await;
+        assert_eq!(bench.world.links()[&BACK].mac, OWN_MAC);
+        bench.until(|world| world.mac_of(BACK, ip("10.0.0.11")) == Some(MEMBER_MAC)).await;
         let changes = bench.manager.set_wanted(&BTreeSet::new()).await;
         assert_eq!((changes.removed, changes.failed), (1, 0), "{changes:?}");
     });
@@ -197,11 +202,10 @@ fn the_namespace_is_opened_again_and_only_its_maker_removes_it() {
         let name = namespace.name().to_owned();
         async move {
             assert!(run("ip", &["netns", "exec", &name, "ip", "link"]).contains("LOWER_UP"));
-            let forward =
-                std::fs::read_to_string("/proc/thread-self/net/../../../sys/net/ipv4/ip_forward");
-            let forward =
-                forward.or_else(|_| std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward"));
-            assert_eq!(forward.expect("a setting").trim(), "0");
+            for (setting, value) in SETTINGS {
+                let now = std::fs::read_to_string(Path::new("/proc/sys/net").join(setting));
+                assert_eq!(now.expect("a setting").trim(), *value, "{setting}");
+            }
             let again = NetworkNamespace::open_or_create(&name).expect("opened");
             assert!(!again.was_created());
             again.remove().expect("left alone");

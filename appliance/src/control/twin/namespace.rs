@@ -160,7 +160,13 @@ pub const SETTINGS: &[(&str, &str)] = &[
     // go unheard, and the address would be tentative for the first second of probes and BGP.
     ("ipv6/conf/all/accept_dad", "0"),
     ("ipv6/conf/default/accept_dad", "0"),
-    // A twin without a reader loses its carrier; IPv6 addresses outlive an administrative down.
+    // A twin without a reader loses its carrier, and the kernel would forget every neighbour on it, managed ones too. Kept,
+    // they are at hand when the next process opens it; what moved meanwhile is found by probing.
+    ("ipv4/conf/all/arp_evict_nocarrier", "0"),
+    ("ipv4/conf/default/arp_evict_nocarrier", "0"),
+    ("ipv6/conf/all/ndisc_evict_nocarrier", "0"),
+    ("ipv6/conf/default/ndisc_evict_nocarrier", "0"),
+    // IPv6 addresses outlive an administrative down.
     ("ipv6/conf/all/keep_addr_on_down", "1"),
     ("ipv6/conf/default/keep_addr_on_down", "1"),
     // Routes by nexthop objects are shown with their hops written out, which the mirror reads.

@@ -3,8 +3,8 @@
 //! No vnet header and no offloads: the kernel completes every checksum and cuts every segment before it hands
 //! a frame over, and takes only complete ones.
 //!
-//! A TAP without a reader has no carrier: what the kernel sends there is dropped, its routes are `linkdown`,
-//! its unmanaged neighbours are forgotten. All that comes back when the TAP is opened again.
+//! A TAP without a reader has no carrier: what the kernel sends there is dropped and its routes are
+//! `linkdown` until it is opened again. Addresses and neighbours stay (`namespace::SETTINGS`).
 //!
 //! Not here: rings and rate limits between workers and this descriptor.
 
