@@ -6,6 +6,7 @@
 //! Not here: which neighbours are wanted (`weir_core::neighbour::wanted_neighbours`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::net::IpAddr;
 
 use futures_util::TryStreamExt;
@@ -240,7 +241,10 @@ impl Manager {
         let message = request.message_mut().clone();
         let removed = self.handle.neighbours().del(message).execute().await;
         let action = || format!("forget the neighbour {address} of port {port}");
-        removed.map_err(|error| TwinError::from_netlink(action(), &error))
+        match removed.map_err(|error| TwinError::from_netlink(action(), &error)) {
+            Err(TwinError::System { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
     }
 
     async fn use_neighbour(&self, port: PortId, address: Address) -> Result<(), TwinError> {
