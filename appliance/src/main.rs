@@ -1,1 +1,3 @@
+//! The Weir daemon.
+
 fn main() {}
