@@ -24,6 +24,7 @@ const LIBRARIES: &[&str] =
 const FUNCTIONS: &[&str] = &[
     "rte_dev_probe",
     "rte_eal_cleanup",
+    "rte_version",
     "rte_eal_has_hugepages",
     "rte_eth_dev_adjust_nb_rx_tx_desc",
     "rte_eth_dev_close",

@@ -2,7 +2,7 @@
 //!
 //! Not here: ports (`port`), memory for packets (`mempool`), what DPDK logs (`log`).
 
-use std::ffi::{CString, c_char, c_int};
+use std::ffi::{CStr, CString, c_char, c_int};
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -289,6 +289,16 @@ fn argument_pointers(args: &[String]) -> Result<Vec<*mut c_char>, EalError> {
 
 /// Whether this process has started DPDK. It stays so after the end: DPDK does not start twice.
 static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// The release of DPDK that runs, for example `DPDK 22.11.11` (`rte_version`).
+#[must_use]
+pub fn version() -> String {
+    // SAFETY: asks for a constant.
+    let text = unsafe { raw::rte_version() };
+    // SAFETY: DPDK returns a NUL-terminated string that lives as long as the process.
+    let text = unsafe { CStr::from_ptr(text) };
+    text.to_string_lossy().into_owned()
+}
 
 #[cfg(test)]
 mod tests {

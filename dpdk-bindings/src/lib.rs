@@ -12,6 +12,7 @@
 //! | [`RxQueue`], [`TxQueue`] | packets in and out, one thread each | as above |
 //! | [`ring`] | [`RingProducer`] and [`RingConsumer`] between two threads | gives packets back, frees the ring |
 //! | [`clock`] | cycles | – |
+//! | [`heap`] | what a thread allocates that should not | – |
 //! | [`log`] | what DPDK says, and to whom | – |
 //!
 //! ```no_run
@@ -51,6 +52,7 @@
 #![allow(unsafe_code, reason = "the one crate that speaks C; each block says what it rests on")]
 
 pub mod clock;
+pub mod heap;
 pub mod log;
 
 mod burst;
@@ -64,7 +66,7 @@ mod ring;
 mod runtime;
 
 pub use burst::{BURST, Burst, Checksum, ChecksumFlags, Exhausted, FrameError, Full};
-pub use eal::{Affinity, Eal, EalError, LcoreGuard, RegisterError};
+pub use eal::{Affinity, Eal, EalError, LcoreGuard, RegisterError, version};
 pub use errno::Errno;
 pub use mempool::{Mempool, PoolConfig, PoolError};
 pub use port::{

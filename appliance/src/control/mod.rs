@@ -1,7 +1,395 @@
 //! What does the control lcore do while the workers forward?
 //!
-//! Not here: what is decided with what it learns (`weir-core`).
+//! ```text
+//!   control socket ─┐                       ┌─► compile (a thread of its own) ─► publish
+//!   probe results ──┼─► Control: one loop ──┤
+//!   netlink events ─┤                       ├─► prober, managed neighbours, announcements
+//!   signals, time ──┘                       └─► kernel twins ◄─► rings
+//! ```
+//!
+//! One thread, one async runtime, in the appliance's own network namespace. It never waits for a
+//! worker. Not here: what is decided with what it learns (`weir-core`).
 
+mod announce;
+mod answers;
+mod error;
+mod kernel;
+mod lane;
 pub mod probe;
 pub mod socket;
+mod status;
 pub mod twin;
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use dpdk::{Burst, Mempool, RingConsumer, RingProducer};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::task::LocalSet;
+use tokio::time::{Interval, MissedTickBehavior, interval};
+use weir_core::compile::{Changes, Compiler, PortFacts, probe_targets};
+use weir_core::config::{Appliance, Checked};
+use weir_core::health::HealthTable;
+use weir_core::limits;
+use weir_core::neighbour::{Event, Route, World, wanted_neighbours};
+use weir_core::policy::Snapshot;
+use weir_core::rcu::Publisher;
+use weir_core::telemetry::{Counters, ObjectCounters};
+use weir_core::units::{Address, PortId, Prefix, WorkerId};
+
+use crate::boot::{LogHandle, OpenPort};
+use crate::worker::{Clock, SharedState};
+
+use announce::Announcer;
+pub use error::ControlError;
+use kernel::Pump;
+use lane::PublishLane;
+use probe::{ProbeResult, Prober, SourceAddresses};
+use socket::{Call, Listener};
+use status::PortView;
+use twin::{Manager, Mirror, NetworkNamespace, Twin};
+
+/// How often rings are looked at and changes are compiled: the longest that a punted packet
+/// waits, and the shortest time between two generations.
+const PUMP_INTERVAL: Duration = Duration::from_millis(1);
+/// How often workers are looked after.
+const CARE_INTERVAL: Duration = Duration::from_secs(1);
+/// Calls, results and events that may wait.
+const WAITING: usize = 1024;
+/// A worker that has not begun a turn for this long is named in an event.
+const HEARTBEAT_MILLISECONDS_MAX: u64 = 2_000;
+
+/// What the control side gets from the one who made the workers.
+pub struct Kit {
+    /// What makes snapshots.
+    pub compiler: Compiler,
+    /// How they reach the workers.
+    pub publisher: Publisher<Snapshot>,
+    /// What can be seen of each worker.
+    pub workers: Vec<WorkerView>,
+    /// Punted packets of each worker.
+    pub punts: Vec<RingConsumer>,
+    /// The way to the wire.
+    pub kernel: RingProducer,
+    /// Where packets come from.
+    pub pool: Mempool,
+    /// A burst for packets on their way out.
+    pub outgoing: Burst,
+    /// A burst for packets on their way in.
+    pub incoming: Burst,
+    /// The workers' clock.
+    pub clock: Clock,
+}
+
+/// What the control side sees of a worker.
+pub struct WorkerView {
+    /// Its number.
+    pub id: WorkerId,
+    /// The processor it is pinned to.
+    pub processor: Option<usize>,
+    /// Flow records there may be.
+    pub flows_max: u64,
+    /// Its counters.
+    pub counters: Arc<Counters>,
+    /// Its counters per rule.
+    pub rules: Arc<ObjectCounters>,
+    /// Its counters per member.
+    pub members: Arc<ObjectCounters>,
+    /// Outbound ports in use, per member and protocol.
+    pub outbound: Arc<ObjectCounters>,
+    /// What it tells about itself.
+    pub shared: Arc<SharedState>,
+}
+
+/// The control side, ready to run.
+pub struct Control {
+    checked: Checked,
+    path: PathBuf,
+    ports: Vec<PortView>,
+    facts: Arc<[PortFacts]>,
+    kit: Kit,
+    log: LogHandle,
+}
+
+/// The control side, running.
+struct Running {
+    checked: Checked,
+    path: PathBuf,
+    ports: Vec<PortView>,
+    workers: Vec<WorkerView>,
+    log: LogHandle,
+    clock: Clock,
+    pool: Mempool,
+    lane: PublishLane,
+    health: Arc<HealthTable>,
+    world: Arc<World>,
+    manager: Manager,
+    prober: Prober,
+    pump: Rc<RefCell<Pump>>,
+    announcer: Announcer,
+    /// Turns and busy turns of each worker, now and a second ago.
+    turns: Vec<[(u64, u64); 2]>,
+}
+
+impl Control {
+    /// Takes over the configuration, the ports' faces and the kit.
+    ///
+    /// # Errors
+    /// When a port cannot be asked what it is.
+    pub fn open(
+        checked: Checked,
+        path: PathBuf,
+        ports: &[OpenPort],
+        kit: Kit,
+        log: LogHandle,
+    ) -> Result<Self, ControlError> {
+        let views = ports.iter().map(PortView::new).collect();
+        let facts = ports.iter().map(|port| port.facts).collect();
+        Ok(Self { checked, path, ports: views, facts, kit, log })
+    }
+
+    /// Runs until SIGTERM or SIGINT. Moves the calling thread into the appliance's network
+    /// namespace and gives up the privileges that only starting needs.
+    ///
+    /// # Errors
+    /// When the namespace, a twin or the runtime cannot be made.
+    pub fn run(self, listener: Listener) -> Result<(), ControlError> {
+        let appliance = &self.checked.configuration.appliance;
+        twin::namespace::raise_neighbour_limits(limits::ADJACENCIES_MAX);
+        let namespace = NetworkNamespace::open_or_create(&appliance.network_namespace)?;
+        namespace.enter()?;
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(ControlError::Runtime)?;
+        let outcome = LocalSet::new().block_on(&runtime, self.serve(listener));
+        // What still waits for a client or a member has nobody to answer to.
+        runtime.shutdown_background();
+        if namespace.was_created() {
+            // The twins are persistent: they go with their namespace.
+            namespace.remove()?;
+        }
+        outcome
+    }
+
+    async fn serve(self, listener: Listener) -> Result<(), ControlError> {
+        let appliance = self.checked.configuration.appliance.clone();
+        let twins = make_twins(&appliance, &self.ports)?;
+        let names = twin_names(&appliance);
+        let (events_in, events) = mpsc::channel(limits::NEIGHBOUR_EVENTS_WAITING_MAX);
+        tokio::task::spawn_local(Mirror::open(names.clone())?.run(events_in));
+        let manager = Manager::open(&names).await?;
+        let (results_in, results) = mpsc::channel(WAITING);
+        let prober = Prober::new(results_in, SourceAddresses::default());
+        let (calls_in, calls) = mpsc::channel(WAITING);
+        let pump = Rc::new(RefCell::new(Pump::new(
+            twins.clone(),
+            self.kit.punts,
+            self.kit.kernel,
+            self.kit.pool.clone(),
+            self.kit.outgoing,
+            self.kit.incoming,
+        )));
+        for (port, twin) in (0u8..).zip(&twins) {
+            let receive = kernel::receive(PortId(port), Rc::clone(twin), Rc::clone(&pump));
+            tokio::task::spawn_local(receive);
+        }
+        crate::boot::keep_network();
+        let turns = vec![[(0, 0); 2]; self.kit.workers.len()];
+        let running = Running {
+            lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts),
+            checked: self.checked,
+            path: self.path,
+            ports: self.ports,
+            workers: self.kit.workers,
+            log: self.log,
+            clock: self.kit.clock,
+            pool: self.kit.pool,
+            health: Arc::default(),
+            world: Arc::default(),
+            manager,
+            prober,
+            pump,
+            announcer: Announcer::default(),
+            turns,
+        };
+        tokio::task::spawn_local(socket::serve(listener, calls_in));
+        running.run(calls, results, events).await
+    }
+}
+
+impl Running {
+    async fn run(
+        mut self,
+        mut calls: mpsc::Receiver<Call>,
+        mut results: mpsc::Receiver<ProbeResult>,
+        mut events: mpsc::Receiver<Event>,
+    ) -> Result<(), ControlError> {
+        let on = |kind| signal(kind).map_err(ControlError::Runtime);
+        let (mut terminate, mut interrupt) =
+            (on(SignalKind::terminate())?, on(SignalKind::interrupt())?);
+        let mut hangup = on(SignalKind::hangup())?;
+        let (mut pump, mut care) = (every(PUMP_INTERVAL), every(CARE_INTERVAL));
+        let mut refresh = every(twin::manage::REFRESH_INTERVAL);
+        self.put_in_force().await;
+        self.lane.change(Changes::ALL);
+        tracing::info!("weir {} runs", env!("CARGO_PKG_VERSION"));
+        loop {
+            tokio::select! {
+                Some(call) = calls.recv() => self.answer(call),
+                Some(result) = results.recv() => self.learn_verdict(&result),
+                Some(event) = events.recv() => self.learn_event(event, &mut events).await,
+                compiled = self.lane.compiled() => self.finish(compiled).await,
+                _ = pump.tick() => self.pump().await,
+                _ = care.tick() => self.look_after_workers(),
+                _ = refresh.tick() => note(self.manager.refresh().await),
+                _ = hangup.recv() => self.reload(),
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+            }
+        }
+        tracing::info!("stopping");
+        Ok(())
+    }
+
+    /// Tells prober, kernel and log what the configuration in force wants of them.
+    async fn put_in_force(&mut self) {
+        let configuration = &self.checked.configuration;
+        self.log.set(&configuration.appliance.log);
+        let targets = probe_targets(configuration);
+        Arc::make_mut(&mut self.health).set_targets(&targets);
+        self.prober.set_targets(&targets);
+        for (port, wanted) in (0u8..).zip(&configuration.appliance.ports) {
+            let addresses: Vec<_> =
+                wanted.addresses.iter().map(|it| (it.address.into(), it.length)).collect();
+            match self.manager.set_addresses(PortId(port), &addresses).await {
+                Ok(changes) => note(changes),
+                Err(error) => tracing::error!("port '{}': {error}", wanted.name),
+            }
+        }
+        let routes = static_routes(&configuration.appliance);
+        match self.manager.set_routes(&routes).await {
+            Ok(changes) => note(changes),
+            Err(error) => tracing::error!("appliance.routes: {error}"),
+        }
+        self.want_neighbours().await;
+    }
+
+    /// Has the kernel keep every member's and gateway's address fresh.
+    async fn want_neighbours(&mut self) {
+        let pools = self.checked.configuration.load_balancers.iter().flat_map(|it| &it.pools);
+        let members = pools.flat_map(|pool| &pool.members);
+        let mut addresses: Vec<Address> = members.map(|it| it.address.into()).collect();
+        addresses.sort_unstable();
+        addresses.dedup();
+        let wanted = wanted_neighbours(&addresses, &self.world);
+        note(self.manager.set_wanted(&wanted).await);
+    }
+
+    fn learn_verdict(&mut self, result: &ProbeResult) {
+        let now = self.clock.now().milliseconds;
+        let health = Arc::make_mut(&mut self.health);
+        if let Some(transition) = health.record(&result.target, result.verdict, now) {
+            tracing::info!("{}: {:?} ({})", result.target, transition.to, transition.reason);
+            if let Some(suspicion) = health.suspect(now) {
+                tracing::error!("{suspicion}");
+            }
+            self.lane.change(Changes { health: true, ..Changes::default() });
+        }
+    }
+
+    /// Takes in one event and whatever else waits, then acts once.
+    async fn learn_event(&mut self, first: Event, events: &mut mpsc::Receiver<Event>) {
+        let world = Arc::make_mut(&mut self.world);
+        let (mut changed, mut lost) = (false, false);
+        let mut next = Some(first);
+        while let Some(event) = next {
+            lost |= matches!(event, Event::NeighbourRemoved { .. } | Event::Resynchronised(_));
+            self.manager.observe(&event);
+            changed |= world.apply(event);
+            next = events.try_recv().ok();
+        }
+        if changed || lost {
+            self.want_neighbours().await;
+        }
+        if changed {
+            self.lane.change(Changes { world: true, ..Changes::default() });
+        }
+    }
+
+    /// What is done every millisecond.
+    async fn pump(&mut self) {
+        self.pump.borrow_mut().turn();
+        let now = self.clock.now().milliseconds;
+        let published = self.lane.publish();
+        self.after_publication(published).await;
+        self.lane.turn(&self.checked, &self.health, &self.world, now);
+        for worker in &self.workers {
+            while let Some(request) = worker.shared.requests.pop() {
+                if let Err(error) = self.manager.resolve(request.port, request.address).await {
+                    tracing::debug!("cannot resolve {}: {error}", request.address);
+                }
+            }
+        }
+    }
+
+    /// What is done every second.
+    fn look_after_workers(&mut self) {
+        let now = self.clock.now().milliseconds;
+        for (worker, turns) in self.workers.iter().zip(&mut self.turns) {
+            let state = worker.shared.read();
+            let silent = now.saturating_sub(state.heartbeat_milliseconds);
+            if silent > HEARTBEAT_MILLISECONDS_MAX {
+                tracing::error!("worker {} has not turned for {silent} ms", worker.id);
+            }
+            *turns = [turns[1], (state.turns, state.busy_turns)];
+        }
+        self.announcer.turn(&mut self.pump.borrow_mut());
+    }
+}
+
+fn every(period: Duration) -> Interval {
+    let mut interval = interval(period);
+    interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    interval
+}
+
+/// Logs what the kernel refused.
+fn note(changes: twin::Changes) {
+    if let Some(failure) = changes.first_failure {
+        tracing::warn!("{} changes were refused by the kernel, first: {failure}", changes.failed);
+    }
+}
+
+fn make_twins(appliance: &Appliance, ports: &[PortView]) -> Result<Vec<Rc<Twin>>, ControlError> {
+    let make = |(wanted, port): (&weir_core::config::Port, &PortView)| {
+        Ok(Rc::new(Twin::create(&wanted.name, port.mac, wanted.mtu)?))
+    };
+    appliance.ports.iter().zip(ports).map(make).collect()
+}
+
+fn twin_names(appliance: &Appliance) -> BTreeMap<String, PortId> {
+    let names = appliance.ports.iter().map(|port| port.name.clone());
+    names.zip((0u8..).map(PortId)).collect()
+}
+
+/// Static routes, each by the port whose subnet its next hop lies in.
+fn static_routes(appliance: &Appliance) -> BTreeMap<Prefix, Route> {
+    let mut routes: BTreeMap<Prefix, Route> = BTreeMap::new();
+    for route in &appliance.routes {
+        let gateway = Address::from(route.next_hop);
+        let on_link = |port: &weir_core::config::Port| {
+            port.addresses.iter().filter_map(|it| it.subnet()).any(|it| it.contains(gateway))
+        };
+        let Some(port) = appliance.ports.iter().position(on_link) else { continue };
+        let port = PortId(u8::try_from(port).unwrap_or(u8::MAX));
+        let hop = weir_core::neighbour::NextHop { port, gateway: Some(gateway), weight: 1 };
+        routes.entry(route.destination).or_default().next_hops.push(hop);
+    }
+    routes
+}

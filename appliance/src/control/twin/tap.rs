@@ -19,6 +19,7 @@ use super::{TwinError, check_name};
 /// An open TAP. Dropping it closes the descriptor; the interface stays, with its addresses.
 pub struct Twin {
     name: String,
+    mac: MacAddress,
     mtu: u16,
     device: AsyncDevice,
 }
@@ -48,13 +49,19 @@ impl Twin {
         }
         device.set_mtu(mtu).map_err(|error| failed("set the MTU", error))?;
         device.enabled(true).map_err(|error| failed("set the state", error))?;
-        Ok(Self { name: name.into(), mtu, device })
+        Ok(Self { name: name.into(), mac, mtu, device })
     }
 
     /// The interface's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The interface's Ethernet address, the same as its port's.
+    #[must_use]
+    pub const fn mac(&self) -> MacAddress {
+        self.mac
     }
 
     /// The longest frame that the kernel hands over: MTU, Ethernet header and one VLAN tag, in

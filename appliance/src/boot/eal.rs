@@ -1,0 +1,137 @@
+//! With which arguments does DPDK's environment start, and where does packet memory come from?
+
+use std::fs;
+
+use dpdk::{Affinity, Eal, Mempool, PoolConfig};
+use weir_core::config::{Appliance, Hugepages};
+
+use super::BootError;
+
+/// Packet buffers where the configuration names no number: room for the descriptors of four
+/// queues a port on two ports, and as much again under way.
+const MBUFS: u32 = 16_383;
+/// Bytes in front of a frame: DPDK's headroom.
+const HEADROOM: u16 = 128;
+/// Bytes of an Ethernet header with two tags, and the frame check sequence.
+const ETHERNET: u16 = 14 + 8 + 4;
+/// The smallest buffer that drivers take without splitting frames.
+const DATA_ROOM_MIN: u16 = 2048 + HEADROOM;
+/// Megabytes for rings, queues and DPDK itself where there are no hugepages.
+const MEGABYTES_BESIDE_BUFFERS: u64 = 128;
+
+/// Starts the environment. Arguments that the operator gave are passed on; those they make
+/// needless are not added.
+pub(super) fn start(appliance: &Appliance, given: &[String]) -> Result<Eal, BootError> {
+    let arguments = arguments(appliance, given)?;
+    tracing::info!("EAL arguments: {}", arguments[1..].join(" "));
+    Ok(Eal::init_with(&arguments, Affinity::Kept)?)
+}
+
+fn arguments(appliance: &Appliance, given: &[String]) -> Result<Vec<String>, BootError> {
+    let has = |names: &[&str]| {
+        given.iter().any(|argument| {
+            let name = argument.split('=').next().unwrap_or_default();
+            names.contains(&name)
+                || names.iter().any(|it| it.len() == 2 && argument.starts_with(it))
+        })
+    };
+    let mut arguments = vec!["weir".to_owned()];
+    let mut add = |words: &[&str]| arguments.extend(words.iter().map(|word| (*word).to_owned()));
+    if !has(&["-l", "-c", "--lcores"]) {
+        let control = appliance.lcores.as_ref().map_or(0, |lcores| lcores.control);
+        add(&["-l", &control.to_string()]);
+    }
+    if !has(&["--file-prefix"]) {
+        add(&["--file-prefix", &format!("weir-{}", appliance.name)]);
+    }
+    if !has(&["--no-telemetry", "--telemetry"]) {
+        add(&["--no-telemetry"]);
+    }
+    if !has(&["--no-pci", "-a", "--allow"]) {
+        let devices = pci_devices(appliance);
+        if devices.is_empty() {
+            add(&["--no-pci"]);
+        }
+        devices.iter().for_each(|device| add(&["-a", device]));
+    }
+    if !has(&["--no-huge", "--in-memory", "--huge-dir"]) {
+        if use_hugepages(appliance)? {
+            add(&["--in-memory"]);
+        } else {
+            let megabytes = megabytes(appliance).to_string();
+            add(&["--no-huge"]);
+            if !has(&["-m", "--socket-mem"]) {
+                add(&["-m", &megabytes]);
+            }
+        }
+    }
+    arguments.extend_from_slice(given);
+    Ok(arguments)
+}
+
+/// The devices that are PCI addresses: only those may be taken from the kernel.
+fn pci_devices(appliance: &Appliance) -> Vec<&str> {
+    let is_pci = |device: &&str| {
+        let address = device.split(',').next().unwrap_or_default();
+        let digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_hexdigit());
+        let parts: Vec<&str> = address.split([':', '.']).collect();
+        address.contains('.') && matches!(parts.len(), 3 | 4) && parts.into_iter().all(digits)
+    };
+    appliance.ports.iter().map(|port| port.device.as_str()).filter(is_pci).collect()
+}
+
+/// Whether there are hugepages and they are wanted; says what it costs if not.
+fn use_hugepages(appliance: &Appliance) -> Result<bool, BootError> {
+    let free = free_hugepages() > 0;
+    match appliance.limits.hugepages {
+        Hugepages::Never => Ok(false),
+        Hugepages::Require if !free => Err(BootError::NoHugepages),
+        Hugepages::Require => Ok(true),
+        Hugepages::Auto => {
+            if !free {
+                tracing::warn!(
+                    "no free hugepages: running on ordinary pages, which costs throughput with \
+                     many flows and keeps real NICs from working; allocate some, for example \
+                     `echo 256 > /sys/kernel/mm/hugepages/hugepages-2048kB/nr_hugepages`"
+                );
+            }
+            Ok(free)
+        }
+    }
+}
+
+fn free_hugepages() -> u64 {
+    let Ok(sizes) = fs::read_dir("/sys/kernel/mm/hugepages") else { return 0 };
+    let free = |size: fs::DirEntry| {
+        let text = fs::read_to_string(size.path().join("free_hugepages")).ok()?;
+        text.trim().parse::<u64>().ok()
+    };
+    sizes.flatten().filter_map(free).sum()
+}
+
+/// The one pool that all packets live in.
+pub(super) fn pool(eal: &Eal, appliance: &Appliance) -> Result<Mempool, BootError> {
+    let pool = PoolConfig {
+        name: "packets".to_owned(),
+        count: mbufs(appliance),
+        cache: 256,
+        data_room: data_room(appliance),
+        socket: None,
+    };
+    Ok(Mempool::new(eal, &pool)?)
+}
+
+fn mbufs(appliance: &Appliance) -> u32 {
+    appliance.limits.mbufs.unwrap_or(MBUFS)
+}
+
+fn data_room(appliance: &Appliance) -> u16 {
+    let longest = appliance.ports.iter().map(|port| port.mtu).max().unwrap_or(1500);
+    (longest + ETHERNET + HEADROOM).max(DATA_ROOM_MIN)
+}
+
+fn megabytes(appliance: &Appliance) -> u64 {
+    // A buffer's own header and the pool's are some 256 bytes.
+    let bytes = u64::from(mbufs(appliance)) * (u64::from(data_room(appliance)) + 256);
+    (bytes >> 20) + MEGABYTES_BESIDE_BUFFERS
+}

@@ -1,0 +1,186 @@
+//! Which worker gets which queue, ring, memory and processor?
+
+use std::fs::File;
+use std::io::Read;
+use std::sync::Arc;
+use std::thread;
+
+use dpdk::{Eal, Mempool};
+use weir_core::compile::Compiler;
+use weir_core::config::{Appliance, Idle as IdleMode};
+use weir_core::path::{Sizes, Worker};
+use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
+use weir_core::rcu;
+use weir_core::telemetry::{Counters, ObjectCounters};
+use weir_core::units::{PortId, WorkerId};
+
+use super::{BootError, OpenPort};
+use crate::control::{Kit, WorkerView};
+use crate::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
+
+/// Everything that was made for the workers and for the control side.
+pub(super) struct Assembly {
+    /// Each worker's lane and the processor it is pinned to.
+    pub lanes: Vec<(WorkerLane, Option<usize>)>,
+    /// What the control side gets.
+    pub control: Kit,
+}
+
+/// Makes lanes for all workers.
+pub(super) fn assemble(
+    eal: &Eal,
+    appliance: &Appliance,
+    ports: &mut [OpenPort],
+    pool: &Mempool,
+    key: &[u8; RSS_KEY_BYTES],
+) -> Result<Assembly, BootError> {
+    let workers = appliance.workers;
+    let adaptive = is_adaptive(appliance, ports);
+    let processors = processors(appliance, adaptive)?;
+    let owner = OwnerFunction::new(key, u8::try_from(workers).unwrap_or(u8::MAX));
+    let compiler = Compiler::new(owner);
+    let (publisher, readers) = rcu::publication(Box::new(compiler.last().clone()), workers);
+    let fabric = rings::fabric(eal, workers)?;
+    let clock = Clock::start(eal);
+    let numbers = port_numbers(ports);
+    let mut lanes = Vec::with_capacity(workers);
+    let mut views = Vec::with_capacity(workers);
+    let parts = readers.into_iter().zip(fabric.inlets).zip(fabric.sends);
+    for (number, ((reader, inlets), sends)) in (0u8..).zip(parts) {
+        let worker = worker(WorkerId(number), appliance, clock)?;
+        let shared = Arc::new(SharedState::default());
+        let processor = processors.get(usize::from(number)).copied().flatten();
+        views.push(view(&worker, &shared, processor));
+        lanes.push((
+            WorkerLane {
+                worker,
+                reader,
+                queues: ports.iter_mut().filter_map(|port| take(&mut port.rx)).collect(),
+                inlets,
+                outlets: Outlets::new(eal, port_lanes(eal, ports, number), sends),
+                ports: Arc::clone(&numbers),
+                pool: pool.clone(),
+                shared,
+                idle: Idle::new(adaptive),
+                clock,
+            },
+            processor,
+        ));
+    }
+    let punts = fabric.punts;
+    let control = Kit {
+        compiler,
+        publisher,
+        workers: views,
+        punts,
+        kernel: fabric.kernel,
+        pool: pool.clone(),
+        outgoing: dpdk::Burst::new(eal),
+        incoming: dpdk::Burst::new(eal),
+        clock,
+    };
+    Ok(Assembly { lanes, control })
+}
+
+fn worker(id: WorkerId, appliance: &Appliance, clock: Clock) -> Result<Worker, BootError> {
+    let flow_slots = appliance.limits.flows_per_worker;
+    let sizes = Sizes { flow_slots, destinations: flow_slots / 2 };
+    let seed = u64::from_ne_bytes(random_bytes()?);
+    Ok(Worker::new(id, sizes, seed, clock.now()))
+}
+
+fn view(worker: &Worker, shared: &Arc<SharedState>, processor: Option<usize>) -> WorkerView {
+    WorkerView {
+        id: worker.id,
+        processor,
+        flows_max: worker.flows().bound() as u64,
+        counters: Arc::<Counters>::clone(&worker.counters),
+        rules: Arc::<ObjectCounters>::clone(&worker.rules),
+        members: Arc::clone(&worker.members),
+        outbound: Arc::clone(&worker.outbound),
+        shared: Arc::clone(shared),
+    }
+}
+
+/// The lane to every port: a queue of the worker's own, or the worker that holds one.
+fn port_lanes(eal: &Eal, ports: &mut [OpenPort], worker: u8) -> Vec<PortLane> {
+    let lane = |port: &mut OpenPort| {
+        let queues = port.port.taken().tx_queues.max(1);
+        match take(&mut port.tx) {
+            Some(queue) => PortLane::new(eal, Lane::Queue(queue)),
+            #[allow(clippy::cast_possible_truncation, reason = "a remainder below 16")]
+            None => PortLane::new(eal, Lane::Relay(WorkerId((u16::from(worker) % queues) as u8))),
+        }
+    };
+    ports.iter_mut().map(lane).collect()
+}
+
+/// The next queue, which is the one with the worker's number: workers take them in turn.
+fn take<Q>(queues: &mut Vec<Q>) -> Option<Q> {
+    if queues.is_empty() { None } else { Some(queues.remove(0)) }
+}
+
+/// From DPDK's port numbers to ours.
+fn port_numbers(ports: &[OpenPort]) -> Arc<[PortId]> {
+    let bound = ports.iter().map(|port| usize::from(port.port.id()) + 1).max().unwrap_or(0);
+    let mut numbers = vec![PortId(u8::MAX); bound];
+    for (number, port) in (0u8..).zip(ports) {
+        numbers[usize::from(port.port.id())] = PortId(number);
+    }
+    numbers.into()
+}
+
+/// Whether workers rest when there is nothing to do: on virtual devices, unless told otherwise.
+fn is_adaptive(appliance: &Appliance, ports: &[OpenPort]) -> bool {
+    match appliance.idle {
+        IdleMode::Poll => false,
+        IdleMode::Adaptive => true,
+        IdleMode::Auto => {
+            let is_virtual = |port: &OpenPort| {
+                port.info.driver.starts_with("net_") && port.device.starts_with("net_")
+            };
+            ports.iter().any(is_virtual)
+        }
+    }
+}
+
+/// The processor of each worker: as configured; else one each where there are enough; else none,
+/// and the kernel shares them out.
+fn processors(appliance: &Appliance, adaptive: bool) -> Result<Vec<Option<usize>>, BootError> {
+    let available = thread::available_parallelism().map_or(1, usize::from);
+    let workers = appliance.workers;
+    if let Some(lcores) = &appliance.lcores {
+        let named = lcores.workers.iter().chain([&lcores.control]);
+        if let Some(missing) = named.map(|it| usize::from(*it)).find(|it| !exists(*it)) {
+            return Err(BootError::Lcores(format!(
+                "appliance.lcores names processor {missing}, which this machine does not have; \
+                 see /sys/devices/system/cpu/online"
+            )));
+        }
+        return Ok(lcores.workers.iter().map(|it| Some(usize::from(*it))).collect());
+    }
+    if available > workers {
+        return Ok((1..=workers).map(Some).collect());
+    }
+    if !adaptive {
+        return Err(BootError::Lcores(format!(
+            "{workers} polling workers and the control side need {} processors and there are \
+             {available}: lower appliance.workers or set appliance.idle to Adaptive",
+            workers + 1
+        )));
+    }
+    Ok(vec![None; workers])
+}
+
+fn exists(processor: usize) -> bool {
+    std::path::Path::new(&format!("/sys/devices/system/cpu/cpu{processor}")).exists()
+}
+
+/// Bytes that nobody can predict, for hash secrets.
+pub(super) fn random_bytes<const N: usize>() -> Result<[u8; N], BootError> {
+    let mut bytes = [0; N];
+    File::open("/dev/urandom")
+        .and_then(|mut file| file.read_exact(&mut bytes))
+        .map_err(BootError::Random)?;
+    Ok(bytes)
+}

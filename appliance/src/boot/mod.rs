@@ -1,0 +1,112 @@
+//! How does the appliance come up and go down?
+//!
+//! ```text
+//!   arguments ─► configuration ─► log ─► EAL ─► ports, pool ─► namespace, twins ─► workers
+//!                                                                                    │
+//!        ◄─ ports close, mbufs counted ◄─ workers joined ◄─ control until a signal ◄─┘
+//! ```
+//!
+//! Everything that can be refused is refused before the first packet. Exit codes: 0 after a
+//! signal, 2 for a configuration that is refused, 1 for anything else. Not here: what runs in
+//! between (`worker`, `control`).
+
+mod arguments;
+mod eal;
+mod error;
+mod lanes;
+mod log;
+mod ports;
+mod privileges;
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+
+pub use arguments::Arguments;
+pub use error::BootError;
+pub use log::LogHandle;
+pub use ports::{DESCRIPTORS, OpenPort};
+pub(crate) use privileges::keep_network;
+
+use weir_core::config::{self, Checked};
+
+use crate::control::{self, Control};
+
+/// Runs the appliance until a signal ends it.
+#[must_use]
+pub fn run(arguments: &Arguments) -> ExitCode {
+    match start(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error.tell();
+            ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+/// Reads and checks a configuration file.
+///
+/// # Errors
+/// When it cannot be read, or with every problem it has.
+pub fn read_configuration(path: &Path) -> Result<Checked, BootError> {
+    let unreadable = |source| BootError::Unreadable { path: path.to_owned(), source };
+    let length = std::fs::metadata(path).map_err(unreadable)?.len();
+    if length > weir_core::limits::CONFIGURATION_BYTES_MAX as u64 {
+        return Err(BootError::TooLong { path: path.to_owned(), length });
+    }
+    let text = std::fs::read(path).map_err(unreadable)?;
+    config::check(&text).map_err(|problems| BootError::Refused { path: path.to_owned(), problems })
+}
+
+fn start(arguments: &Arguments) -> Result<(), BootError> {
+    let checked = read_configuration(&arguments.config)?;
+    let appliance = checked.configuration.appliance.clone();
+    let log = log::start(&appliance.log)?;
+    for warning in &checked.warnings {
+        tracing::warn!(pointer = warning.pointer, code = %warning.code, "{}", warning.message);
+    }
+    privileges::raise_file_limit();
+    let listener = control::socket::bind(
+        &appliance.control_socket,
+        appliance.control_socket_group.as_deref(),
+    )?;
+    let eal = eal::start(&appliance, &arguments.eal)?;
+    let pool = eal::pool(&eal, &appliance)?;
+    // One key for NICs and owner function, so that packets arrive where they belong.
+    let key = lanes::random_bytes()?;
+    let mut ports = ports::open(&eal, &appliance, &pool, &key)?;
+    let assembly = lanes::assemble(&eal, &appliance, &mut ports, &pool, &key)?;
+    let control = Control::open(checked, arguments.config.clone(), &ports, assembly.control, log)?;
+    let stop = AtomicBool::new(false);
+    let outcome = thread::scope(|scope| {
+        let mut workers = Vec::new();
+        for (lane, processor) in assembly.lanes {
+            let name = format!("weir-worker-{}", lane.worker.id);
+            let (eal, stop) = (&eal, &stop);
+            let run = move || {
+                privileges::pin(processor);
+                privileges::drop_all();
+                lane.run(eal, stop)
+            };
+            workers.push(thread::Builder::new().name(name).spawn_scoped(scope, run));
+        }
+        let outcome = control.run(listener);
+        stop.store(true, Ordering::Relaxed);
+        for worker in workers {
+            worker.map_err(BootError::Thread)?.join().map_err(|_| BootError::Panicked)??;
+        }
+        outcome.map_err(BootError::from)
+    });
+    drop(ports);
+    report_buffers(&pool);
+    outcome
+}
+
+/// Says how many packet buffers did not come back; none, unless something leaks.
+fn report_buffers(pool: &dpdk::Mempool) {
+    match pool.in_use() {
+        0 => tracing::info!("stopped; mbufs in use: 0"),
+        leaked => tracing::error!("stopped; mbufs in use: {leaked}: please report this leak"),
+    }
+}

@@ -1,0 +1,204 @@
+//! How does a change reach the workers?
+//!
+//! ```text
+//!   changes ─► pending ─► compile, on a thread of its own ─► publish ─► every worker
+//!   apply ───► candidate ──────┘        │
+//!              (one at a time)          └─ refused: the candidate's author is told
+//! ```
+//!
+//! One lane for configuration, health, neighbours and routes. What comes while a snapshot is
+//! compiled is coalesced into the next one. Nothing here waits for a worker: a snapshot that
+//! cannot be published yet, because three older ones are still being read, is tried again.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, PortsFragmented, probe_targets};
+use weir_core::config::Checked;
+use weir_core::health::HealthTable;
+use weir_core::neighbour::World;
+use weir_core::policy::Snapshot;
+use weir_core::rcu::Publisher;
+
+/// Configurations that may wait to be applied. A further one is refused.
+const CANDIDATES_WAITING: usize = 64;
+
+/// A configuration that somebody wants in force.
+pub(super) struct Candidate {
+    pub(super) checked: Checked,
+    /// Who is to be told; nobody when a signal asked.
+    pub(super) reply: Option<oneshot::Sender<Result<Outcome, PortsFragmented>>>,
+}
+
+/// What became of a candidate.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outcome {
+    pub(super) generation: u32,
+}
+
+/// What the compiling thread gives back.
+pub(super) struct Compiled {
+    compiler: Compiler,
+    result: Result<Snapshot, PortsFragmented>,
+    changes: Changes,
+    candidate: Option<Candidate>,
+}
+
+/// The one lane.
+pub(super) struct PublishLane {
+    publisher: Publisher<Snapshot>,
+    facts: Arc<[PortFacts]>,
+    /// Here when nothing is being compiled.
+    compiler: Option<Compiler>,
+    running: Option<JoinHandle<Compiled>>,
+    pending: Changes,
+    candidates: VecDeque<Candidate>,
+    /// Compiled, and waiting for a place among the retired.
+    ready: Option<(Box<Snapshot>, Option<Candidate>)>,
+    published: Arc<Snapshot>,
+}
+
+/// What was put in force.
+pub(super) struct Published {
+    /// The configuration, if it is a new one.
+    pub(super) checked: Option<Checked>,
+}
+
+impl PublishLane {
+    pub(super) fn new(
+        compiler: Compiler,
+        publisher: Publisher<Snapshot>,
+        facts: Arc<[PortFacts]>,
+    ) -> Self {
+        let published = Arc::new(compiler.last().clone());
+        Self {
+            publisher,
+            facts,
+            compiler: Some(compiler),
+            running: None,
+            pending: Changes::default(),
+            candidates: VecDeque::new(),
+            ready: None,
+            published,
+        }
+    }
+
+    /// The snapshot in force.
+    pub(super) fn published(&self) -> &Arc<Snapshot> {
+        &self.published
+    }
+
+    /// Notes a change of what snapshots are made from.
+    pub(super) fn change(&mut self, changes: Changes) {
+        self.pending = self.pending.and(changes);
+    }
+
+    /// Puts a configuration in line.
+    ///
+    /// # Errors
+    /// Gives it back when too many wait.
+    pub(super) fn apply(&mut self, candidate: Candidate) -> Result<(), Candidate> {
+        if self.candidates.len() >= CANDIDATES_WAITING {
+            return Err(candidate);
+        }
+        self.candidates.push_back(candidate);
+        Ok(())
+    }
+
+    /// Starts to compile if there is something to compile and nothing under way.
+    pub(super) fn turn(
+        &mut self,
+        checked: &Checked,
+        health: &Arc<HealthTable>,
+        world: &Arc<World>,
+        now_milliseconds: u64,
+    ) {
+        self.publisher.reclaim();
+        if self.ready.is_some() || self.candidates.is_empty() && !self.pending.any() {
+            return;
+        }
+        let Some(mut compiler) = self.compiler.take() else { return };
+        let candidate = self.candidates.pop_front();
+        let mut changes = std::mem::take(&mut self.pending);
+        changes.configuration |= candidate.is_some();
+        let source = candidate.as_ref().map_or(checked, |candidate| &candidate.checked);
+        let configuration = source.configuration.clone();
+        let health = match &candidate {
+            Some(candidate) => {
+                let mut retargeted = HealthTable::clone(health);
+                retargeted.set_targets(&probe_targets(&candidate.checked.configuration));
+                Arc::new(retargeted)
+            }
+            None => Arc::clone(health),
+        };
+        let (world, facts) = (Arc::clone(world), Arc::clone(&self.facts));
+        self.running = Some(tokio::task::spawn_blocking(move || {
+            let inputs = Inputs {
+                configuration: &configuration,
+                health: &health,
+                world: &world,
+                facts: &facts,
+                now_milliseconds,
+            };
+            let result = compiler.compile(inputs, changes);
+            Compiled { compiler, result, changes, candidate }
+        }));
+    }
+
+    /// Waits for the compiling thread; for ever when nothing is under way.
+    pub(super) async fn compiled(&mut self) -> Option<Compiled> {
+        match &mut self.running {
+            Some(running) => {
+                let compiled = running.await.ok();
+                self.running = None;
+                compiled
+            }
+            None => std::future::pending().await,
+        }
+    }
+
+    /// Takes the compiling thread's result in; what can be published is.
+    pub(super) fn finish(&mut self, compiled: Compiled) -> Option<Published> {
+        self.compiler = Some(compiled.compiler);
+        match compiled.result {
+            Ok(snapshot) => {
+                self.ready = Some((Box::new(snapshot), compiled.candidate));
+                self.publish()
+            }
+            Err(refused) => {
+                // The old configuration stands; whatever else had changed is compiled again.
+                self.pending = self.pending.and(Changes {
+                    configuration: compiled.changes.configuration && compiled.candidate.is_none(),
+                    ..compiled.changes
+                });
+                tracing::error!("{refused}");
+                if let Some(reply) = compiled.candidate.and_then(|candidate| candidate.reply) {
+                    // A client that has gone does not want to know.
+                    let _gone = reply.send(Err(refused));
+                }
+                None
+            }
+        }
+    }
+
+    /// Publishes what is ready, unless three older snapshots are still being read.
+    pub(super) fn publish(&mut self) -> Option<Published> {
+        let (snapshot, candidate) = self.ready.take()?;
+        let published = Arc::new(Snapshot::clone(&snapshot));
+        if let Err(snapshot) = self.publisher.publish(snapshot) {
+            self.ready = Some((snapshot, candidate));
+            return None;
+        }
+        self.published = published;
+        let generation = self.published.generation.0;
+        let checked = candidate.map(|candidate| {
+            if let Some(reply) = candidate.reply {
+                let _gone = reply.send(Ok(Outcome { generation }));
+            }
+            candidate.checked
+        });
+        Some(Published { checked })
+    }
+}
