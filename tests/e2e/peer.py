@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import json
 import select
+import signal
 import socket
 import time
 
@@ -77,15 +78,31 @@ async def echo_stream(reader, writer):
         writer.close()
 
 
+class Ending:
+    """When a stream ends: at its time, or earlier when it is told to by SIGTERM."""
+
+    def __init__(self, seconds):
+        self.told = False
+        self.at = time.monotonic() + seconds
+        signal.signal(signal.SIGTERM, self.tell)
+
+    def tell(self, *_):
+        self.told = True
+
+    def reached(self):
+        return self.told or time.monotonic() >= self.at
+
+
 def udp_stream(arguments):
     """Numbered datagrams at a steady rate, at most `WINDOW` unanswered; counts what is lost."""
     client = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     client.connect((arguments.address, arguments.port))
     waiting, sent, received, lost = {}, 0, 0, 0
-    end = time.monotonic() + arguments.seconds
+    ending = Ending(arguments.seconds)
     due = time.monotonic()
-    while (now := time.monotonic()) < end or waiting:
-        if now < end and now >= due and len(waiting) < WINDOW:
+    while not ending.reached() or waiting:
+        now = time.monotonic()
+        if not ending.reached() and now >= due and len(waiting) < WINDOW:
             client.send(sent.to_bytes(8, "big"))
             waiting[sent] = now
             sent += 1
@@ -105,10 +122,10 @@ def udp_stream(arguments):
 def tcp_stream(arguments):
     """One connection that echoes numbered lines for the whole time; it must never break."""
     sent = 0
-    end = time.monotonic() + arguments.seconds
+    ending = Ending(arguments.seconds)
     with socket.create_connection((arguments.address, arguments.port), timeout=10) as client:
         lines = client.makefile("rb")
-        while time.monotonic() < end:
+        while not ending.reached():
             message = b"%d\n" % sent
             client.sendall(message)
             answer = lines.readline()
