@@ -115,16 +115,20 @@ class Lab:
             self.stop()
 
     def start(self):
-        for namespace in self.namespaces():
-            if namespace is not self.twin:
-                namespace.create()
+        for namespace in self.own_namespaces():
+            namespace.create()
         self.start_servers()
         self.start_outside()
         self.start_weir()
 
-    def namespaces(self):
+    def own_namespaces(self):
+        """Those that the lab makes."""
         members = [member.namespace for member in self.members]
-        return [self.client, self.servers, *members, self.start_namespace, self.twin]
+        return [self.client, self.servers, *members, self.start_namespace]
+
+    def namespaces(self):
+        """With the one that the appliance makes for its kernel twins."""
+        return [*self.own_namespaces(), self.twin]
 
     def start_servers(self):
         self.servers.ip("link add bridge type bridge", "link set bridge up")
