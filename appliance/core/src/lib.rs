@@ -8,7 +8,29 @@
 //! ```
 //!
 //! Not here: packets' buffers and queues (`dpdk-bindings`), threads and sockets (`appliance`).
-#![forbid(unsafe_code)]
 
+#[forbid(unsafe_code)]
+pub mod api;
+#[forbid(unsafe_code)]
+pub mod config;
+#[forbid(unsafe_code)]
+pub mod flow;
+#[forbid(unsafe_code)]
+pub mod health;
+#[forbid(unsafe_code)]
 pub mod limits;
+#[forbid(unsafe_code)]
+pub mod neighbour;
+#[forbid(unsafe_code)]
+pub mod path;
+#[forbid(unsafe_code)]
+pub mod policy;
+#[allow(unsafe_code, reason = "the one publication pointer; see docs/unsafe.md")]
+pub mod rcu;
+pub mod tables;
+#[forbid(unsafe_code)]
+pub mod telemetry;
+#[forbid(unsafe_code)]
 pub mod units;
+#[forbid(unsafe_code)]
+pub mod wire;

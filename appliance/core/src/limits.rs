@@ -24,9 +24,21 @@ pub const MEMBERS_MAX: usize = 16_384;
 pub const ADJACENCIES_MAX: usize = 65_536;
 /// Routes mirrored from the kernel. Further routes are left out and named in an event.
 pub const ROUTES_MAX: usize = 65_536;
+/// Next hops of one mirrored route. Further ones of the route are left out and counted.
+pub const NEXT_HOPS_PER_ROUTE_MAX: usize = 64;
+/// Addresses of one port's kernel twin. Further ones are left out of the mirror and counted.
+pub const ADDRESSES_PER_PORT_MAX: usize = 256;
+/// Events of the kernel mirror that wait for the control side. While the channel is full the mirror
+/// stops reading; what the kernel then drops is made good by one resynchronisation.
+pub const NEIGHBOUR_EVENTS_WAITING_MAX: usize = 4_096;
+/// One-off neighbour requests to the kernel in one second. Further ones are refused; the client's
+/// next packet asks again.
+pub const NEIGHBOUR_REQUESTS_PER_SECOND_MAX: u32 = 256;
 
 /// Bytes of one configuration document.
 pub const CONFIGURATION_BYTES_MAX: usize = 16 << 20;
+/// Problems that one check lists. The rest is counted.
+pub const PROBLEMS_MAX: usize = 256;
 /// Bytes of one line on the control socket: a configuration plus its envelope.
 pub const CONTROL_LINE_BYTES_MAX: usize = CONFIGURATION_BYTES_MAX + 4096;
 /// Clients of the control socket at a time. A further one is told so and closed.
@@ -34,9 +46,75 @@ pub const CONTROL_CLIENTS_MAX: usize = 32;
 
 /// Flow records of one worker when the configuration names no other number.
 pub const FLOWS_PER_WORKER_DEFAULT: usize = 1 << 18;
+/// Flow records of one worker at least.
+pub const FLOWS_PER_WORKER_MIN: usize = 1024;
 /// Flow records of one worker at most: indexes are 32 bits wide with room for markers.
 pub const FLOWS_PER_WORKER_MAX: usize = 1 << 28;
 
+/// Load balancers of one configuration. Each refused bound of a configuration is the problem
+/// `LimitExceeded` or `ValueOutOfRange` of its check.
+pub const LOAD_BALANCERS_MAX: usize = 1_000;
+/// Virtual networks of one configuration.
+pub const VIRTUAL_NETWORKS_MAX: usize = 1_000;
+/// Prefixes of one virtual network.
+pub const PREFIXES_PER_VIRTUAL_NETWORK_MAX: usize = 500;
+/// Members summed over all load-balancing rules (behaviour.md §9).
+pub const RULE_MEMBERS_MAX: usize = 500_000;
+/// Probes of one load balancer.
+pub const PROBES_MAX: usize = 1_500;
+/// Characters of a resource's name, as Azure.
+pub const RESOURCE_NAME_LENGTH_MAX: usize = 80;
+/// The greatest weight of a member.
+pub const WEIGHT_MAX: u16 = 100;
+
+/// Seconds between probes at most: a day, which keeps milliseconds in 32 bits.
+pub const PROBE_INTERVAL_SECONDS_MAX: u32 = 86_400;
+/// Milliseconds between probes at least; Azure's own words start at five seconds.
+pub const PROBE_INTERVAL_MILLISECONDS_MIN: u32 = 100;
+/// Milliseconds that a probe waits at least.
+pub const PROBE_TIMEOUT_MILLISECONDS_MIN: u32 = 10;
+/// Milliseconds that an HTTP probe waits at most (behaviour.md §3.2).
+pub const HTTP_PROBE_TIMEOUT_MILLISECONDS_MAX: u32 = 30_000;
+/// Characters of a probe's path.
+pub const PROBE_PATH_LENGTH_MAX: usize = 2_048;
+
+/// Own addresses of one port.
+pub const PORT_ADDRESSES_MAX: usize = 16;
+/// Characters of a port's name: the kernel's 15 for an interface, less a prefix of two.
+pub const PORT_NAME_LENGTH_MAX: usize = 13;
+/// Characters of a device with its arguments.
+pub const DEVICE_LENGTH_MAX: usize = 512;
+/// The smallest MTU: what every IPv4 host accepts (RFC 1122 §3.3.2).
+pub const MTU_MIN: u16 = 576;
+/// The largest MTU.
+pub const MTU_MAX: u16 = 9_000;
+/// Receive queues of one port.
+pub const QUEUES_MAX: u16 = 16;
+/// Descriptors of one queue at least.
+pub const DESCRIPTORS_MIN: u16 = 64;
+/// Descriptors of one queue at most.
+pub const DESCRIPTORS_MAX: u16 = 8_192;
+/// The highest lcore number: DPDK's own table of them.
+pub const LCORE_MAX: u16 = 1_023;
+/// Packet buffers at least.
+pub const MBUFS_MIN: u32 = 1_024;
+/// Packet buffers at most.
+pub const MBUFS_MAX: u32 = 4_194_304;
+/// Routes of one configuration.
+pub const STATIC_ROUTES_MAX: usize = 1_024;
+/// Prefixes that members reach untranslated.
+pub const ROUTED_PREFIXES_MAX: usize = 1_024;
+/// Characters of the appliance's, a namespace's or a group's name.
+pub const NAME_LENGTH_MAX: usize = 64;
+/// Bytes of the control socket's path: `sun_path` less its end (unix(7)).
+pub const CONTROL_SOCKET_PATH_LENGTH_MAX: usize = 107;
+/// Bytes of a path: the kernel's `PATH_MAX` less its end.
+pub const PATH_LENGTH_MAX: usize = 4_095;
+
+/// The longest idle timeout of a load-balancing rule in minutes (behaviour.md §5).
+pub const LOAD_BALANCING_IDLE_TIMEOUT_MINUTES_MAX: u32 = 100;
+/// The longest idle timeout of a public IP address in minutes (Azure's schema of it).
+pub const PUBLIC_ADDRESS_IDLE_TIMEOUT_MINUTES_MAX: u32 = 30;
 /// The longest idle timeout in minutes: 120, of outbound rules (behaviour.md §5).
 pub const IDLE_TIMEOUT_MINUTES_MAX: u32 = 120;
 
@@ -51,3 +129,6 @@ pub const SNAT_GRANULES: usize = SNAT_PORTS as usize / SNAT_GRANULE as usize;
 
 const _: () = assert!(SNAT_FIRST_PORT as u32 + SNAT_PORTS <= 1 << 16);
 const _: () = assert!(SNAT_FIRST_PORT.is_multiple_of(SNAT_GRANULE));
+
+/// Addresses that outbound flows are translated to. More are refused by the configuration check.
+pub const OUTBOUND_ADDRESSES_MAX: usize = 16;

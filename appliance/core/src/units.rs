@@ -67,6 +67,9 @@ impl Tick {
     /// a second keeps that far under the promised second and lets 32 bits last for 17 years.
     pub const MILLISECONDS: u64 = 125;
 
+    /// Ticks in a second.
+    pub const PER_SECOND: u32 = 8;
+
     /// The tick that a time in milliseconds since the process started falls into.
     #[must_use]
     #[allow(clippy::cast_possible_truncation, reason = "17 years of ticks fit into 32 bits")]
@@ -87,10 +90,12 @@ impl Tick {
     }
 }
 
+const _: () = assert!(Tick::PER_SECOND as u64 * Tick::MILLISECONDS == 1000);
+
 /// Whole seconds as a number of ticks.
 #[must_use]
 pub const fn ticks_of_seconds(seconds: u32) -> u32 {
-    seconds * (1000 / Tick::MILLISECONDS as u32)
+    seconds * Tick::PER_SECOND
 }
 
 /// An IPv4 or IPv6 address as two host-order words, so that keys and tables have one shape for

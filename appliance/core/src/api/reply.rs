@@ -1,0 +1,148 @@
+//! What does each method answer?
+//!
+//! Replies are read as leniently as possible, so that a `weirctl` of another release still shows
+//! what it knows: a missing field has its default, an unknown one is skipped.
+//!
+//! Not here: the long reply of `status` (`status`), envelopes and errors (`envelope`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::envelope::Error;
+use super::status::Status;
+
+/// What the appliance answers to one request.
+pub type Reply = Result<Success, Error>;
+
+/// The result of a request that succeeded.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+pub enum Success {
+    /// To `apply`.
+    Applied(Applied),
+    /// To `get`.
+    Current(Current),
+    /// To `status`.
+    Status(Box<Status>),
+    /// To `stats`.
+    Stats(Stats),
+    /// To `health`.
+    Health(Health),
+    /// To `version`.
+    Version(Version),
+}
+
+/// The reply to `version`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Version {
+    /// The appliance's name from its configuration.
+    pub name: String,
+    /// The release of Weir.
+    pub version: String,
+    /// `API_VERSION` of the appliance.
+    pub api_version: u32,
+    /// The release of DPDK.
+    pub dpdk: String,
+}
+
+/// The reply to `apply`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Applied {
+    /// The generation in force after the call; unchanged by a dry run.
+    pub generation: u32,
+    /// Whether anything changed, or would change in a dry run.
+    pub changed: bool,
+    /// What is acceptable, but perhaps not meant.
+    pub warnings: Vec<Problem>,
+    /// From request to publication.
+    pub milliseconds: u64,
+}
+
+/// The `data` of the error that refuses a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Refusal {
+    /// All problems, in the order of the document.
+    pub problems: Vec<Problem>,
+}
+
+/// One problem or warning of a configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Problem {
+    /// Where in the document: a JSON pointer (RFC 6901).
+    pub pointer: String,
+    /// Which kind, as a word that programs can compare.
+    pub code: String,
+    /// What is wrong and what to do.
+    pub message: String,
+}
+
+/// The reply to `get`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Current {
+    /// The generation in force.
+    pub generation: u32,
+    /// The configuration document as it was applied.
+    pub configuration: Value,
+}
+
+/// The reply to `stats`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Stats {
+    /// Every counter by name, summed over the workers.
+    pub counters: BTreeMap<String, u64>,
+    /// The same for each worker, in the order of their numbers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub per_worker: Vec<BTreeMap<String, u64>>,
+}
+
+/// The reply to `health`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Health {
+    /// Every load balancer, in the order of the configuration.
+    pub load_balancers: Vec<LoadBalancerHealth>,
+}
+
+/// The health of one load balancer's rules.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LoadBalancerHealth {
+    /// The resource's name.
+    pub name: String,
+    /// Its load-balancing rules.
+    pub rules: Vec<RuleHealth>,
+}
+
+/// The health of one rule's members.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct RuleHealth {
+    /// The rule's name.
+    pub name: String,
+    /// The probe's name; `null` for a rule without a probe, whose members are always eligible.
+    pub probe: Option<String>,
+    /// The members of its pools.
+    pub members: Vec<MemberHealth>,
+}
+
+/// The health of one member for one rule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct MemberHealth {
+    /// The member's address.
+    pub address: String,
+    /// `Up` or `Down`: whether it receives new flows of this rule.
+    pub state: String,
+    /// Azure's reason code (behaviour.md §3.6); `null` for a rule without a probe.
+    pub reason: Option<String>,
+    /// What the latest attempt found, for people.
+    pub detail: Option<String>,
+}

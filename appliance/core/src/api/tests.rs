@@ -1,0 +1,147 @@
+use serde_json::{Value, json};
+
+use super::*;
+
+fn rejected(line: &str) -> (Option<Id>, i32, String) {
+    let rejection = Request::parse(line.as_bytes()).expect_err(line);
+    (rejection.id, rejection.error.code, rejection.error.message)
+}
+
+fn number(id: u64) -> Id {
+    Id::Number(id.into())
+}
+
+#[test]
+fn every_method_reads_what_the_client_writes() {
+    let apply = Apply { configuration: json!({"resources": []}), dry_run: true };
+    let methods = [
+        Method::Apply(apply),
+        Method::Get,
+        Method::Status,
+        Method::Stats,
+        Method::Health,
+        Method::Version,
+    ];
+    assert_eq!(methods.each_ref().map(Method::name), Method::NAMES);
+    for method in methods {
+        for id in [None, Some(Id::Null), Some(number(7)), Some(Id::Text("a".into()))] {
+            let request = Request { id, method: method.clone() };
+            let line = write_request(&request);
+            assert_eq!(line.matches('\n').count(), 1, "one message is one line");
+            assert_eq!(Request::parse(line.as_bytes()).as_ref(), Ok(&request));
+        }
+    }
+}
+
+#[test]
+fn apply_without_dry_run_is_meant() {
+    let line = br#"{"jsonrpc":"2.0","id":1,"method":"apply","params":{"configuration":{}}}"#;
+    let expected = Apply { configuration: json!({}), dry_run: false };
+    assert_eq!(Request::parse(line).map(|request| request.method), Ok(Method::Apply(expected)));
+}
+
+#[test]
+fn each_fault_has_its_code_and_answers_to_the_id_it_can() {
+    let null = Some(Id::Null);
+    let seven = Some(number(7));
+    let table = [
+        ("{", null.clone(), -32700, "not JSON"),
+        ("\u{0}", null.clone(), -32700, "not JSON"),
+        ("[]", null.clone(), -32600, "batches are not served"),
+        (
+            r#"[{"jsonrpc":"2.0","id":7,"method":"get"}]"#,
+            null.clone(),
+            -32600,
+            "one request a line",
+        ),
+        ("7", null.clone(), -32600, "a JSON object"),
+        (r#"{"id":7,"method":"get"}"#, seven.clone(), -32600, "jsonrpc"),
+        (r#"{"jsonrpc":"1.0","id":7,"method":"get"}"#, seven.clone(), -32600, "jsonrpc"),
+        (r#"{"jsonrpc":"2.0","id":7}"#, seven.clone(), -32600, "method"),
+        (r#"{"jsonrpc":"2.0","id":7,"method":1}"#, seven.clone(), -32600, "method"),
+        (r#"{"jsonrpc":"2.0","id":{},"method":"get"}"#, null, -32600, "id"),
+        (r#"{"jsonrpc":"2.0","id":7,"method":"reboot"}"#, seven.clone(), -32601, "apply, get"),
+        (
+            r#"{"jsonrpc":"2.0","id":7,"method":"get","params":[1]}"#,
+            seven.clone(),
+            -32602,
+            "no params",
+        ),
+        (r#"{"jsonrpc":"2.0","id":7,"method":"apply"}"#, seven, -32602, "configuration"),
+    ];
+    for (line, id, code, part) in table {
+        let (rejected_id, rejected_code, message) = rejected(line);
+        assert_eq!((rejected_id, rejected_code), (id, code), "{line}");
+        assert!(message.contains(part), "{line}: {message}");
+    }
+}
+
+#[test]
+fn a_misspelt_dry_run_is_refused_instead_of_applied() {
+    for (parameters, part) in [
+        (json!({"configuration": {}, "dryrun": true}), "dryrun"),
+        (json!({"configuration": {}, "dryRun": "yes"}), "true or false"),
+        (json!({"configuration": "text"}), "configuration"),
+        (json!([{}]), "configuration"),
+    ] {
+        let line = json!({"jsonrpc": "2.0", "id": 1, "method": "apply", "params": parameters});
+        let (_, code, message) = rejected(&line.to_string());
+        assert_eq!(code, -32602);
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn a_notification_has_no_id_to_answer_to_even_when_it_is_wrong() {
+    assert_eq!(rejected(r#"{"jsonrpc":"2.0","method":"reboot"}"#).0, None);
+    let request = Request::parse(br#"{"jsonrpc":"2.0","method":"status","params":{}}"#);
+    assert_eq!(request.map(|request| request.id), Ok(None));
+}
+
+#[test]
+fn replies_are_written_in_azures_spelling_and_read_back() {
+    let version = Version { api_version: API_VERSION, ..Version::default() };
+    let line = write_response(&number(3), &Ok(Success::Version(version.clone())));
+    assert!(line.contains("\"apiVersion\":1") && line.ends_with('\n'), "{line}");
+    assert_eq!(read_response::<Version>(line.as_bytes()).expect("a version"), version);
+
+    let outbound = OutboundStatus { ports_allocated: 1024, ..OutboundStatus::default() };
+    let status = Status { outbound: vec![outbound], uptime_seconds: 5, ..Status::default() };
+    let line = write_response(&number(3), &Ok(Success::Status(Box::new(status.clone()))));
+    assert!(line.contains("\"portsAllocated\":1024") && line.contains("\"uptimeSeconds\":5"));
+    assert_eq!(read_response::<Status>(line.as_bytes()).expect("a status"), status);
+}
+
+#[test]
+fn a_refusal_carries_every_problem_to_the_client() {
+    let problem = |pointer: &str| Problem {
+        pointer: pointer.into(),
+        code: "InvalidPort".into(),
+        message: "is no port".into(),
+    };
+    let problems = vec![problem("/resources/0"), problem("/resources/1")];
+    let line = write_response(&number(1), &Error::configuration_refused(problems.clone()).into());
+    let Err(ResponseError::Appliance(error)) = read_response::<Applied>(line.as_bytes()) else {
+        panic!("a refusal is an error: {line}");
+    };
+    assert_eq!((error.code, error.message.as_str()), (-32001, "configuration refused"));
+    assert_eq!(error.problems(), Some(problems));
+    assert_eq!(Error::new(ErrorCode::Internal, "").problems(), None);
+}
+
+#[test]
+fn a_reply_of_another_release_is_read_as_far_as_it_is_known() {
+    let line = br#"{"jsonrpc":"2.0","id":1,"result":{"version":"9","novelty":[1]}}"#;
+    assert_eq!(read_response::<Version>(line).expect("lenient").version, "9");
+    for line in ["", "{}", r#"{"result":7}"#, "<html>"] {
+        let read = read_response::<Version>(line.as_bytes());
+        assert!(matches!(read, Err(ResponseError::Malformed(_))), "{line}");
+    }
+}
+
+#[test]
+fn stats_without_workers_leave_the_list_out() {
+    let stats = serde_json::to_value(Stats::default()).expect("JSON");
+    assert_eq!(stats, json!({"counters": {}}));
+    assert_eq!(stats.get("perWorker"), None::<&Value>);
+}

@@ -1,0 +1,123 @@
+//! What is wrong with a configuration, and where?
+//!
+//! Not here: the rules that find problems (the file of each resource, and `validate`).
+
+use std::borrow::Cow;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::limits::PROBLEMS_MAX;
+
+/// One thing that is wrong, or worth knowing, in a configuration document.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// Where: a JSON pointer (RFC 6901) into the document as written; for something that is
+    /// missing, the pointer at which it belongs. Empty for the document as a whole.
+    pub pointer: String,
+    /// Which rule: Azure's error code where Azure has one (behaviour.md §1.10).
+    pub code: Cow<'static, str>,
+    /// What is wrong and what to do about it, in full sentences.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let place = if self.pointer.is_empty() { "document" } else { &self.pointer };
+        write!(formatter, "{place}: {}: {}", self.code, self.message)
+    }
+}
+
+/// Collects problems while the document is read. Reading goes on after a problem, so that all of
+/// them are found at once; beyond [`PROBLEMS_MAX`] they are only counted.
+#[derive(Default)]
+pub(super) struct Report {
+    errors: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+    left_out: Cell<usize>,
+}
+
+impl Report {
+    /// Records something that makes the configuration unusable.
+    pub(super) fn error(&self, pointer: &str, code: &'static str, message: impl Into<String>) {
+        self.push(&self.errors, pointer, code, message.into());
+    }
+
+    /// Records something that the configuration works in spite of.
+    pub(super) fn warning(&self, pointer: &str, code: &'static str, message: impl Into<String>) {
+        self.push(&self.warnings, pointer, code, message.into());
+    }
+
+    fn push(
+        &self,
+        list: &RefCell<Vec<Problem>>,
+        pointer: &str,
+        code: &'static str,
+        message: String,
+    ) {
+        let mut list = list.borrow_mut();
+        if list.len() < PROBLEMS_MAX {
+            list.push(Problem { pointer: pointer.to_owned(), code: code.into(), message });
+        } else {
+            self.left_out.set(self.left_out.get() + 1);
+        }
+    }
+
+    /// The errors and the warnings, each in document order.
+    pub(super) fn finish(self, document: &Value) -> (Vec<Problem>, Vec<Problem>) {
+        let mut errors = in_document_order(self.errors.into_inner(), document);
+        let mut warnings = in_document_order(self.warnings.into_inner(), document);
+        if self.left_out.get() > 0 {
+            let list = if errors.is_empty() { &mut warnings } else { &mut errors };
+            list.push(Problem {
+                pointer: String::new(),
+                code: "TooManyProblems".into(),
+                message: format!(
+                    "{} further problems are left out. Solve those above, then check again.",
+                    self.left_out.get()
+                ),
+            });
+        }
+        (errors, warnings)
+    }
+}
+
+/// Sorts problems by where they stand in the document; of those at one place, the first found
+/// stays first.
+fn in_document_order(mut problems: Vec<Problem>, document: &Value) -> Vec<Problem> {
+    problems.sort_by_cached_key(|problem| position(document, &problem.pointer));
+    problems
+}
+
+/// The path of a pointer as positions: something missing stands behind all that is there.
+fn position(document: &Value, pointer: &str) -> Vec<usize> {
+    let mut place = Some(document);
+    pointer
+        .split('/')
+        .skip(1)
+        .map(|token| {
+            let token = token.replace("~1", "/").replace("~0", "~");
+            let (position, child) = match place {
+                Some(Value::Object(map)) => {
+                    (map.keys().position(|key| *key == token), map.get(&token))
+                }
+                Some(Value::Array(list)) => {
+                    let position = token.parse().ok();
+                    (position, position.and_then(|position: usize| list.get(position)))
+                }
+                Some(Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) | None => {
+                    (None, None)
+                }
+            };
+            place = child;
+            position.unwrap_or(usize::MAX)
+        })
+        .collect()
+}
+
+/// The pointer of a child: `token` escaped and appended (RFC 6901 §3).
+pub(super) fn child_pointer(parent: &str, token: &str) -> String {
+    format!("{parent}/{}", token.replace('~', "~0").replace('/', "~1"))
+}

@@ -1,0 +1,137 @@
+//! Are mistakes in the appliance section named, and changes that need a new process known?
+
+use serde_json::json;
+
+use super::super::{Appliance, OwnService, changed_appliance_fields};
+use super::*;
+
+#[test]
+fn single_values_are_checked() {
+    for (place, value, code) in [
+        ("workers", json!(17), "ValueOutOfRange"),
+        ("idle", json!("Sleep"), "InvalidValue"),
+        ("name", json!("../weir"), "InvalidName"),
+        ("networkNamespace", json!("a b"), "InvalidName"),
+        ("controlSocket", json!("control.sock"), "InvalidPath"),
+        ("controlSocketGroup", json!(""), "InvalidName"),
+        ("stateDirectory", json!(7), "InvalidType"),
+        ("routedPrefixes", json!("10.0.0.0/8"), "InvalidType"),
+        ("ports", json!([]), "LimitExceeded"),
+        ("portz", json!([]), "UnknownProperty"),
+        ("ports/0/name", json!("Front"), "InvalidName"),
+        ("ports/0/name", json!("front-of-house"), "InvalidName"),
+        ("ports/0/device", json!("--vdev x"), "InvalidDevice"),
+        ("ports/0/mtu", json!(575), "ValueOutOfRange"),
+        ("ports/0/mtu", json!(9001), "ValueOutOfRange"),
+        ("ports/0/queues", json!(0), "ValueOutOfRange"),
+        ("ports/0/receiveDescriptors", json!(100), "NotAPowerOfTwo"),
+        ("ports/0/transmitDescriptors", json!(16_384), "ValueOutOfRange"),
+        ("ports/0/speed", json!(10), "UnknownProperty"),
+        ("ports/0/addresses/0", json!("198.51.100.1"), "InvalidInterfaceAddress"),
+        ("ports/0/addresses/0", json!("198.51.100.0/24"), "InvalidInterfaceAddress"),
+        ("ports/0/addresses/0", json!("198.51.100.255/24"), "InvalidInterfaceAddress"),
+        ("ports/1/name", json!("front"), "DuplicatePortName"),
+        ("ports/1/device", json!("net_tap0,iface=other"), "DuplicateDevice"),
+        ("routes/0/nextHop", json!("192.0.2.1"), "NextHopNotOnLink"),
+        ("routes/0/nextHop", json!("198.51.100.1"), "NextHopIsOwnAddress"),
+        ("routes/0/destination", json!("2001:db8::/32"), "DifferentAddressFamilies"),
+    ] {
+        let pointer = format!("/appliance/{place}");
+        let problems = check_value(&with(&pointer, value)).expect_err("a problem");
+        let (found, found_code) = places(&problems)[0];
+        assert_eq!(found_code, code, "{place}");
+        assert!(found.starts_with(&pointer) || place.starts_with("routes"), "{place}: {found}");
+        assert_eq!(problems.len(), 1, "{problems:#?}");
+    }
+}
+
+#[test]
+fn sections_of_the_appliance_are_checked() {
+    for (place, value, at, code) in [
+        ("log", json!({"level": "loud"}), "log/level", "InvalidValue"),
+        ("log", json!({"colour": true}), "log/colour", "UnknownProperty"),
+        ("ownAddresses", json!({"allow": ["Dns"]}), "ownAddresses/allow/0", "InvalidValue"),
+        ("limits", json!({"flowsPerWorker": 1000}), "limits/flowsPerWorker", "ValueOutOfRange"),
+        ("limits", json!({"flowsPerWorker": 1025}), "limits/flowsPerWorker", "NotAPowerOfTwo"),
+        ("limits", json!({"hugepages": "Maybe"}), "limits/hugepages", "InvalidValue"),
+        ("limits", json!({"mbufs": 1}), "limits/mbufs", "ValueOutOfRange"),
+        ("lcores", json!({"workers": [1]}), "lcores/control", "MissingProperty"),
+        ("lcores", json!({"control": 1, "workers": [1]}), "lcores/workers", "DuplicateLcore"),
+        ("lcores", json!({"control": 0, "workers": []}), "lcores/workers", "LimitExceeded"),
+    ] {
+        let document = with(&format!("/appliance/{place}"), value);
+        assert_refused(&document, &[(&format!("/appliance/{at}"), code)]);
+    }
+    let mut document = with("/appliance/lcores", json!({"control": 0, "workers": [1, 2]}));
+    assert_eq!(accepted(&document).configuration.appliance.workers, 2);
+    set(&mut document, "/appliance/workers", 3.into());
+    assert_refused(&document, &[("/appliance/lcores", "LcoresDoNotMatchWorkers")]);
+}
+
+#[test]
+fn own_addresses_and_subnets_of_ports_differ() {
+    let pointer = "/appliance/ports/1/addresses";
+    assert_value_refused(pointer, json!(["198.51.100.1/24"]), "DuplicateAddress");
+    assert_value_refused(pointer, json!(["198.51.100.130/25"]), "OverlappingSubnets");
+}
+
+#[test]
+fn a_destination_has_one_route() {
+    let again = json!({"destination": "0.0.0.0/0", "nextHop": "198.51.100.253"});
+    let document = with("/appliance/routes/-", again);
+    assert_refused(&document, &[("/appliance/routes/1/destination", "DuplicateRoute")]);
+}
+
+#[test]
+fn an_appliance_is_required_and_the_envelope_has_no_other_parts() {
+    assert_refused(&without("/appliance"), &[("/appliance", "MissingProperty")]);
+    assert_refused(&with("/resorces", json!([])), &[("/resorces", "UnknownProperty")]);
+}
+
+#[test]
+fn the_defaults_are_those_of_the_documentation() {
+    let appliance = accepted(&valid()).configuration.appliance;
+    assert_eq!((appliance.name.as_str(), appliance.workers), ("weir", 1));
+    assert_eq!(appliance.network_namespace, "weir");
+    assert_eq!(appliance.control_socket.to_str(), Some("/run/weir/control.sock"));
+    assert_eq!(appliance.state_directory.to_str(), Some("/var/lib/weir"));
+    assert_eq!((appliance.ports[0].mtu, appliance.ports[0].queues), (1500, None));
+    assert_eq!(appliance.limits.flows_per_worker, 1 << 18);
+    assert!(appliance.own_addresses.allow.is_empty());
+}
+
+fn appliance_with(place: &str, value: Value) -> Appliance {
+    accepted(&with(&format!("/appliance/{place}"), value)).configuration.appliance
+}
+
+#[test]
+fn changes_that_need_a_new_process_are_named() {
+    let old = accepted(&valid()).configuration.appliance;
+    for (place, value, named) in [
+        ("workers", json!(2), "/appliance/workers"),
+        ("idle", json!("Poll"), "/appliance/idle"),
+        ("ports/0/mtu", json!(9000), "/appliance/ports"),
+        ("limits", json!({"mbufs": 4096}), "/appliance/limits"),
+        ("controlSocketGroup", json!("wheel"), "/appliance/controlSocketGroup"),
+    ] {
+        assert_eq!(changed_appliance_fields(&old, &appliance_with(place, value)), [named]);
+    }
+}
+
+#[test]
+fn changes_that_a_running_process_can_make_are_not_named() {
+    let old = accepted(&valid()).configuration.appliance;
+    assert_eq!(changed_appliance_fields(&old, &old), [""; 0]);
+    for (place, value) in [
+        ("routes", json!([])),
+        ("routedPrefixes", json!(["10.9.0.0/16"])),
+        ("ownAddresses", json!({"allow": ["Ssh", "Icmp", "ssh"]})),
+        ("log", json!({"level": "debug"})),
+    ] {
+        let new = appliance_with(place, value);
+        assert_ne!(new, old);
+        assert_eq!(changed_appliance_fields(&old, &new), [""; 0]);
+    }
+    let new = appliance_with("ownAddresses", json!({"allow": ["Ssh", "Icmp", "ssh"]}));
+    assert_eq!(new.own_addresses.allow, [OwnService::Icmp, OwnService::Ssh]);
+}

@@ -1,0 +1,127 @@
+//! Is every rule of a configuration named when it is broken?
+//!
+//! Each test changes one thing of a document that is right, and names place and code of what
+//! `check` must say.
+
+mod appliance;
+mod examples;
+mod leniency;
+mod meaning;
+mod mutation;
+mod resources;
+mod rules;
+
+use serde_json::{Value, json};
+
+use super::{Checked, Problem, check};
+
+/// The first load balancer of [`valid`].
+const BALANCER: &str = "/resources/2";
+
+/// A small document in which nothing is wrong, and nothing to warn of.
+fn valid() -> Value {
+    json!({
+        "appliance": {
+            "ports": [
+                {"name": "front", "device": "net_tap0,iface=f", "addresses": ["198.51.100.1/24"]},
+                {"name": "back", "device": "net_tap1,iface=b", "addresses": ["10.0.0.1/24"]},
+            ],
+            "routes": [{"destination": "0.0.0.0/0", "nextHop": "198.51.100.254"}],
+        },
+        "resources": [
+            {"type": "Microsoft.Network/virtualNetworks", "name": "vnet",
+             "properties": {"addressSpace": {"addressPrefixes": ["10.0.0.0/16"]}}},
+            {"type": "Microsoft.Network/publicIPAddresses", "name": "ip",
+             "properties": {"ipAddress": "203.0.113.10"}},
+            {"type": "Microsoft.Network/loadBalancers", "name": "lb", "sku": {"name": "Standard"},
+             "properties": {
+                "frontendIPConfigurations": [
+                    {"name": "fe", "properties": {"publicIPAddress": {"id": "ip"}}},
+                ],
+                "backendAddressPools": [
+                    {"name": "pool", "properties": {"loadBalancerBackendAddresses": [
+                        {"name": "a", "properties": {"ipAddress": "10.0.0.11"}},
+                        {"name": "b", "properties": {"ipAddress": "10.0.0.12"}},
+                    ]}},
+                ],
+                "probes": [{"name": "probe", "properties": {"protocol": "Tcp", "port": 8080}}],
+                "loadBalancingRules": [
+                    {"name": "web", "properties": {
+                        "frontendIPConfiguration": {"id": "fe"},
+                        "backendAddressPool": {"id": "pool"}, "probe": {"id": "probe"},
+                        "protocol": "Tcp", "frontendPort": 80, "backendPort": 8080,
+                        "disableOutboundSnat": true}},
+                ],
+                "outboundRules": [
+                    {"name": "out", "properties": {
+                        "frontendIPConfigurations": [{"id": "fe"}],
+                        "backendAddressPool": {"id": "pool"}, "protocol": "All",
+                        "allocatedOutboundPorts": 1024}},
+                ],
+             }},
+        ],
+    })
+}
+
+/// A place of the first load balancer's properties.
+fn at(place: &str) -> String {
+    format!("{BALANCER}/properties/{place}")
+}
+
+const RULE: &str = "loadBalancingRules/0/properties";
+const OUTBOUND: &str = "outboundRules/0/properties";
+const PROBE: &str = "probes/0/properties";
+const POOL: &str = "backendAddressPools/0/properties";
+const FRONTEND: &str = "frontendIPConfigurations/0/properties";
+
+/// Writes `value` at `pointer`, adding the last token if it is missing; `-` appends to a list.
+fn set(document: &mut Value, pointer: &str, value: Value) {
+    let (parent, token) = pointer.rsplit_once('/').expect("a pointer with a parent");
+    match document.pointer_mut(parent).expect("a place in the document") {
+        Value::Object(map) => {
+            map.insert(token.to_owned(), value);
+        }
+        Value::Array(list) if token == "-" => list.push(value),
+        Value::Array(list) => list[token.parse::<usize>().expect("a position")] = value,
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            panic!("a single value has no children")
+        }
+    }
+}
+
+fn with(pointer: &str, value: Value) -> Value {
+    let mut document = valid();
+    set(&mut document, pointer, value);
+    document
+}
+
+fn without(pointer: &str) -> Value {
+    let mut document = valid();
+    let (parent, token) = pointer.rsplit_once('/').expect("a pointer with a parent");
+    let map = document.pointer_mut(parent).and_then(Value::as_object_mut).expect("an object");
+    map.remove(token).expect("something to remove");
+    document
+}
+
+fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
+    check(document.to_string().as_bytes())
+}
+
+fn accepted(document: &Value) -> Checked {
+    check_value(document).unwrap_or_else(|problems| panic!("refused: {problems:#?}"))
+}
+
+/// Checks a document of which exactly these problems are to be found, in this order.
+fn assert_refused(document: &Value, expected: &[(&str, &str)]) {
+    let problems = check_value(document).expect_err("a document with a problem");
+    assert_eq!(places(&problems), expected, "{problems:#?}");
+}
+
+/// Checks that one changed value is refused at its own place.
+fn assert_value_refused(pointer: &str, value: Value, code: &str) {
+    assert_refused(&with(pointer, value), &[(pointer, code)]);
+}
+
+fn places(problems: &[Problem]) -> Vec<(&str, &str)> {
+    problems.iter().map(|problem| (problem.pointer.as_str(), problem.code.as_ref())).collect()
+}

@@ -1,0 +1,150 @@
+//! What identifies a flow?
+//!
+//! ```text
+//!   word 0, 1   the address of the far side: client or remote host (IPv4-mapped or IPv6)
+//!   word 2      kind:8 │ id:24 │ near port:16 │ far port:16
+//! ```
+//!
+//! | kind | id | near port | looked up by |
+//! |---|---|---|---|
+//! | inbound | rule | 0 | both directions, since a reply names its rule |
+//! | outbound | member | the member's source port | packets of the member |
+//! | outbound reply | outbound address | the port taken | packets from outside |
+
+use crate::tables::Key;
+use crate::units::{Address, MemberId, OutboundAddressId, RuleId, Transport};
+
+/// What a key stands for; never zero, so that no key is all zeroes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Kind {
+    /// A client's flow to a frontend endpoint.
+    Inbound = 1,
+    /// A member's TCP flow to the outside, as the member sees it.
+    OutboundTcp = 2,
+    /// A member's UDP flow to the outside, as the member sees it.
+    OutboundUdp = 3,
+    /// The same TCP flow as the outside sees it.
+    OutboundReplyTcp = 4,
+    /// The same UDP flow as the outside sees it.
+    OutboundReplyUdp = 5,
+}
+
+/// A flow key taken apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowKey {
+    /// What the key stands for.
+    pub kind: Kind,
+    /// A rule, member or outbound address, by kind; 24 bits.
+    pub id: u32,
+    /// The client or remote host.
+    pub far: Address,
+    /// Its port.
+    pub far_port: u16,
+    /// The member's source port, or the port taken on the outbound address; 0 for inbound.
+    pub near_port: u16,
+}
+
+/// The key of a client's flow to the frontend endpoint of `rule`.
+#[must_use]
+#[inline]
+pub const fn inbound(client: Address, client_port: u16, rule: RuleId) -> Key {
+    pack(Kind::Inbound, rule.0, client, client_port, 0)
+}
+
+/// The key of a member's flow to the outside, as the member sees it.
+#[must_use]
+#[inline]
+pub const fn outbound(
+    protocol: Transport,
+    member: MemberId,
+    member_port: u16,
+    remote: Address,
+    remote_port: u16,
+) -> Key {
+    let kind = match protocol {
+        Transport::Tcp => Kind::OutboundTcp,
+        Transport::Udp => Kind::OutboundUdp,
+    };
+    pack(kind, member.0, remote, remote_port, member_port)
+}
+
+/// The key of a member's flow to the outside, as the outside sees it.
+#[must_use]
+#[inline]
+pub const fn outbound_reply(
+    protocol: Transport,
+    address: OutboundAddressId,
+    port: u16,
+    remote: Address,
+    remote_port: u16,
+) -> Key {
+    let kind = match protocol {
+        Transport::Tcp => Kind::OutboundReplyTcp,
+        Transport::Udp => Kind::OutboundReplyUdp,
+    };
+    pack(kind, address.0, remote, remote_port, port)
+}
+
+#[inline]
+const fn pack(kind: Kind, id: u32, far: Address, far_port: u16, near_port: u16) -> Key {
+    let word = (kind as u64) << 56
+        | (id as u64 & 0x00ff_ffff) << 32
+        | (near_port as u64) << 16
+        | far_port as u64;
+    [far.high, far.low, word]
+}
+
+impl FlowKey {
+    /// Takes a key apart; `None` for one that no function here made.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "fields are cut out of the word")]
+    pub const fn unpack(key: &Key) -> Option<Self> {
+        let word = key[2];
+        let kind = match (word >> 56) as u8 {
+            1 => Kind::Inbound,
+            2 => Kind::OutboundTcp,
+            3 => Kind::OutboundUdp,
+            4 => Kind::OutboundReplyTcp,
+            5 => Kind::OutboundReplyUdp,
+            _ => return None,
+        };
+        Some(Self {
+            kind,
+            id: (word >> 32) as u32 & 0x00ff_ffff,
+            far: Address { high: key[0], low: key[1] },
+            far_port: word as u16,
+            near_port: (word >> 16) as u16,
+        })
+    }
+
+    /// The protocol, where the kind alone tells it; an inbound flow's rule knows it.
+    #[must_use]
+    pub const fn outbound_protocol(&self) -> Option<Transport> {
+        match self.kind {
+            Kind::Inbound => None,
+            Kind::OutboundTcp | Kind::OutboundReplyTcp => Some(Transport::Tcp),
+            Kind::OutboundUdp | Kind::OutboundReplyUdp => Some(Transport::Udp),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_come_apart_as_they_were_put_together() {
+        let remote = Address::from_v4_bits(0xc000_0201);
+        let key = outbound(Transport::Udp, MemberId(0x00ab_cdef), 5353, remote, 53);
+        let expected = FlowKey {
+            kind: Kind::OutboundUdp,
+            id: 0x00ab_cdef,
+            far: remote,
+            far_port: 53,
+            near_port: 5353,
+        };
+        assert_eq!(FlowKey::unpack(&key), Some(expected));
+        assert_eq!(FlowKey::unpack(&[0, 0, 0]), None);
+    }
+}

@@ -1,0 +1,281 @@
+//! Where are a worker's flows, and whose time has come?
+
+use super::entry::{Entry, NONE};
+use super::timers::IDLE_TICKS_MAX;
+use crate::tables::{Full, Key, Links, RecordMap, TimingWheel};
+use crate::units::Tick;
+
+/// Of 8 parts of the slots, those that may be filled: beyond, look-ups would wander.
+const BOUND_EIGHTHS: usize = 6;
+/// Of 8 parts of the slots, those above which the table is under pressure.
+const PRESSURE_EIGHTHS: usize = 5;
+
+/// A worker's flows and their timers.
+#[derive(Debug)]
+pub struct FlowTable {
+    records: RecordMap<Entry>,
+    wheel: TimingWheel,
+}
+
+impl Links for RecordMap<Entry> {
+    fn links(&self, index: u32) -> (u32, u32) {
+        let entry = self.at(index);
+        (entry.previous, entry.next)
+    }
+
+    fn set_previous(&mut self, index: u32, previous: u32) {
+        self.at_mut(index).previous = previous;
+    }
+
+    fn set_next(&mut self, index: u32, next: u32) {
+        self.at_mut(index).next = next;
+    }
+}
+
+impl FlowTable {
+    /// A table of `slots` slots, a power of two, that begins at `now`; `seed` keys its hash.
+    #[must_use]
+    pub fn new(slots: usize, seed: u64, now: Tick) -> Self {
+        Self {
+            records: RecordMap::new(slots, seed),
+            wheel: TimingWheel::new(IDLE_TICKS_MAX, now.0),
+        }
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.records.len()
+    }
+
+    /// Whether there are no records.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.records.is_empty()
+    }
+
+    /// How many records there may be.
+    #[must_use]
+    pub const fn bound(&self) -> usize {
+        self.records.capacity() / 8 * BOUND_EIGHTHS
+    }
+
+    /// Whether records should be made only for clients that have proved to be there.
+    #[must_use]
+    pub const fn is_under_pressure(&self) -> bool {
+        self.records.len() >= self.records.capacity() / 8 * PRESSURE_EIGHTHS
+    }
+
+    /// The home slot of a key.
+    #[must_use]
+    #[inline]
+    pub fn home(&self, key: &Key) -> u32 {
+        self.records.home(key)
+    }
+
+    /// Asks for the cache line of a slot.
+    #[inline]
+    pub fn prefetch(&self, slot: u32) {
+        self.records.prefetch(slot);
+    }
+
+    /// The slot of the record with `key`, whose home is `home`.
+    #[must_use]
+    #[inline]
+    pub fn find(&self, key: &Key, home: u32) -> Option<u32> {
+        self.records.find(key, home)
+    }
+
+    /// The record in a slot.
+    #[must_use]
+    #[inline]
+    pub fn at(&self, slot: u32) -> &Entry {
+        self.records.at(slot)
+    }
+
+    /// The record in a slot, to change anything but its key.
+    #[inline]
+    pub fn at_mut(&mut self, slot: u32) -> &mut Entry {
+        self.records.at_mut(slot)
+    }
+
+    /// The other direction's record of an outbound flow.
+    #[must_use]
+    pub fn partner(&self, slot: u32) -> Option<u32> {
+        let partner = self.records.at(slot).partner;
+        (partner != NONE).then_some(partner)
+    }
+
+    /// Puts a record whose key is not in the table, to be asked after at `deadline`.
+    ///
+    /// # Errors
+    /// [`Full`] at the bound.
+    pub fn insert(&mut self, entry: Entry, deadline: Tick) -> Result<u32, Full> {
+        let slot = self.insert_untimed(entry)?;
+        self.wheel.insert(&mut self.records, slot, deadline.0);
+        Ok(slot)
+    }
+
+    /// Puts both records of an outbound flow; the first one carries the timer. Returns its slot.
+    ///
+    /// # Errors
+    /// [`Full`] at the bound, with nothing put.
+    pub fn insert_pair(
+        &mut self,
+        first: Entry,
+        second: Entry,
+        deadline: Tick,
+    ) -> Result<u32, Full> {
+        let first_slot = self.insert_untimed(first)?;
+        let second_slot = match self.insert_untimed(second) {
+            Ok(slot) => slot,
+            Err(full) => {
+                // The first may have moved for the second's sake before that gave up.
+                if let Some(slot) = self.find(&first.key, self.home(&first.key)) {
+                    self.records.remove(slot);
+                }
+                return Err(full);
+            }
+        };
+        let first_slot = self.find(&first.key, self.home(&first.key)).unwrap_or(first_slot);
+        self.records.at_mut(first_slot).partner = second_slot;
+        self.records.at_mut(second_slot).partner = first_slot;
+        self.wheel.insert(&mut self.records, first_slot, deadline.0);
+        Ok(first_slot)
+    }
+
+    fn insert_untimed(&mut self, entry: Entry) -> Result<u32, Full> {
+        if self.len() >= self.bound() {
+            return Err(Full);
+        }
+        let wheel = &mut self.wheel;
+        self.records.insert(entry, |records, _, to| {
+            wheel.moved(records, to);
+            let partner = records.at(to).partner;
+            if partner != NONE {
+                records.at_mut(partner).partner = to;
+            }
+        })
+    }
+
+    /// Takes a flow out: its record, and the other direction's if there is one. Returns the
+    /// record that carried the timer.
+    pub fn remove(&mut self, slot: u32) -> Entry {
+        let timed = if self.records.at(slot).previous == NONE {
+            self.partner(slot).unwrap_or(slot)
+        } else {
+            slot
+        };
+        self.wheel.remove(&mut self.records, timed);
+        if let Some(partner) = self.partner(timed) {
+            self.records.remove(partner);
+        }
+        self.records.remove(timed)
+    }
+
+    /// Moves a flow's deadline, which has come nearer.
+    pub fn reschedule(&mut self, slot: u32, deadline: Tick) {
+        let timed = if self.records.at(slot).previous == NONE {
+            self.partner(slot).unwrap_or(slot)
+        } else {
+            slot
+        };
+        self.wheel.remove(&mut self.records, timed);
+        self.wheel.insert(&mut self.records, timed, deadline.0);
+    }
+
+    /// The next record whose deadline may have come. The caller either [`Self::remove`]s it or
+    /// gives it its true deadline by [`Self::reschedule`].
+    pub fn next_due(&mut self, now: Tick) -> Option<u32> {
+        let slot = self.wheel.expire(&mut self.records, now.0)?;
+        // Back into a list at once, so that a record with a timer is always in one.
+        self.wheel.insert(&mut self.records, slot, now.0 + 1);
+        Some(slot)
+    }
+
+    /// All records, for listings.
+    pub fn entries(&self) -> impl Iterator<Item = &Entry> {
+        self.records.occupied().map(|(_, entry)| entry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::flow::{TcpState, key};
+    use crate::units::{Address, Generation, MemberId, OutboundAddressId, RuleId, Transport};
+
+    fn single(number: u16) -> Entry {
+        let key = key::inbound(Address::from_v4_bits(7), number, RuleId(1));
+        Entry::new(key, 0, number, TcpState::NEW, Tick(0), Generation(1))
+    }
+
+    fn pair(number: u16) -> (Entry, Entry) {
+        let remote = Address::from_v4_bits(9);
+        let out = key::outbound(Transport::Tcp, MemberId(1), number, remote, 80);
+        let back = key::outbound_reply(Transport::Tcp, OutboundAddressId(0), number, remote, 80);
+        let entry = |key| Entry::new(key, 0, number, TcpState::NEW, Tick(0), Generation(1));
+        (entry(out), entry(back))
+    }
+
+    proptest! {
+        #[test]
+        fn flows_live_until_their_deadline_whatever_moves_around_them(
+            seed in any::<u64>(),
+            steps in prop::collection::vec((0u16..60, any::<bool>(), 1u32..40, 0u32..3), 1..300),
+        ) {
+            let mut table = FlowTable::new(128, seed, Tick(0));
+            let mut model: BTreeMap<(u16, bool), u32> = BTreeMap::new();
+            let mut now = Tick(0);
+            for (number, paired, ahead, passed) in steps {
+                let (first, second) = pair(number);
+                let key = if paired { first.key } else { single(number).key };
+                if model.remove(&(number, paired)).is_some() {
+                    // A pair may be taken out by either of its records.
+                    let by = if paired && ahead % 2 == 0 { second.key } else { key };
+                    let slot = table.find(&by, table.home(&by));
+                    prop_assert!(slot.is_some());
+                    prop_assert_eq!(table.remove(slot.unwrap_or(0)).key, key);
+                } else {
+                    let deadline = now.after(ahead);
+                    let put = if paired {
+                        table.insert_pair(first, second, deadline)
+                    } else {
+                        table.insert(single(number), deadline)
+                    };
+                    if put.is_ok() {
+                        model.insert((number, paired), deadline.0);
+                    }
+                }
+                now = now.after(passed);
+                while let Some(slot) = table.next_due(now) {
+                    let entry = *table.at(slot);
+                    let paired = table.partner(slot).is_some();
+                    let deadline = model.remove(&(entry.target_port, paired));
+                    prop_assert!(deadline.is_some_and(|deadline| deadline <= now.0));
+                    table.remove(slot);
+                }
+                let records: usize = model.keys().map(|(_, paired)| 1 + usize::from(*paired)).sum();
+                prop_assert_eq!(table.len(), records);
+            }
+        }
+    }
+
+    #[test]
+    fn at_the_bound_a_pair_is_refused_whole() {
+        let mut table = FlowTable::new(16, 1, Tick(0));
+        let mut put = 0;
+        while table.len() + 1 < table.bound() {
+            assert!(table.insert(single(put), Tick(5)).is_ok());
+            put += 1;
+        }
+        let (first, second) = pair(1);
+        assert_eq!(table.insert_pair(first, second, Tick(5)), Err(Full));
+        assert_eq!(table.find(&first.key, table.home(&first.key)), None);
+        assert_eq!(table.len(), usize::from(put));
+    }
+}

@@ -1,0 +1,364 @@
+//! What becomes of a packet without a flow?
+//!
+//! The slow path: asked once per flow, out of line, in this order: load-balancing rule, outbound
+//! mapping, and what needs no record at all. What is decided is recorded, so that the next
+//! packet is replayed by `find`.
+
+use super::batch::{Action, Batch, Class, Frames, Stage, Tag};
+use super::parse::is_valid_source;
+use super::steer::{comes_by_its_port, flow_key, hand_over, outbound_class, transport};
+use super::worker::{Now, Worker};
+use crate::flow::{Block, Entry, Holder, TakeError, TcpState, inbound_ticks, key, outbound_ticks};
+use crate::policy::keys::{self, Host};
+use crate::policy::{Backend, LoadDistribution, NextHop, OutboundMapping, Rule, Snapshot};
+use crate::tables::{Hasher, Key};
+use crate::telemetry::{Counter, DropReason};
+use crate::units::{MemberId, PortId, RuleId, Transport};
+use crate::wire::{Parsed, ProtocolNumber, tcp};
+
+/// The selection hash. Its secret is fixed: every appliance with the same configuration picks
+/// the same member for the same flow.
+const SELECTION: Hasher = Hasher::new(0x5765_6972_2053_656c);
+
+/// What `decide` comes to for one packet.
+type Decision = Result<Action, Refusal>;
+
+/// Why a packet is not acted on here.
+enum Refusal {
+    Drop(DropReason),
+    /// The inbound owner knows no flow: the worker of the member's ports may.
+    AskOutboundOwner(Class),
+}
+
+impl From<DropReason> for Refusal {
+    fn from(reason: DropReason) -> Self {
+        Self::Drop(reason)
+    }
+}
+
+impl Worker {
+    /// Decides every packet of the batch that missed.
+    pub(super) fn decide<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        frames: &mut F,
+        batch: &mut Batch,
+    ) {
+        for index in 0..batch.len() {
+            let Stage::Missed(class) = batch.stages[index] else { continue };
+            let ingress = frames.ingress(index);
+            match self.decide_one(snapshot, now, class, &batch.parsed[index], ingress) {
+                Ok(action) => batch.stages[index] = Stage::Decided(action),
+                Err(Refusal::Drop(reason)) => batch.drop(index, reason),
+                Err(Refusal::AskOutboundOwner(class)) => {
+                    let tag = Tag { inbound_missed: true, ..frames.tag(index) };
+                    self.ask_outbound_owner(snapshot, now, class, tag, frames, batch, index);
+                }
+            }
+        }
+    }
+
+    fn decide_one(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        class: Class,
+        parsed: &Parsed,
+        ingress: PortId,
+    ) -> Decision {
+        match class {
+            Class::Inbound(rule) => self.decide_inbound(snapshot, now, rule, parsed, ingress),
+            Class::Reply(backend) => self.decide_reply(snapshot, backend, parsed),
+            Class::Outbound(member, mapping, endpoint) => {
+                let mapping = snapshot.mappings.get(mapping as usize);
+                let mapping = mapping.ok_or(DropReason::NoOutbound)?;
+                self.decide_outbound(snapshot, now, member, mapping, endpoint, parsed)
+            }
+            Class::OutboundReply(_) => Err(DropReason::SnatFlowUnknown.into()),
+            Class::Routed => Ok(Action::Route),
+        }
+    }
+
+    /// A client's packet that belongs to no known flow.
+    fn decide_inbound(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        rule_id: RuleId,
+        parsed: &Parsed,
+        ingress: PortId,
+    ) -> Decision {
+        check_source(snapshot, parsed, ingress)?;
+        let rule = snapshot.rule(rule_id).ok_or(DropReason::NoRule)?;
+        let pool = snapshot.pools.get(rule.pool as usize).ok_or(DropReason::NoHealthyMember)?;
+        let hash = selection_hash(rule, parsed);
+        let member = pool.pick(hash).map_err(|_| DropReason::NoHealthyMember)?;
+        if parsed.protocol == ProtocolNumber::UDP {
+            self.counters.count(Counter::StatelessPackets, 1);
+        } else {
+            self.track(snapshot, now, rule_id, rule, member, parsed);
+        }
+        // The reply will need the client's address resolved; ask before it comes.
+        if let NextHop::Unresolved(port) = snapshot.routes.towards(parsed.source, hash) {
+            self.request(port, parsed.source);
+        }
+        Ok(Action::ToMember(rule_id, member))
+    }
+
+    /// Makes a record for a TCP flow, if it opens or is worth one, and there is room.
+    fn track(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        rule_id: RuleId,
+        rule: &Rule,
+        member: MemberId,
+        parsed: &Parsed,
+    ) {
+        let opens = is_opening(parsed);
+        let pressed = self.flows.is_under_pressure();
+        // Under pressure only a client that has proved to be there by its acknowledgement.
+        let confirms = pressed && parsed.tcp_flags & ALL_FLAGS == tcp::ACK;
+        if !(opens && !pressed || confirms) {
+            let counter = if opens { Counter::FlowsUntracked } else { Counter::FallbackPackets };
+            return self.counters.count(counter, 1);
+        }
+        let state = if opens { TcpState::NEW } else { TcpState::ESTABLISHED };
+        let key = key::inbound(parsed.source, parsed.source_port, rule_id);
+        let entry = Entry::new(key, member.0, 0, state, now.tick(), snapshot.generation);
+        let deadline = now.tick().after(inbound_ticks(state, rule.idle_ticks));
+        match self.flows.insert(entry, deadline) {
+            Ok(_) => {
+                self.counters.count(Counter::FlowsCreated, 1);
+                self.rules.flow_created(rule_id.index());
+                self.members.flow_created(member.index());
+            }
+            Err(_) => self.counters.count(Counter::FlowsUntracked, 1),
+        }
+    }
+
+    /// A packet from an endpoint that belongs to no known inbound flow.
+    fn decide_reply(&mut self, snapshot: &Snapshot, backend: Backend, parsed: &Parsed) -> Decision {
+        if parsed.protocol == ProtocolNumber::UDP {
+            self.counters.count(Counter::StatelessPackets, 1);
+            return Ok(Action::FromFrontend(backend.rule, backend.member));
+        }
+        if let Some(class) = outbound_class(snapshot, backend.member, parsed, Some(backend)) {
+            return Err(Refusal::AskOutboundOwner(class));
+        }
+        self.counters.count(Counter::FallbackPackets, 1);
+        Ok(Action::FromFrontend(backend.rule, backend.member))
+    }
+
+    /// Looks for the flow among the member's outbound flows, on whichever worker has them.
+    #[allow(clippy::too_many_arguments, reason = "the stage's own arguments and what it found")]
+    fn ask_outbound_owner<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        class: Class,
+        tag: Tag,
+        frames: &mut F,
+        batch: &mut Batch,
+        index: usize,
+    ) {
+        let Class::Outbound(member, position, endpoint) = class else { return };
+        let Some(mapping) = snapshot.mappings.get(position as usize) else {
+            return batch.drop(index, DropReason::NoOutbound);
+        };
+        if mapping.worker != self.id {
+            return hand_over(mapping.worker, tag, frames, batch, index);
+        }
+        let Some(key) = flow_key(snapshot, class, &batch.parsed[index]) else {
+            return batch.drop(index, DropReason::ProtocolNotTranslated);
+        };
+        let home = self.flows.home(&key);
+        let parsed = &batch.parsed[index];
+        let frame = frames.frame(index);
+        batch.stages[index] = self.look_up(snapshot, now, class, &key, home, parsed, frame);
+        if matches!(batch.stages[index], Stage::Missed(_)) {
+            match self.decide_outbound(snapshot, now, member, mapping, endpoint, parsed) {
+                Ok(action) => batch.stages[index] = Stage::Decided(action),
+                Err(Refusal::Drop(reason)) => batch.drop(index, reason),
+                Err(Refusal::AskOutboundOwner(_)) => {
+                    unreachable!("an outbound packet is decided by its owner, who is asked here")
+                }
+            }
+        }
+    }
+
+    /// A member's packet to the outside that belongs to no known flow.
+    fn decide_outbound(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        member: MemberId,
+        mapping: &OutboundMapping,
+        endpoint: Option<Backend>,
+        parsed: &Parsed,
+    ) -> Decision {
+        let protocol = transport(parsed).ok_or(DropReason::ProtocolNotTranslated)?;
+        if protocol == Transport::Tcp && !is_opening(parsed) {
+            // From an endpoint it is the reply to a client that no worker has a record of.
+            let backend = endpoint.ok_or(DropReason::OutboundMidStream)?;
+            self.counters.count(Counter::FallbackPackets, 1);
+            return Ok(Action::FromFrontend(backend.rule, backend.member));
+        }
+        let holder = Holder { member, address: mapping.address, protocol };
+        let block = Block { holder, first_port: mapping.first_port, ports: mapping.ports };
+        let port = self.take_port(&block, parsed)?;
+        self.track_outbound(snapshot, now, mapping, &block, port, parsed)?;
+        if let NextHop::Unresolved(hop) = snapshot.routes.towards(parsed.destination, 0) {
+            self.request(hop, parsed.destination);
+        }
+        Ok(Action::ToOutside(member, mapping.address, port))
+    }
+
+    fn take_port(&mut self, block: &Block, parsed: &Parsed) -> Result<u16, DropReason> {
+        let taken = self.ports.take(block, parsed.destination, parsed.destination_port);
+        let (port, first) = taken.map_err(|error| match error {
+            TakeError::Exhausted => DropReason::SnatPortsExhausted,
+            TakeError::DestinationsFull => DropReason::SnatDestinationsFull,
+        })?;
+        if first {
+            self.outbound.flow_created(outbound_slot(&block.holder));
+        }
+        Ok(port)
+    }
+
+    /// Makes both records of an outbound flow; gives the port back when there is no room.
+    fn track_outbound(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        mapping: &OutboundMapping,
+        block: &Block,
+        port: u16,
+        parsed: &Parsed,
+    ) -> Result<(), DropReason> {
+        let holder = block.holder;
+        let (near, far) = (parsed.source_port, parsed.destination_port);
+        let remote = parsed.destination;
+        let forth = key::outbound(holder.protocol, holder.member, near, remote, far);
+        let back = key::outbound_reply(holder.protocol, holder.address, port, remote, far);
+        // A block that changed hands may have left a flow behind whose time has not come.
+        if let Some(stale) = self.flows.find(&back, self.flows.home(&back)) {
+            self.end_flow(stale);
+        }
+        let (tick, born) = (now.tick(), snapshot.generation);
+        let idle = match holder.protocol {
+            Transport::Tcp => outbound_ticks(TcpState::NEW, mapping.idle_ticks),
+            Transport::Udp => mapping.idle_ticks,
+        };
+        let first = Entry::new(forth, holder.address.0, port, TcpState::NEW, tick, born);
+        let second = Entry::new(back, holder.member.0, near, TcpState::NEW, tick, born);
+        if self.flows.insert_pair(first, second, tick.after(idle)).is_err() {
+            if self.ports.give_back(&holder, remote, far, port) {
+                self.outbound.flow_ended(outbound_slot(&holder));
+            }
+            return Err(DropReason::FlowTableFull);
+        }
+        self.counters.count(Counter::FlowsCreated, 1);
+        self.members.flow_created(holder.member.index());
+        Ok(())
+    }
+}
+
+const ALL_FLAGS: u8 = tcp::SYN | tcp::ACK | tcp::FIN | tcp::RST;
+
+/// Whether a segment opens a connection.
+const fn is_opening(parsed: &Parsed) -> bool {
+    parsed.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) == tcp::SYN
+}
+
+/// The slot of a member's ports for one protocol among the outbound counters.
+pub(super) const fn outbound_slot(holder: &Holder) -> usize {
+    let protocol = match holder.protocol {
+        Transport::Tcp => 0,
+        Transport::Udp => 1,
+    };
+    holder.member.index() * 2 + protocol
+}
+
+/// Whether a client's source address may be one.
+fn check_source(snapshot: &Snapshot, parsed: &Parsed, ingress: PortId) -> Result<(), DropReason> {
+    if !is_valid_source(parsed.source) {
+        return Err(DropReason::SourceInvalid);
+    }
+    let host = snapshot.hosts.get(&keys::host(parsed.source)).map(Host).unwrap_or_default();
+    if host.is_own() || host.is_answered_for() {
+        return Err(DropReason::SourceIsFrontend);
+    }
+    match host.as_member() {
+        Some(member) if !comes_by_its_port(snapshot, member, ingress) => {
+            Err(DropReason::ReversePath)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The hash that chooses the member, over the fields that the rule names (behaviour.md §2).
+fn selection_hash(rule: &Rule, parsed: &Parsed) -> u64 {
+    let ports = u64::from(parsed.source_port) << 16 | u64::from(parsed.destination_port);
+    let protocol = u64::from(parsed.protocol) << 32;
+    let last = match rule.distribution {
+        LoadDistribution::Default => protocol | ports,
+        LoadDistribution::SourceIp => 0,
+        LoadDistribution::SourceIpProtocol => protocol,
+    };
+    // IPv6 folds to one word each; IPv4 is one word as it is.
+    let source = parsed.source.high.rotate_left(17) ^ parsed.source.low;
+    let destination = parsed.destination.high.rotate_left(31) ^ parsed.destination.low;
+    let key: Key = [source, destination, last];
+    SELECTION.hash(&key)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::units::Address;
+
+    fn rule(distribution: LoadDistribution) -> Rule {
+        Rule {
+            live: true,
+            frontend: Address::from_v4_bits(0xcb00_710a),
+            frontend_port: 80,
+            backend_port: 8080,
+            protocol: Transport::Tcp,
+            distribution,
+            tcp_reset: false,
+            idle_ticks: 10,
+            pool: 0,
+        }
+    }
+
+    #[test]
+    fn each_distribution_hashes_the_fields_of_azures_table_and_no_others() {
+        let base = Parsed {
+            source: Address::from_v4_bits(1),
+            destination: Address::from_v4_bits(2),
+            source_port: 3,
+            destination_port: 4,
+            protocol: 6,
+            ..Parsed::default()
+        };
+        let variations = [
+            Parsed { source: Address::from_v4_bits(9), ..base },
+            Parsed { destination: Address::from_v4_bits(9), ..base },
+            Parsed { source_port: 9, ..base },
+            Parsed { destination_port: 9, ..base },
+            Parsed { protocol: 17, ..base },
+        ];
+        for (distribution, expected) in [
+            (LoadDistribution::Default, [true, true, true, true, true]),
+            (LoadDistribution::SourceIp, [true, true, false, false, false]),
+            (LoadDistribution::SourceIpProtocol, [true, true, false, false, true]),
+        ] {
+            let rule = rule(distribution);
+            let hash = selection_hash(&rule, &base);
+            let moves = variations.map(|parsed| selection_hash(&rule, &parsed) != hash);
+            assert_eq!(moves, expected, "{distribution:?}");
+        }
+    }
+}

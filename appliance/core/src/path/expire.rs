@@ -1,0 +1,183 @@
+//! Which flows end by silence, and how are their ends told?
+
+use zerocopy::IntoBytes;
+
+use super::decide::outbound_slot;
+use super::worker::{Now, ORIGINATED_PER_TURN, Originated, Worker};
+use crate::flow::{Entry, FlowKey, Holder, Kind};
+use crate::policy::{NextHop, Snapshot};
+use crate::telemetry::Counter;
+use crate::units::{Address, AdjacencyId, MemberId, OutboundAddressId, RuleId, Transport};
+use crate::wire::ethernet::{ETHERTYPE_IPV4, EthernetHeader, HEADER_LENGTH};
+use crate::wire::ipv4::{self, Ipv4Header};
+use crate::wire::tcp::{self, TcpHeader};
+use crate::wire::{ProtocolNumber, checksum};
+
+/// One end of a connection as a reset towards it is addressed.
+struct Reset {
+    source: (Address, u16),
+    destination: (Address, u16),
+    sequence: u32,
+    next_hop: AdjacencyId,
+}
+
+impl Worker {
+    /// Ends flows whose time has come, meeting at most `budget` records. Resets that idle flows
+    /// owe are left in `originated`. Returns how many records were met.
+    pub fn expire(&mut self, snapshot: &Snapshot, now: Now, budget: usize) -> usize {
+        for met in 0..budget {
+            if self.originated.len() + 2 > ORIGINATED_PER_TURN {
+                return met;
+            }
+            let Some(slot) = self.flows.next_due(now.tick()) else { return met };
+            match self.deadline(snapshot, slot) {
+                Some(deadline) if deadline > now.tick() => self.flows.reschedule(slot, deadline),
+                Some(_) => {
+                    self.counters.count(Counter::FlowsExpired, 1);
+                    self.reset_idle(snapshot, slot);
+                    self.forget(slot);
+                }
+                None => self.end_flow(slot),
+            }
+        }
+        budget
+    }
+
+    /// Ends a flow whose rule, member or port is gone, or whose tuple opens anew.
+    pub(super) fn end_flow(&mut self, slot: u32) {
+        self.counters.count(Counter::FlowsEnded, 1);
+        self.forget(slot);
+    }
+
+    /// Frees a flow's records, its port, and its place in the counts.
+    fn forget(&mut self, slot: u32) {
+        let entry = self.flows.remove(slot);
+        let Some(key) = FlowKey::unpack(&entry.key) else { return };
+        match key.kind {
+            Kind::Inbound => {
+                self.rules.flow_ended(key.id as usize);
+                self.members.flow_ended(entry.target as usize);
+            }
+            Kind::OutboundTcp
+            | Kind::OutboundUdp
+            | Kind::OutboundReplyTcp
+            | Kind::OutboundReplyUdp => self.forget_outbound(&entry, &key),
+        }
+    }
+
+    fn forget_outbound(&mut self, entry: &Entry, key: &FlowKey) {
+        let Some(protocol) = key.outbound_protocol() else { return };
+        let member = MemberId(key.id);
+        let holder = Holder { member, address: OutboundAddressId(entry.target), protocol };
+        if self.ports.give_back(&holder, key.far, key.far_port, entry.target_port) {
+            self.outbound.flow_ended(outbound_slot(&holder));
+        }
+        self.members.flow_ended(member.index());
+    }
+
+    /// Tells both sides of an established flow that it has ended, where its rule asks for that
+    /// (behaviour.md §5).
+    fn reset_idle(&mut self, snapshot: &Snapshot, slot: u32) {
+        let entry = *self.flows.at(slot);
+        if !entry.tcp.is_established() {
+            return;
+        }
+        let Some(resets) = self.resets(snapshot, slot, &entry) else { return };
+        for reset in resets {
+            self.originate_reset(snapshot, &reset);
+        }
+    }
+
+    fn resets(&self, snapshot: &Snapshot, slot: u32, entry: &Entry) -> Option<[Reset; 2]> {
+        let key = FlowKey::unpack(&entry.key)?;
+        let NextHop::Through(far_hop) = snapshot.routes.towards(key.far, 0) else { return None };
+        let far = (key.far, key.far_port);
+        if key.kind == Kind::Inbound {
+            let rule = snapshot.rule(RuleId(key.id)).filter(|rule| rule.tcp_reset)?;
+            let member = snapshot.member(MemberId(entry.target))?;
+            let frontend = (rule.frontend, rule.frontend_port);
+            let near = (member.address, rule.backend_port);
+            let to_client = (frontend, far, entry.opener_expects, far_hop);
+            let to_member = (far, near, entry.responder_expects, member.adjacency);
+            return Some([to_client, to_member].map(Reset::from));
+        }
+        let member = snapshot.member(MemberId(key.id))?;
+        let mapping = member.mapping(Transport::Tcp)?;
+        snapshot.mappings.get(mapping as usize).filter(|mapping| mapping.tcp_reset)?;
+        let outbound = snapshot.outbound_address(OutboundAddressId(entry.target))?;
+        let responder_expects = self.flows.at(self.flows.partner(slot)?).responder_expects;
+        let outside = (outbound.address, entry.target_port);
+        let near = (member.address, key.near_port);
+        let to_remote = (outside, far, responder_expects, far_hop);
+        let to_member = (far, near, entry.opener_expects, member.adjacency);
+        Some([to_remote, to_member].map(Reset::from))
+    }
+
+    fn originate_reset(&mut self, snapshot: &Snapshot, reset: &Reset) {
+        let adjacency = &snapshot.adjacencies[reset.next_hop.index()];
+        let Some(mac) = adjacency.mac else { return };
+        let ethernet = EthernetHeader {
+            destination: mac.0,
+            source: snapshot.ports[adjacency.port.index()].mac.0,
+            ether_type: ETHERTYPE_IPV4.into(),
+        };
+        let frame = reset.frame(&ethernet);
+        self.originated.push(Originated { port: adjacency.port, frame });
+        self.counters.count(Counter::ResetsSent, 1);
+    }
+}
+
+impl From<((Address, u16), (Address, u16), u32, AdjacencyId)> for Reset {
+    fn from(
+        (source, destination, sequence, next_hop): (
+            (Address, u16),
+            (Address, u16),
+            u32,
+            AdjacencyId,
+        ),
+    ) -> Self {
+        Self { source, destination, sequence, next_hop }
+    }
+}
+
+impl Reset {
+    /// The segment `<SEQ=sequence><CTL=RST>` (RFC 9293 §3.10.7), which the receiver takes since
+    /// it expects exactly this sequence number (RFC 5961 §3.2).
+    fn frame(&self, ethernet: &EthernetHeader) -> [u8; 54] {
+        const SEGMENT: u16 = 20;
+        const TOTAL: u16 = 20 + SEGMENT;
+        const _: () = assert!(ipv4::HEADER_LENGTH + tcp::HEADER_LENGTH == TOTAL as usize);
+        let (source, destination) = (self.source.0.v4_bits(), self.destination.0.v4_bits());
+        let mut ip = Ipv4Header {
+            version_and_length: 0x45,
+            traffic_class: 0,
+            total_length: TOTAL.into(),
+            identification: 0.into(),
+            flags_and_offset: 0x4000.into(),
+            time_to_live: 64,
+            protocol: ProtocolNumber::TCP,
+            checksum: 0.into(),
+            source: source.into(),
+            destination: destination.into(),
+        };
+        ip.checksum = (!checksum::sum(ip.as_bytes())).into();
+        let mut segment = TcpHeader {
+            source_port: self.source.1.into(),
+            destination_port: self.destination.1.into(),
+            sequence: self.sequence.into(),
+            acknowledgement: 0.into(),
+            data_offset: 0x50,
+            flags: tcp::RST,
+            window: 0.into(),
+            checksum: 0.into(),
+            urgent: 0.into(),
+        };
+        let pseudo = checksum::pseudo_header_v4(source, destination, ProtocolNumber::TCP, SEGMENT);
+        segment.checksum = (!checksum::add(checksum::sum(segment.as_bytes()), pseudo)).into();
+        let mut frame = [0; 54];
+        frame[..HEADER_LENGTH].copy_from_slice(ethernet.as_bytes());
+        frame[HEADER_LENGTH..34].copy_from_slice(ip.as_bytes());
+        frame[34..].copy_from_slice(segment.as_bytes());
+        frame
+    }
+}

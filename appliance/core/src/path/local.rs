@@ -1,0 +1,133 @@
+//! What does Weir answer or pass to the kernel twin?
+//!
+//! ARP for frontends is answered here, since the kernel must not know them as its own. ARP for
+//! own addresses goes to the kernel, as do replies to probes; everything else addressed to an
+//! own address only where `ownAddresses.allow` names it.
+
+use zerocopy::FromBytes;
+
+use super::batch::{Batch, Frames, Verdict};
+use super::steer::comes_by_its_port;
+use super::worker::{Now, Worker};
+use crate::policy::keys::{self, Host};
+use crate::policy::{OwnAddresses, Snapshot};
+use crate::telemetry::{DropReason, PuntClass};
+use crate::units::{Address, PortId};
+use crate::wire::arp::{self, ArpPacket};
+use crate::wire::ethernet::EthernetHeader;
+use crate::wire::{Parsed, ProtocolNumber, tcp};
+
+const SSH: u16 = 22;
+const BGP: u16 = 179;
+const BFD: u16 = 3784;
+const BFD_MULTIHOP: u16 = 4784;
+
+impl Worker {
+    /// Answers ARP requests for frontends on this link, passes what concerns own addresses to
+    /// the kernel twin, drops the rest.
+    pub(super) fn receive_arp<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        frames: &mut F,
+        batch: &mut Batch,
+        index: usize,
+    ) {
+        let port = frames.ingress(index);
+        let offset = usize::from(batch.parsed[index].network_offset);
+        let Some(packet) = arp_packet(frames.frame(index), offset) else {
+            return batch.drop(index, DropReason::ArpNotAnswered);
+        };
+        let target = Address::from_v4_bits(packet.target_ip.get());
+        let host = snapshot.hosts.get(&keys::host(target)).map(Host).unwrap_or_default();
+        if host.is_own() {
+            return batch.end(index, Verdict::Punt(PuntClass::Arp));
+        }
+        let is_request = packet.operation.get() == arp::REQUEST;
+        let on_link = snapshot.ports[port.index()].subnets.iter().any(|net| net.contains(target));
+        if host.is_answered_for() && on_link && is_request {
+            answer_arp(snapshot, frames, index, offset);
+            return batch.end(index, Verdict::Answer(port));
+        }
+        batch.drop(index, DropReason::ArpNotAnswered);
+    }
+
+    /// Ends a packet to an own address.
+    pub(super) fn receive_own(
+        &mut self,
+        snapshot: &Snapshot,
+        source: Host,
+        ingress: PortId,
+        batch: &mut Batch,
+        index: usize,
+    ) {
+        let parsed = &batch.parsed[index];
+        let is_probe_reply = is_answer(parsed) && comes_from_member(snapshot, source, ingress);
+        let class = if is_probe_reply {
+            Some(PuntClass::Probe)
+        } else {
+            allowed_class(snapshot.own_addresses, parsed)
+        };
+        match class {
+            Some(class) => batch.end(index, Verdict::Punt(class)),
+            None => batch.drop(index, DropReason::OwnAddressClosed),
+        }
+    }
+
+    /// Drops what goes beyond the rate of its punt class.
+    pub(super) fn police(&mut self, now: Now, batch: &mut Batch) {
+        for index in 0..batch.len() {
+            if let Some(class) = batch.punt_of(index)
+                && !self.police.admits(class, now)
+            {
+                batch.drop(index, DropReason::PuntPoliced);
+            }
+        }
+    }
+}
+
+fn arp_packet(frame: &[u8], offset: usize) -> Option<&ArpPacket> {
+    let (packet, _) = ArpPacket::ref_from_prefix(frame.get(offset..)?).ok()?;
+    packet.is_ipv4_over_ethernet().then_some(packet)
+}
+
+/// Turns the request into its answer, in place.
+fn answer_arp<F: Frames>(snapshot: &Snapshot, frames: &mut F, index: usize, offset: usize) {
+    let mac = snapshot.ports[frames.ingress(index).index()].mac;
+    let frame = frames.frame_mut(index);
+    let (head, rest) = frame.split_at_mut(offset);
+    if let (Ok((header, _)), Ok((packet, _))) =
+        (EthernetHeader::mut_from_prefix(head), ArpPacket::mut_from_prefix(rest))
+    {
+        header.destination = packet.sender_mac;
+        header.source = mac.0;
+        packet.answer(mac);
+    }
+}
+
+/// Whether this is TCP that opens nothing.
+fn is_answer(parsed: &Parsed) -> bool {
+    parsed.protocol == ProtocolNumber::TCP
+        && parsed.tcp_flags & (tcp::SYN | tcp::ACK) != tcp::SYN
+        && parsed.tcp_flags & (tcp::ACK | tcp::RST) != 0
+}
+
+fn comes_from_member(snapshot: &Snapshot, source: Host, ingress: PortId) -> bool {
+    source.as_member().is_some_and(|member| comes_by_its_port(snapshot, member, ingress))
+}
+
+fn allowed_class(allowed: OwnAddresses, parsed: &Parsed) -> Option<PuntClass> {
+    let ports = [parsed.source_port, parsed.destination_port];
+    match parsed.protocol {
+        ProtocolNumber::ICMP if allowed.icmp => Some(PuntClass::Rest),
+        ProtocolNumber::TCP if allowed.bgp && ports.contains(&BGP) => Some(PuntClass::Routing),
+        ProtocolNumber::UDP
+            if allowed.bfd && matches!(parsed.destination_port, BFD | BFD_MULTIHOP) =>
+        {
+            Some(PuntClass::Routing)
+        }
+        ProtocolNumber::TCP if allowed.ssh && parsed.destination_port == SSH => {
+            Some(PuntClass::Rest)
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,124 @@
+//! Is this a frame for us, and what does it carry?
+
+use zerocopy::FromBytes;
+
+use super::batch::{Batch, Frames, Stage};
+use super::worker::Worker;
+use crate::policy::{Port, Snapshot};
+use crate::telemetry::DropReason;
+use crate::units::Address;
+use crate::wire::ethernet::EthernetHeader;
+use crate::wire::{Content, Parsed, ProtocolNumber, checksum, parse, tcp, udp};
+
+impl Worker {
+    /// Fills the columns of the whole batch; ends what is malformed, foreign or ARP.
+    pub(super) fn parse<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        frames: &mut F,
+        batch: &mut Batch,
+    ) {
+        for index in 0..batch.len() {
+            let frame = frames.frame(index);
+            let content = match parse(frame, &mut batch.parsed[index]) {
+                Ok(content) => content,
+                Err(malformed) => {
+                    let segmented = frames.is_segmented(index);
+                    let reason = if segmented { DropReason::Segmented } else { malformed.into() };
+                    batch.drop(index, reason);
+                    continue;
+                }
+            };
+            let Some(port) = snapshot.ports.get(frames.ingress(index).index()) else {
+                batch.drop(index, DropReason::NotForUs);
+                continue;
+            };
+            if let Err(reason) = admit(frame, port) {
+                batch.drop(index, reason);
+                continue;
+            }
+            match content {
+                Content::Ipv4 => {
+                    if port.partial_checksums && is_partial(frame, &batch.parsed[index]) {
+                        batch.drop(index, DropReason::ChecksumPartial);
+                    } else {
+                        batch.stages[index] = Stage::Parsed { fragment: false };
+                    }
+                }
+                Content::Ipv4Fragment => batch.stages[index] = Stage::Parsed { fragment: true },
+                Content::Arp => self.receive_arp(snapshot, frames, batch, index),
+                Content::Ipv6 => batch.drop(index, DropReason::Ipv6NotSupported),
+                Content::OtherEtherType => batch.drop(index, DropReason::EtherTypeUnknown),
+            }
+        }
+    }
+}
+
+/// Whether the frame's Ethernet addresses are those of a frame for this port.
+#[inline]
+fn admit(frame: &[u8], port: &Port) -> Result<(), DropReason> {
+    let Ok((header, _)) = EthernetHeader::ref_from_prefix(frame) else {
+        return Err(DropReason::EthernetTruncated);
+    };
+    if header.source == port.mac.0 {
+        return Err(DropReason::SourceMacOwn);
+    }
+    if header.destination != port.mac.0 && !header.is_group_addressed() {
+        return Err(DropReason::NotForUs);
+    }
+    Ok(())
+}
+
+/// Whether the transport checksum holds only the pseudo-header's sum: what a sender leaves for
+/// its NIC to complete. One correct packet in 65,536 looks the same, so this is asked only on
+/// devices that are known to deliver such frames.
+fn is_partial(frame: &[u8], parsed: &Parsed) -> bool {
+    let transport = usize::from(parsed.transport_offset);
+    let offset = match parsed.protocol {
+        ProtocolNumber::TCP => tcp::CHECKSUM_OFFSET,
+        ProtocolNumber::UDP => udp::CHECKSUM_OFFSET,
+        _ => return false,
+    };
+    let header_length = u16::from(parsed.transport_offset - parsed.network_offset);
+    let pseudo = checksum::pseudo_header_v4(
+        parsed.source.v4_bits(),
+        parsed.destination.v4_bits(),
+        parsed.protocol,
+        parsed.network_length - header_length,
+    );
+    let found = frame.get(transport + offset..transport + offset + 2);
+    found.is_some_and(|found| u16::from_be_bytes([found[0], found[1]]) == pseudo)
+}
+
+/// Whether an address may stand as the source of a forwarded packet (RFC 1812 §5.3.7).
+#[inline]
+pub(super) const fn is_valid_source(address: Address) -> bool {
+    let bits = address.v4_bits();
+    !matches!(bits >> 24, 0 | 127 | 224..=255)
+}
+
+/// Whether an address may stand as the destination of a forwarded packet.
+#[inline]
+pub(super) const fn is_valid_destination(address: Address) -> bool {
+    is_valid_source(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn martian_addresses_are_known() {
+        for (bits, valid) in [
+            (0x0000_0001, false),
+            (0x7f00_0001, false),
+            (0xe000_0001, false),
+            (0xffff_ffff, false),
+            (0xf000_0001, false),
+            (0x0a00_0001, true),
+            (0xdfff_ffff, true),
+        ] {
+            assert_eq!(is_valid_source(Address::from_v4_bits(bits)), valid, "{bits:x}");
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! What does one worker own?
+
+use std::sync::Arc;
+
+use super::police::Police;
+use crate::flow::{FlowTable, OutboundPorts};
+use crate::limits;
+use crate::telemetry::{Counters, ObjectCounters};
+use crate::units::{Address, PortId, Tick, WorkerId};
+
+/// Requests to resolve a next hop that one burst may leave; further ones are made again by the
+/// next packet.
+const REQUESTS_PER_BURST: usize = 32;
+/// Packets that one turn of the timers may originate; further flows wait for the next turn.
+pub(super) const ORIGINATED_PER_TURN: usize = 32;
+
+/// The time, told by the caller: once per burst.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Now {
+    /// Milliseconds since the process started.
+    pub milliseconds: u64,
+}
+
+impl Now {
+    /// The tick that this time lies in.
+    #[must_use]
+    pub const fn tick(self) -> Tick {
+        Tick::from_milliseconds(self.milliseconds)
+    }
+}
+
+/// A host on a port's link whose address somebody needs resolved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ResolveRequest {
+    /// The port whose link it is on.
+    pub port: PortId,
+    /// Its IP address.
+    pub address: Address,
+}
+
+/// A packet that Weir makes itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Originated {
+    /// The port to leave by.
+    pub port: PortId,
+    /// Ethernet, IPv4 and TCP without options.
+    pub frame: [u8; 54],
+}
+
+/// How much a worker may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Slots of the flow table, a power of two.
+    pub flow_slots: usize,
+    /// Occupancy records for outbound destinations.
+    pub destinations: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self {
+            flow_slots: limits::FLOWS_PER_WORKER_DEFAULT,
+            destinations: limits::FLOWS_PER_WORKER_DEFAULT / 2,
+        }
+    }
+}
+
+/// One worker's memory and its way to account for itself.
+#[derive(Debug)]
+pub struct Worker {
+    /// Who this is.
+    pub id: WorkerId,
+    /// What it counts.
+    pub counters: Arc<Counters>,
+    /// What it counts per rule.
+    pub rules: Arc<ObjectCounters>,
+    /// What it counts per member.
+    pub members: Arc<ObjectCounters>,
+    /// Outbound ports in use, per member: TCP in even, UDP in odd slots.
+    pub outbound: Arc<ObjectCounters>,
+    /// Next hops that packets of the last burst were waiting for. The shell takes them.
+    pub requests: Vec<ResolveRequest>,
+    /// Packets that the last turn of the timers made. The shell takes them.
+    pub originated: Vec<Originated>,
+    pub(super) flows: FlowTable,
+    pub(super) ports: OutboundPorts,
+    pub(super) police: Police,
+}
+
+impl Worker {
+    /// A worker whose hash functions are keyed by `seed`. All its memory is taken here.
+    #[must_use]
+    pub fn new(id: WorkerId, sizes: Sizes, seed: u64, now: Now) -> Self {
+        Self {
+            id,
+            counters: Arc::default(),
+            rules: Arc::new(ObjectCounters::new(limits::RULES_MAX)),
+            members: Arc::new(ObjectCounters::new(limits::MEMBERS_MAX)),
+            outbound: Arc::new(ObjectCounters::new(limits::MEMBERS_MAX * 2)),
+            requests: Vec::with_capacity(REQUESTS_PER_BURST),
+            originated: Vec::with_capacity(ORIGINATED_PER_TURN),
+            flows: FlowTable::new(sizes.flow_slots, seed, now.tick()),
+            ports: OutboundPorts::new(sizes.destinations, seed.rotate_left(32)),
+            police: Police::new(now),
+        }
+    }
+
+    /// The worker's flows.
+    #[must_use]
+    pub const fn flows(&self) -> &FlowTable {
+        &self.flows
+    }
+
+    /// Notes that a packet is waiting for a host to be resolved.
+    pub(super) fn request(&mut self, port: PortId, address: Address) {
+        let request = ResolveRequest { port, address };
+        if self.requests.len() < REQUESTS_PER_BURST && !self.requests.contains(&request) {
+            self.requests.push(request);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+//! What is there to know about a member's address?
+
+use crate::units::{Address, AdjacencyId, PortId, Transport};
+
+/// A member, whatever pools it is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// Whether any pool has this member; slots of removed members stay for a while.
+    pub live: bool,
+    /// The member's address.
+    pub address: Address,
+    /// The next hop towards it.
+    pub adjacency: AdjacencyId,
+    /// The port that leads to it, and so the only one its packets may arrive on; `None` while
+    /// no route leads to it.
+    pub port: Option<PortId>,
+    /// Its outbound mappings for TCP and for UDP, by position in `Snapshot::mappings`.
+    pub outbound: [Option<u32>; 2],
+}
+
+impl Member {
+    /// The position in `Snapshot::mappings` for one protocol.
+    #[must_use]
+    pub const fn mapping(&self, protocol: Transport) -> Option<u32> {
+        self.outbound[match protocol {
+            Transport::Tcp => 0,
+            Transport::Udp => 1,
+        }]
+    }
+}

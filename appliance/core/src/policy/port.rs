@@ -1,0 +1,30 @@
+//! What must a worker know of a port, and what may reach the appliance itself?
+
+use crate::units::{MacAddress, Prefix};
+
+/// A DPDK port as the data path sees it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Port {
+    /// The port's Ethernet address.
+    pub mac: MacAddress,
+    /// Bytes of the longest IP datagram.
+    pub mtu: u16,
+    /// Whether the device hands over frames whose checksum was left to hardware
+    /// (`net_af_packet`).
+    pub partial_checksums: bool,
+    /// The prefixes on this link: frontends in them are answered for.
+    pub subnets: Box<[Prefix]>,
+}
+
+/// What own addresses take besides probe replies and ARP (`appliance.ownAddresses.allow`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnAddresses {
+    /// ICMP, rate limited.
+    pub icmp: bool,
+    /// TCP port 179 (RFC 4271).
+    pub bgp: bool,
+    /// UDP ports 3784 and 4784 (RFC 5881, RFC 5883).
+    pub bfd: bool,
+    /// TCP port 22 (RFC 4253).
+    pub ssh: bool,
+}

@@ -1,0 +1,47 @@
+//! What does a load-balancing rule say about its packets?
+
+use crate::units::{Address, MemberId, RuleId, Transport};
+
+/// Which fields choose the member (behaviour.md §2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LoadDistribution {
+    /// Source and destination address and port, and protocol.
+    #[default]
+    Default,
+    /// Source and destination address.
+    SourceIp,
+    /// Source and destination address, and protocol.
+    SourceIpProtocol,
+}
+
+/// One rule and its frontend endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Whether the configuration has this rule; slots of removed rules stay for a while.
+    pub live: bool,
+    /// The frontend's address.
+    pub frontend: Address,
+    /// The frontend's port.
+    pub frontend_port: u16,
+    /// The member's port.
+    pub backend_port: u16,
+    /// The protocol.
+    pub protocol: Transport,
+    /// How the member is chosen.
+    pub distribution: LoadDistribution,
+    /// Whether an idle flow is reset on both sides.
+    pub tcp_reset: bool,
+    /// How long a tracked flow may be silent, in ticks.
+    pub idle_ticks: u32,
+    /// The pool, by its position in `Snapshot::pools`.
+    pub pool: u32,
+}
+
+/// A member in its role behind one rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Backend {
+    /// The rule.
+    pub rule: RuleId,
+    /// The member.
+    pub member: MemberId,
+}

@@ -1,0 +1,68 @@
+//! How are keys hashed?
+//!
+//! By folded multiplication: both operands are mixed with a secret, multiplied to 128 bits, and
+//! the halves are combined. The result is not linear in the key, so keys that collide under one
+//! secret do not collide under the next (a CRC's would). Secrets are drawn per boot where an
+//! adversary could aim at a table, and fixed where several appliances must agree.
+
+/// What all maps are keyed by.
+pub type Key = [u64; 3];
+
+/// A keyed hash function over [`Key`].
+#[derive(Clone, Copy, Debug)]
+pub struct Hasher {
+    secret: [u64; 3],
+}
+
+impl Hasher {
+    /// A hash function that nobody can predict who does not know `seed`.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        let first = mix(seed, 0x9e37_79b9_7f4a_7c15);
+        let second = mix(first ^ seed, 0xd1b5_4a32_d192_ed03);
+        Self { secret: [first | 1, second | 1, mix(second, first) | 1] }
+    }
+
+    /// The hash of `key`; all 64 bits are usable.
+    #[must_use]
+    #[inline]
+    pub const fn hash(&self, key: &Key) -> u64 {
+        let inner = mix(key[0] ^ self.secret[0], key[1] ^ self.secret[1]);
+        mix(inner ^ self.secret[2], key[2] ^ self.secret[0])
+    }
+}
+
+/// The folded product of two words.
+#[must_use]
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "the two halves of 128 bits")]
+pub const fn mix(one: u64, other: u64) -> u64 {
+    let product = one as u128 * other as u128;
+    product as u64 ^ (product >> 64) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn neighbouring_keys_spread_evenly_over_buckets() {
+        let hasher = Hasher::new(1);
+        let mut buckets = [0u32; 256];
+        for port in 0..65_536u64 {
+            let hash = hasher.hash(&[0, 0xffff_c000_0201, port]);
+            buckets[usize::try_from(hash >> 56).expect("a byte")] += 1;
+        }
+        assert!(buckets.iter().all(|count| (170..350).contains(count)), "{buckets:?}");
+    }
+
+    #[test]
+    fn keys_that_collide_under_one_seed_do_not_under_another() {
+        let (one, other) = (Hasher::new(1), Hasher::new(2));
+        let slot = |hasher: Hasher, port: u64| hasher.hash(&[0, 7, port]) >> 52;
+        let target = slot(one, 0);
+        let colliding: Vec<u64> = (1..1 << 20).filter(|port| slot(one, *port) == target).collect();
+        let still = colliding.iter().filter(|port| slot(other, **port) == slot(other, 0)).count();
+        assert!(colliding.len() > 150 && still < 8, "{still} of {}", colliding.len());
+    }
+}

@@ -1,0 +1,28 @@
+//! Which containers does the data path stand on? They know nothing of networks.
+//!
+//! | container | for | look-up costs |
+//! |---|---|---|
+//! | [`FlatMap`] | what a snapshot names: endpoints, members, addresses | one probe, rarely two |
+//! | [`Lpm`] | routes | one to three array reads |
+//! | [`Bitmap`] | eligibility | one word |
+//! | [`RecordMap`] | a worker's flows: 64-byte records in place | one random cache line |
+//! | [`TimingWheel`] | silence | none until the time has come |
+//!
+//! Keys of all maps are three 64-bit words: an address of either family, and one word for
+//! ports, protocol and id. Not here: what the words mean (`flow::key`, `policy::keys`).
+
+mod bitmap;
+mod flat_map;
+mod hash;
+mod lpm;
+#[allow(unsafe_code, reason = "prefetch instructions have no safe form; see docs/unsafe.md")]
+pub mod prefetch;
+mod record_map;
+mod timing_wheel;
+
+pub use bitmap::Bitmap;
+pub use flat_map::FlatMap;
+pub use hash::{Hasher, Key, mix};
+pub use lpm::Lpm;
+pub use record_map::{Full, Record, RecordMap};
+pub use timing_wheel::{Links, TimingWheel};

@@ -1,0 +1,319 @@
+//! Where does the record with this key live?
+//!
+//! A hopscotch map of records that are one cache line each and live in the table itself:
+//!
+//! ```text
+//!   home(key) = h          h+1        h+2   …   h+15
+//!   ┌──────────────┐  ┌─────────┐  ┌─────────┐
+//!   │ record       │  │ record  │  │ record  │      all one 64-byte line
+//!   │ neighbours ──┼──┴─ bit 1 ─┴──┴─ bit 2 ─┴─ …   which of the 16 slots from here hold
+//!   └──────────────┘                                records whose home is here
+//! ```
+//!
+//! A look-up reads the home line, and goes on only to slots that the home's bits name: next to
+//! it in memory, where the adjacent-line prefetcher helps. A record stays where it was put
+//! unless an insertion must make room; the caller is told of each move, so that links by index
+//! can follow. Nothing is ever allocated after the map was made.
+
+use super::hash::{Hasher, Key};
+use super::prefetch::prefetch;
+
+/// How many slots from its home a record may stand: as many as `Record::neighbours` has bits.
+const REACH: usize = 16;
+/// How far an insertion looks for a free slot before it says [`Full`]. At two thirds full, runs
+/// of occupied slots longer than this do not occur outside of an attack on the hash.
+const SEARCH: usize = 512;
+
+/// A record that a [`RecordMap`] can hold: it carries its key and the map's bits.
+pub trait Record: Copy + Default {
+    /// The key; all zeroes in a free slot.
+    fn key(&self) -> &Key;
+    /// The bits that the map keeps in each slot about the records that call it home.
+    fn neighbours(&self) -> u16;
+    /// Puts those bits.
+    fn set_neighbours(&mut self, bits: u16);
+}
+
+/// No slot within reach is or can be made free.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Full;
+
+/// A map of a fixed number of records.
+#[derive(Debug)]
+pub struct RecordMap<R> {
+    records: Box<[R]>,
+    hasher: Hasher,
+    shift: u32,
+    length: usize,
+}
+
+impl<R: Record> RecordMap<R> {
+    /// A map with `slots` slots, a power of two of at least 16, hashed under `seed`. All its
+    /// memory is taken and touched here.
+    #[must_use]
+    pub fn new(slots: usize, seed: u64) -> Self {
+        let slots = slots.next_power_of_two().max(REACH);
+        Self {
+            records: vec![R::default(); slots].into(),
+            hasher: Hasher::new(seed),
+            shift: 64 - slots.trailing_zeros(),
+            length: 0,
+        }
+    }
+
+    /// How many records there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether there are no records.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// How many slots there are.
+    #[must_use]
+    pub const fn capacity(&self) -> usize {
+        self.records.len()
+    }
+
+    /// The home slot of `key`: compute it for a whole batch, [`Self::prefetch`] each, then
+    /// [`Self::find`].
+    #[must_use]
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "a slot number is below 2^32")]
+    pub fn home(&self, key: &Key) -> u32 {
+        (self.hasher.hash(key) >> self.shift) as u32
+    }
+
+    /// Asks for the cache line of a slot.
+    #[inline]
+    pub fn prefetch(&self, slot: u32) {
+        prefetch(&self.records[slot as usize & self.mask()]);
+    }
+
+    /// The slot of the record with `key`, whose home is `home`.
+    #[must_use]
+    #[inline]
+    pub fn find(&self, key: &Key, home: u32) -> Option<u32> {
+        let at_home = &self.records[home as usize & self.mask()];
+        if at_home.key() == key {
+            return Some(home);
+        }
+        let mut bits = at_home.neighbours() & !1;
+        while bits != 0 {
+            let slot = self.slot_after(home, bits.trailing_zeros() as usize);
+            if self.records[slot as usize].key() == key {
+                return Some(slot);
+            }
+            bits &= bits - 1;
+        }
+        None
+    }
+
+    /// The record in `slot`.
+    #[must_use]
+    #[inline]
+    pub fn at(&self, slot: u32) -> &R {
+        &self.records[slot as usize & (self.records.len() - 1)]
+    }
+
+    /// The record in `slot`, to change anything but its key.
+    #[inline]
+    pub fn at_mut(&mut self, slot: u32) -> &mut R {
+        let mask = self.mask();
+        &mut self.records[slot as usize & mask]
+    }
+
+    /// Puts a record whose key is not in the map and returns its slot. `moved(map, from, to)` is
+    /// called after each record that had to make room has moved.
+    ///
+    /// # Errors
+    /// [`Full`], with nothing changed but the places of records that were told of.
+    pub fn insert(
+        &mut self,
+        mut record: R,
+        mut moved: impl FnMut(&mut Self, u32, u32),
+    ) -> Result<u32, Full> {
+        let home = self.home(record.key());
+        let mut distance = self.free_distance(home).ok_or(Full)?;
+        while distance >= REACH {
+            distance = self.bring_nearer(home, distance, &mut moved).ok_or(Full)?;
+        }
+        let slot = self.slot_after(home, distance);
+        record.set_neighbours(self.records[slot as usize].neighbours());
+        self.records[slot as usize] = record;
+        self.mark(home, distance, true);
+        self.length += 1;
+        Ok(slot)
+    }
+
+    /// Frees `slot` and returns what stood there.
+    pub fn remove(&mut self, slot: u32) -> R {
+        let record = *self.at(slot);
+        let home = self.home(record.key());
+        self.vacate(slot);
+        self.mark(home, self.distance(home, slot), false);
+        self.length -= 1;
+        record
+    }
+
+    /// The occupied slots, for listings.
+    pub fn occupied(&self) -> impl Iterator<Item = (u32, &R)> {
+        (0u32..).zip(&self.records).filter(|(_, record)| *record.key() != Key::default())
+    }
+
+    fn free_distance(&self, home: u32) -> Option<usize> {
+        let within = SEARCH.min(self.records.len());
+        (0..within).find(|distance| self.is_free(self.slot_after(home, *distance)))
+    }
+
+    /// Moves a record from before the free slot into it, so that a slot nearer to `home` becomes
+    /// free, and returns that one's distance.
+    fn bring_nearer(
+        &mut self,
+        home: u32,
+        free: usize,
+        moved: &mut impl FnMut(&mut Self, u32, u32),
+    ) -> Option<usize> {
+        let to = self.slot_after(home, free);
+        for back in (1..REACH).rev() {
+            let neighbour_home = self.slot_after(home, free - back);
+            let bits = self.records[neighbour_home as usize].neighbours();
+            let first = bits.trailing_zeros() as usize;
+            if first < back {
+                let from = self.slot_after(neighbour_home, first);
+                let mut record = self.records[from as usize];
+                record.set_neighbours(self.records[to as usize].neighbours());
+                self.records[to as usize] = record;
+                self.vacate(from);
+                self.mark(neighbour_home, first, false);
+                self.mark(neighbour_home, back, true);
+                moved(self, from, to);
+                return Some(free - back + first);
+            }
+        }
+        None
+    }
+
+    /// Empties a slot but for the bits about those who call it home.
+    fn vacate(&mut self, slot: u32) {
+        let bits = self.records[slot as usize].neighbours();
+        self.records[slot as usize] = R::default();
+        self.records[slot as usize].set_neighbours(bits);
+    }
+
+    fn mark(&mut self, home: u32, distance: usize, present: bool) {
+        let record = &mut self.records[home as usize];
+        let bit = 1 << distance;
+        let bits = record.neighbours();
+        record.set_neighbours(if present { bits | bit } else { bits & !bit });
+    }
+
+    fn is_free(&self, slot: u32) -> bool {
+        *self.records[slot as usize].key() == Key::default()
+    }
+
+    fn distance(&self, home: u32, slot: u32) -> usize {
+        (slot as usize).wrapping_sub(home as usize) & self.mask()
+    }
+
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "a slot number is below 2^32")]
+    fn slot_after(&self, home: u32, distance: usize) -> u32 {
+        ((home as usize + distance) & self.mask()) as u32
+    }
+
+    #[inline]
+    const fn mask(&self) -> usize {
+        self.records.len() - 1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[derive(Clone, Copy, Default, Debug)]
+    struct Entry {
+        key: Key,
+        neighbours: u16,
+        value: u32,
+    }
+
+    impl Record for Entry {
+        fn key(&self) -> &Key {
+            &self.key
+        }
+        fn neighbours(&self) -> u16 {
+            self.neighbours
+        }
+        fn set_neighbours(&mut self, bits: u16) {
+            self.neighbours = bits;
+        }
+    }
+
+    fn entry(number: u64) -> Entry {
+        let value = u32::try_from(number).expect("small");
+        Entry { key: [1, number, 2], value, ..Entry::default() }
+    }
+
+    fn find(map: &RecordMap<Entry>, number: u64) -> Option<u32> {
+        let key = entry(number).key;
+        map.find(&key, map.home(&key)).map(|slot| map.at(slot).value)
+    }
+
+    proptest! {
+        #[test]
+        fn it_answers_like_an_ordered_map_and_names_every_move(
+            seed in any::<u64>(),
+            steps in prop::collection::vec((any::<bool>(), 1u64..90), 1..400),
+        ) {
+            let mut map = RecordMap::new(64, seed);
+            let mut places = BTreeMap::new();
+            for (insert, number) in steps {
+                match (insert, places.get(&number).copied()) {
+                    (true, None) => {
+                        let mut moves = Vec::new();
+                        let put = map.insert(entry(number), |map, from, to| {
+                            moves.push((u64::from(map.at(to).value), from, to));
+                        });
+                        for (moved, from, to) in moves {
+                            prop_assert_eq!(places.insert(moved, to), Some(from));
+                        }
+                        if let Ok(slot) = put {
+                            places.insert(number, slot);
+                        } else {
+                            prop_assert!(places.len() > 16, "full at {}", places.len());
+                        }
+                    }
+                    (false, Some(slot)) => {
+                        prop_assert_eq!(u64::from(map.remove(slot).value), number);
+                        places.remove(&number);
+                    }
+                    (true, Some(_)) | (false, None) => {}
+                }
+                prop_assert_eq!(map.len(), places.len());
+                for number in 1..90 {
+                    prop_assert_eq!(find(&map, number).is_some(), places.contains_key(&number));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn two_thirds_of_the_slots_can_be_filled() {
+        let mut map = RecordMap::new(1 << 16, 42);
+        let target = (1 << 16) * 2 / 3;
+        for number in 1..=target {
+            assert!(map.insert(entry(number), |_, _, _| {}).is_ok(), "full at {number}");
+        }
+        assert!((1..=target).all(|number| find(&map, number).is_some()));
+    }
+}

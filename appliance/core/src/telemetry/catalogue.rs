@@ -1,0 +1,164 @@
+//! The one list of counters, drop reasons and punt classes, with their names and meanings.
+
+/// Defines an enum whose variants are counter slots with a name and a help text.
+macro_rules! catalogue {
+    ($(#[$doc:meta])* $enum:ident { $($variant:ident $name:literal $help:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum $enum {
+            $(#[doc = $help] $variant,)*
+        }
+
+        impl $enum {
+            /// All of them, in the order of their slots.
+            pub const ALL: &[Self] = &[$(Self::$variant,)*];
+            /// How many there are.
+            pub const COUNT: usize = Self::ALL.len();
+
+            /// The name, the same in code, metrics, CLI and docs.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it means, in one sentence.
+            #[must_use]
+            pub const fn help(self) -> &'static str {
+                match self { $(Self::$variant => $help,)* }
+            }
+
+            /// The slot among its kind.
+            #[must_use]
+            pub const fn index(self) -> usize {
+                self as usize
+            }
+        }
+    };
+}
+
+catalogue! {
+    /// What a worker counts besides drops and punts.
+    Counter {
+        RxPackets "rx_packets" "Packets received from the wire.",
+        RxBytes "rx_bytes" "Bytes of packets received from the wire.",
+        RxKernelPackets "rx_kernel_packets" "Packets of the kernel twin that a worker took to transmit.",
+        OriginatedPackets "originated_packets" "Packets that Weir made itself: announcements and resets.",
+        TxPackets "tx_packets" "Packets transmitted, answers not included.",
+        TxBytes "tx_bytes" "Bytes of packets transmitted, answers not included.",
+        AnsweredPackets "answered_packets" "Packets turned into an answer and transmitted.",
+        PuntedPackets "punted_packets" "Packets given to the kernel twin.",
+        DroppedPackets "dropped_packets" "Packets dropped, for any reason.",
+        HandoffOutPackets "handoff_out_packets" "Packets handed to the worker that owns their flow.",
+        HandoffInPackets "handoff_in_packets" "Packets taken over from another worker.",
+        RelayOutPackets "relay_out_packets" "Packets passed to the worker that holds the transmit queue.",
+        RelayInPackets "relay_in_packets" "Packets taken from workers without a transmit queue.",
+        FlowsCreated "flows_created" "Flow records created.",
+        FlowsExpired "flows_expired" "Flow records ended by their timer.",
+        FlowsEnded "flows_ended" "Flow records ended by a change of configuration or a reused tuple.",
+        FlowsUntracked "flows_untracked" "Opening packets translated without a record, since the table was full or under pressure.",
+        FallbackPackets "fallback_packets" "TCP packets in mid-stream translated by the hash alone, without a record.",
+        StatelessPackets "stateless_packets" "UDP packets translated from the snapshot alone, as Azure does.",
+        RoutedPackets "routed_packets" "Packets routed without translation.",
+        ResolveRequests "resolve_requests" "Requests to resolve a next hop, passed to the control side.",
+        ResetsSent "resets_sent" "TCP resets sent because a flow was idle.",
+        WorkerAllocations "worker_allocations" "Heap allocations on a worker after start; always 0.",
+    }
+}
+
+catalogue! {
+    /// Why a packet was dropped. The counter's name is `drop_NAME_packets`.
+    DropReason {
+        EthernetTruncated "ethernet_truncated" "The frame ends inside its Ethernet header or VLAN tags.",
+        VlanTooDeep "vlan_too_deep" "The frame has more than two VLAN tags.",
+        Ipv4Header "ipv4_header" "The IPv4 header is cut off or contradicts itself.",
+        Ipv4Length "ipv4_length" "The IPv4 length exceeds the frame or is shorter than the header.",
+        TcpHeader "tcp_header" "The TCP header is cut off or contradicts itself.",
+        UdpHeader "udp_header" "The UDP header is cut off or contradicts itself.",
+        Segmented "segmented" "The frame did not fit one buffer: raise the port's MTU.",
+        NotForUs "not_for_us" "The frame is addressed to another station.",
+        SourceMacOwn "source_mac_own" "The frame claims to come from this port itself: a loop.",
+        EtherTypeUnknown "ether_type_unknown" "Neither IPv4 nor ARP.",
+        Ipv6NotSupported "ipv6_not_supported" "IPv6 is not forwarded by this version.",
+        ChecksumPartial "checksum_partial" "The sender left the checksum to a NIC that did not exist: turn its transmit offload off.",
+        SourceInvalid "source_invalid" "The source address cannot be one: unspecified, loopback, multicast or broadcast.",
+        DestinationInvalid "destination_invalid" "The destination is unspecified, loopback, multicast or broadcast.",
+        SourceIsFrontend "source_is_frontend" "The source is a frontend or own address: spoofed or looping.",
+        ReversePath "reverse_path" "A member's address arrived on a port that does not lead to it.",
+        TtlExpired "ttl_expired" "No hop remains.",
+        MtuExceeded "mtu_exceeded" "The packet is longer than the MTU of the port it should leave by.",
+        FragmentNotTranslated "fragment_not_translated" "Fragments of translated flows are not forwarded, as in Azure.",
+        IcmpToFrontend "icmp_to_frontend" "Rules carry no ICMP.",
+        IcmpErrorNotTranslated "icmp_error_not_translated" "ICMP errors about translated flows are not carried by this version.",
+        ProtocolNotTranslated "protocol_not_translated" "Only TCP and UDP are translated.",
+        FloatingIpReply "floating_ip_reply" "A member answered from a frontend address, and floating IP is not served by this version.",
+        AmbiguousEndpoint "ambiguous_endpoint" "The source is an endpoint of several rules, and such rules are not served by this version.",
+        MemberMismatch "member_mismatch" "A member answered for a flow that another one serves.",
+        NoRule "no_rule" "The frontend has no rule for this protocol and port.",
+        NoHealthyMember "no_healthy_member" "No member of the rule's pool is eligible.",
+        OwnAddressClosed "own_address_closed" "Own addresses take only probe replies, ARP and what ownAddresses.allow names.",
+        ArpNotAnswered "arp_not_answered" "ARP that concerns neither a frontend nor an own address.",
+        SnatPortsExhausted "snat_ports_exhausted" "The member has no port left towards this destination.",
+        SnatDestinationsFull "snat_destinations_full" "The table of destinations is full.",
+        SnatFlowUnknown "snat_flow_unknown" "An outbound address was sent a packet that belongs to no flow.",
+        OutboundMidStream "outbound_mid_stream" "A member sent TCP that opens no connection and belongs to no flow.",
+        NoOutbound "no_outbound" "The member has no outbound rule for this protocol, and the destination is not routed.",
+        FlowTableFull "flow_table_full" "A flow that must be tracked found no room.",
+        NoRoute "no_route" "No route leads to the destination.",
+        RouteNotPermitted "route_not_permitted" "Plain routing joins virtual networks and routedPrefixes only.",
+        NeighbourUnresolved "neighbour_unresolved" "The next hop has not told its link-layer address.",
+        HandoffFull "handoff_full" "The ring to the worker that owns the flow is full.",
+        HandoffLoop "handoff_loop" "The packet was handed over more often than allowed.",
+        RelayFull "relay_full" "The ring to the worker that holds the transmit queue is full.",
+        TransmitQueueFull "transmit_queue_full" "The port's transmit queue is full.",
+        PuntFull "punt_full" "The ring to the kernel twin is full.",
+        PuntPoliced "punt_policed" "The punt class has used up its rate.",
+        AnnouncementFailed "announcement_failed" "No buffer was free for a packet of our own.",
+    }
+}
+
+catalogue! {
+    /// Why a packet goes to the kernel twin. The counter's name is `punt_NAME_packets`.
+    PuntClass {
+        Arp "arp" "ARP that concerns an own address.",
+        Probe "probe" "TCP from a member to an own address: replies to probes.",
+        Routing "routing" "BGP and BFD, where ownAddresses.allow names them.",
+        Rest "rest" "Everything else that ownAddresses.allow names: ICMP and ssh.",
+    }
+}
+
+impl From<crate::wire::Malformed> for DropReason {
+    fn from(malformed: crate::wire::Malformed) -> Self {
+        use crate::wire::Malformed;
+        match malformed {
+            Malformed::EthernetTruncated => Self::EthernetTruncated,
+            Malformed::VlanTooDeep => Self::VlanTooDeep,
+            Malformed::Ipv4Header => Self::Ipv4Header,
+            Malformed::Ipv4Length => Self::Ipv4Length,
+            Malformed::TcpHeader => Self::TcpHeader,
+            Malformed::UdpHeader => Self::UdpHeader,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_stands_for_one_thing() {
+        let names: BTreeSet<_> = Counter::ALL.iter().map(|counter| counter.name()).collect();
+        assert_eq!(names.len(), Counter::COUNT);
+        let names: BTreeSet<_> = DropReason::ALL.iter().map(|reason| reason.name()).collect();
+        assert_eq!(names.len(), DropReason::COUNT);
+    }
+
+    #[test]
+    fn every_help_is_a_sentence() {
+        let help = Counter::ALL.iter().map(|counter| counter.help());
+        let help = help.chain(DropReason::ALL.iter().map(|reason| reason.help()));
+        assert!(help.into_iter().all(|text| text.ends_with('.')));
+    }
+}
