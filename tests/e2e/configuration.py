@@ -167,7 +167,6 @@ def probe():
             "protocol": "Http",
             "port": WEB_PORT,
             "requestPath": "/health",
-            "intervalInSeconds": 5,
             "probeThreshold": PROBE_THRESHOLD,
             "extensions": {"intervalInMilliseconds": PROBE_INTERVAL_MS},
         },
