@@ -51,7 +51,8 @@ class Inbound:
             options = ["--client", plan.FRONTEND, "--time", "3", "--json", *direction]
             report = json.loads(self.lab.client.output("iperf3", *options, timeout=30))
             rate = report["end"]["sum_received"]["bits_per_second"]
-            note(f"{self.workers} workers, iperf3 {direction or '[forward]'}: {rate / 1e6:.0f} Mb/s")
+            way = "to the client" if direction else "to the member"
+            note(f"{self.workers} workers, iperf3 {way}: {rate / 1e6:.0f} Mb/s")
             self.assertGreater(rate, 10e6)
 
     def test_hundreds_of_datagrams_a_second_come_back_and_none_is_lost(self):

@@ -144,7 +144,8 @@ mod tests {
     #[test]
     fn comments_strings_and_characters_are_blanked() {
         let text = "a /* b /* c */ d */ e // f\n\"g \\\" h\" i 'j' '\\'' r#\"k \" l\"# m";
-        let left: Vec<_> = comments_and_strings(text).split_whitespace().map(str::to_owned).collect();
+        let left: Vec<_> =
+            comments_and_strings(text).split_whitespace().map(str::to_owned).collect();
         assert_eq!(left, ["a", "e", "i", "m"]);
     }
 

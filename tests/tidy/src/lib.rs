@@ -95,7 +95,10 @@ impl SourceFile {
     #[must_use]
     pub fn functions(&self) -> Vec<Function> {
         let code = self.production();
-        words(&code).filter(|(_, word)| *word == "fn").filter_map(|at| function(&code, at.0)).collect()
+        words(&code)
+            .filter(|(_, word)| *word == "fn")
+            .filter_map(|at| function(&code, at.0))
+            .collect()
     }
 }
 

@@ -120,7 +120,8 @@ fn the_core_knows_no_shell_and_the_bindings_know_no_core() {
 
 #[test]
 fn groups_and_nested_paths_are_seen() {
-    let text = "use crate::{\n  units::X, wire::{Y, Z},\n};\nuse crate::limits;\nfn f() { crate::flow::g() }";
+    let text = "use crate::{\n  units::X, wire::{Y, Z},\n};\nuse crate::limits;\n\
+                fn f() { crate::flow::g() }";
     let found: BTreeSet<_> = imports(&SourceFile::sample("appliance/core/src/path/x.rs", text))
         .into_iter()
         .map(|(_, room)| room)
