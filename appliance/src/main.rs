@@ -1,1 +1,2 @@
+//! The appliance's process.
 fn main() {}

@@ -21,7 +21,7 @@ sys.path.insert(0, str(REPOSITORY / "tests" / "e2e"))
 import configuration as plan  # noqa: E402 (the path is set above)
 import weir  # noqa: E402
 from lab import Lab  # noqa: E402
-from processes import Process, check, run, wait_until  # noqa: E402
+from processes import Failure, Process, check, run, wait_until  # noqa: E402
 
 TAG = "weir-test:latest"
 BASE = "weir-base:bookworm"
@@ -116,6 +116,8 @@ class ContainerisedWeir(weir.Weir):
 
     def container_process(self):
         """The process id of the container, or None."""
+        if not self.process.running():
+            raise Failure(f"the container ended at its start:\n{self.process.tail()}")
         result = run(["docker", "inspect", "--format", "{{.State.Pid}}", self.prefix])
         return result.stdout.strip() if result.stdout.strip() not in ("", "0") else None
 

@@ -13,6 +13,7 @@ Not here: the claims themselves (`test_*.py`).
 
 import json
 import os
+import shutil
 import sys
 import time
 import unittest
@@ -20,6 +21,7 @@ import unittest
 from lab import Lab
 from processes import STOP_SECONDS, Failure
 from servers import HERE
+from weir import target_directory
 
 WORKER_COUNTS = (1, 2, 4)
 
@@ -47,6 +49,7 @@ class LabCase(unittest.TestCase):
         cls.lab = Lab(cls.workers)
         cls.lab.__enter__()
         cls.addClassCleanup(cls.lab.stop)
+        cls.addClassCleanup(cls.keep_log)
         # Let the probes' first connections end: what is left is what the rings hold at rest.
         time.sleep(1)
         cls.mbufs_at_rest = cls.lab.weir.mbufs_in_use()
@@ -60,6 +63,13 @@ class LabCase(unittest.TestCase):
         assert code == 0, f"SIGTERM: exit code {code} after {time.monotonic() - started:.1f} s"
         errors = weir.errors_logged()
         assert not errors, f"logged at ERROR: {errors}"
+
+    @classmethod
+    def keep_log(cls):
+        """Leaves the daemon's log where someone who looks into a failure finds it."""
+        logs = target_directory() / "e2e"
+        logs.mkdir(parents=True, exist_ok=True)
+        shutil.copy(cls.lab.weir.log, logs / f"{cls.__name__}.log")
 
     def tearDown(self):
         self.expect_rest()

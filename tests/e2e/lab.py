@@ -25,7 +25,7 @@ from pathlib import Path
 
 import configuration as plan
 import servers
-from processes import Namespace, check, start_time, wait_until
+from processes import Failure, Namespace, check, start_time, wait_until
 from weir import Weir
 
 TAP_SECONDS = 15
@@ -103,6 +103,10 @@ class Lab:
     def __enter__(self):
         try:
             self.start()
+        except Failure as failure:
+            said = self.weir.process.tail() if self.weir.process else ""
+            self.stop()
+            raise Failure(f"{failure}\n{said}".rstrip()) from failure
         except BaseException:
             self.stop()
             raise

@@ -61,7 +61,7 @@ class Weir:
     def answers(self):
         if not self.process.running():
             code = self.process.child.returncode
-            raise Failure(f"weir ended with {code} at its start:\n{self.process.tail()}")
+            raise Failure(f"weir ended with {code} at its start")
         try:
             return self.call("version")
         except (ConnectionRefusedError, FileNotFoundError):

@@ -12,6 +12,8 @@
 #[forbid(unsafe_code)]
 pub mod api;
 #[forbid(unsafe_code)]
+pub mod compile;
+#[forbid(unsafe_code)]
 pub mod config;
 #[forbid(unsafe_code)]
 pub mod flow;

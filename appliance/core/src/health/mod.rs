@@ -25,24 +25,11 @@ mod tests;
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
 
+pub use crate::config::{AdminState, NoHealthyBackends, ProbeProtocol};
 pub use member::{MemberHealth, ProbeState, Transition};
-pub use pool::{
-    AdminState, MemberView, NoHealthyBackends, Observation, PoolMember, PoolView, pool_view,
-};
+pub use pool::{MemberView, Observation, PoolMember, PoolView, pool_view};
 pub use suspicion::AllMembersFailedAtOnce;
 pub use table::{HealthTable, TargetChanges};
-
-/// How a member is asked whether it is well (behaviour.md §3.2).
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ProbeProtocol {
-    /// A TCP handshake, closed in order.
-    Tcp,
-    /// A TCP handshake and one GET; well means status 200.
-    Http {
-        /// The request path, `requestPath` of the probe.
-        path: String,
-    },
-}
 
 /// One thing to probe. Equal targets are probed once, however many rules name them.
 ///

@@ -12,28 +12,7 @@
 //! Not here: weights and the choice itself (`policy`), what flows of a down member do (`flow`).
 
 use super::Reason;
-
-/// What the operator said about a member (behaviour.md §3.8).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum AdminState {
-    /// The probe decides.
-    #[default]
-    None,
-    /// Always eligible, whatever the probe says.
-    Up,
-    /// Never eligible.
-    Down,
-}
-
-/// `noHealthyBackendsBehavior` of a probe (behaviour.md §3.5).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum NoHealthyBackends {
-    /// When all are down, nobody receives new flows.
-    #[default]
-    AllProbedDown,
-    /// When all are down, everybody whose probe decides receives new flows.
-    AllProbedUp,
-}
+use crate::config::{AdminState, NoHealthyBackends};
 
 /// What the prober knows about a member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

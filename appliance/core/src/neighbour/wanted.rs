@@ -12,8 +12,9 @@ use crate::units::{Address, PortId};
 /// the gateways of all routes. Own addresses are never wanted, nor is anything on a twin
 /// that is down: the kernel would drop the entry.
 ///
-/// At most `limits::ADJACENCIES_MAX`. Members come first, in their order, then gateways in the order of
-/// prefixes; what does not fit is left out and its traffic is the drop reason `neighbour_unresolved`.
+/// At most `limits::ADJACENCIES_MAX`. Members come first, in their order, then gateways in the
+/// order of prefixes; what does not fit is left out and its traffic is the drop reason
+/// `neighbour_unresolved`.
 #[must_use]
 pub fn wanted_neighbours(members: &[Address], world: &World) -> BTreeSet<(PortId, Address)> {
     let of_members = members.iter().filter(|member| !world.is_own(**member)).flat_map(|member| {

@@ -16,7 +16,8 @@ pub struct World {
     links: BTreeMap<PortId, Link>,
     /// The routes of each prefix by metric, never an empty inner map.
     routes: BTreeMap<Prefix, BTreeMap<u32, Vec<NextHop>>>,
-    /// How many prefixes there are of each family and length, so that a look-up asks for those only.
+    /// How many prefixes there are of each family and length, so that a look-up asks for those
+    /// only.
     lengths: BTreeMap<(bool, u8), usize>,
     routes_count: usize,
     neighbours: BTreeMap<(PortId, Address), Neighbour>,

@@ -3,14 +3,12 @@
 use std::sync::Arc;
 
 use crate::limits::{SNAT_FIRST_PORT, SNAT_GRANULE, SNAT_GRANULES};
-use crate::units::{Address, MemberId, OutboundAddressId, RuleId, Transport, WorkerId};
+use crate::units::{Address, MemberId, OutboundAddressId, Transport, WorkerId};
 
 /// A member's block of ports on one outbound address, for one protocol. The whole block belongs
 /// to one worker.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutboundMapping {
-    /// The outbound rule.
-    pub rule: RuleId,
     /// The address that the member's packets get.
     pub address: OutboundAddressId,
     /// The first port of the block, a multiple of 8.

@@ -1,11 +1,13 @@
 //! What should the kernel have? Addresses, static routes and neighbours that it keeps fresh.
 //!
-//! Every call makes the kernel's state equal to what is asked and touches only what is ours: routes and neighbours
-//! carry [`PROTOCOL`], so that a later process recognises them; a routing daemon's stay.
+//! Every call makes the kernel's state equal to what is asked and touches only what is ours: routes
+//! and neighbours carry [`PROTOCOL`], so that a later process recognises them; a routing daemon's
+//! stay.
 //!
 //! Not here: which neighbours are wanted (`weir_core::neighbour::wanted_neighbours`).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::ErrorKind;
 use std::net::IpAddr;
 
 use futures_util::TryStreamExt;
@@ -65,8 +67,9 @@ enum Freshness {
 }
 
 impl Manager {
-    /// Opens the namespace of the calling thread; every interface in `names` must exist. Neighbours that an earlier process
-    /// installed are adopted. Must be called inside a tokio runtime, where it starts a task.
+    /// Opens the namespace of the calling thread; every interface in `names` must exist. Neighbours
+    /// that an earlier process installed are adopted. Must be called inside a tokio runtime, where
+    /// it starts a task.
     ///
     /// # Errors
     /// When an interface is missing or the kernel shows no tables.
@@ -93,8 +96,8 @@ impl Manager {
         Ok(manager)
     }
 
-    /// Makes the twin's addresses equal to `wanted` (address, prefix length in bits). Link-local IPv6
-    /// addresses that the kernel made stay.
+    /// Makes the twin's addresses equal to `wanted` (address, prefix length in bits). Link-local
+    /// IPv6 addresses that the kernel made stay.
     ///
     /// # Errors
     /// When the kernel does not show the addresses; single refusals are in [`Changes`].
@@ -181,15 +184,15 @@ impl Manager {
             self.installed.remove(&(port, address));
             changes.remove(self.uninstall(port, address).await);
         }
-        if self.freshness == Freshness::Unknown && changes.added > 0 {
+        if self.freshness == Freshness::Unknown && !self.installed.is_empty() {
             self.see_who_keeps_entries_fresh().await;
         }
         changes
     }
 
-    /// Takes note of what the mirror saw: an installed neighbour that the kernel dropped (its link went
-    /// down) is installed again by the next [`Manager::set_wanted`]; an interface that was made
-    /// again is not followed, that takes a new `Manager`.
+    /// Takes note of what the mirror saw: an installed neighbour that the kernel dropped (its link
+    /// went down) is installed again by the next [`Manager::set_wanted`]; an interface that was
+    /// made again is not followed, that takes a new `Manager`.
     pub fn observe(&mut self, event: &Event) {
         match event {
             Event::NeighbourRemoved { port, address } => {
@@ -198,7 +201,12 @@ impl Manager {
             Event::Resynchronised(world) => {
                 self.installed.retain(|key| world.neighbours().contains_key(key));
             }
-            _ => {}
+            Event::LinkChanged { .. }
+            | Event::AddressAdded { .. }
+            | Event::AddressRemoved { .. }
+            | Event::RouteAdded { .. }
+            | Event::RouteRemoved { .. }
+            | Event::NeighbourChanged { .. } => {}
         }
     }
 
@@ -215,7 +223,8 @@ impl Manager {
     }
 
     /// Asks the kernel once for the Ethernet address of an on-link client; the answer comes by the
-    /// mirror. `false` when `limits::NEIGHBOUR_REQUESTS_PER_SECOND_MAX` have been asked in this second.
+    /// mirror. `false` when `limits::NEIGHBOUR_REQUESTS_PER_SECOND_MAX` have been asked in this
+    /// second.
     ///
     /// # Errors
     /// When `port` has no twin or the kernel refuses.
@@ -240,7 +249,10 @@ impl Manager {
         let message = request.message_mut().clone();
         let removed = self.handle.neighbours().del(message).execute().await;
         let action = || format!("forget the neighbour {address} of port {port}");
-        removed.map_err(|error| TwinError::from_netlink(action(), &error))
+        match removed.map_err(|error| TwinError::from_netlink(action(), &error)) {
+            Err(TwinError::System { source, .. }) if source.kind() == ErrorKind::NotFound => Ok(()),
+            result => result,
+        }
     }
 
     async fn use_neighbour(&self, port: PortId, address: Address) -> Result<(), TwinError> {
@@ -388,8 +400,8 @@ impl Manager {
     }
 }
 
-/// How often [`Manager::refresh`] is to be called: often enough that an entry never leaves DELAY and PROBE
-/// unasked (the kernel's own interval for managed entries).
+/// How often [`Manager::refresh`] is to be called: the interval at which a kernel that manages
+/// entries looks at them itself (`interval_probe_time_ms`).
 pub const REFRESH_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Changes {
@@ -451,7 +463,9 @@ fn family_of(v4: bool) -> AddressFamily {
 fn gateway_attribute(route_is_v4: bool, gateway: Address) -> RouteAttribute {
     match gateway.to_ip() {
         IpAddr::V6(address) if route_is_v4 => RouteAttribute::Via(RouteVia::Inet6(address)),
-        address => RouteAttribute::Gateway(RouteAddress::from(address)),
+        address @ (IpAddr::V4(_) | IpAddr::V6(_)) => {
+            RouteAttribute::Gateway(RouteAddress::from(address))
+        }
     }
 }
 

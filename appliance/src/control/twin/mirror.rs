@@ -6,8 +6,8 @@
 //!        └─► RESYNCHRONISE_DELAY ─► dump ─► Resynchronised ┘
 //! ```
 //!
-//! The socket is opened before the first dump, and what queued up meanwhile is applied after it: the two may
-//! repeat each other, but nothing falls between them.
+//! The socket is opened before the first dump, and what queued up meanwhile is applied after it:
+//! the two may repeat each other, but nothing falls between them.
 //!
 //! Not here: changing the tables (`manage`), what a message says (`translate`).
 
@@ -33,8 +33,9 @@ use weir_core::units::PortId;
 use super::TwinError;
 use super::translate::{self, Change, Ports};
 
-/// How long the mirror collects reasons to read everything anew before it does: long enough that a flapping link costs
-/// ten dumps a second at most, short against the second in which a router is expected to react.
+/// How long the mirror collects reasons to read everything anew before it does: long enough that a
+/// flapping link costs ten dumps a second at most, short against the second in which a router is
+/// expected to react.
 pub const RESYNCHRONISE_DELAY: Duration = Duration::from_millis(100);
 /// How long after a dump that failed the next is tried.
 pub const RETRY_DELAY: Duration = Duration::from_secs(1);
@@ -63,8 +64,8 @@ impl Mirror {
         Ok(Self { names, notifications, handle, ports: Ports::new(), resynchronise_at })
     }
 
-    /// Sends everything as `Resynchronised`, then every change, until the receiver is dropped. While
-    /// the channel is full it waits; what the kernel drops meanwhile is made good by another
+    /// Sends everything as `Resynchronised`, then every change, until the receiver is dropped.
+    /// While the channel is full it waits; what the kernel drops meanwhile is made good by another
     /// `Resynchronised`. Give the channel `limits::NEIGHBOUR_EVENTS_WAITING_MAX`.
     ///
     /// # Errors
@@ -262,8 +263,8 @@ const GROUPS: &[MulticastGroup] = &[
     MulticastGroup::Ipv6Route,
     MulticastGroup::Nexthop,
 ];
-/// Room for a burst of some thousand notifications (the kernel may grant less, see `rmem_max`). When it
-/// does not suffice, everything is read anew.
+/// Room for a burst of some thousand notifications (the kernel may grant less, see `rmem_max`).
+/// When it does not suffice, everything is read anew.
 const RECEIVE_BUFFER_BYTES: i32 = 4 << 20;
 /// Linux `RTM_NEWNEXTHOP` and `RTM_DELNEXTHOP`: routes that use a nexthop object change with it.
 const RTM_NEWNEXTHOP: u16 = 104;

@@ -17,6 +17,10 @@ pub mod manage;
 pub mod mirror;
 pub mod namespace;
 pub mod tap;
+#[allow(
+    clippy::wildcard_enum_match_arm,
+    reason = "netlink's enums are open: what is not named is nothing that a mirror follows"
+)]
 mod translate;
 
 pub use manage::{Changes, Manager};
@@ -98,23 +102,20 @@ impl TwinError {
     /// The error of trying to do `action`.
     pub(crate) fn from_io(action: impl Into<String>, source: io::Error) -> Self {
         let action = action.into();
-        match source.kind() {
-            io::ErrorKind::PermissionDenied => Self::Permission { action },
-            _ => Self::System { action, source },
+        if source.kind() == io::ErrorKind::PermissionDenied {
+            return Self::Permission { action };
         }
+        Self::System { action, source }
     }
 
     /// The error of a netlink request to do `action`.
     pub(crate) fn from_netlink(action: impl Into<String>, error: &rtnetlink::Error) -> Self {
         let action = action.into();
-        let reason = match error {
-            rtnetlink::Error::NetlinkError(message) => {
-                let source = io::Error::from_raw_os_error(message.raw_code().saturating_neg());
-                return Self::from_io(action, source);
-            }
-            other => other.to_string(),
-        };
-        Self::Netlink { action, reason }
+        if let rtnetlink::Error::NetlinkError(message) = error {
+            let source = io::Error::from_raw_os_error(message.raw_code().saturating_neg());
+            return Self::from_io(action, source);
+        }
+        Self::Netlink { action, reason: error.to_string() }
     }
 }
 

@@ -1,8 +1,8 @@
 //! Where does the kernel's part of the router live?
 //!
-//! In a named network namespace as `ip netns` makes them, so that `ip netns exec weir bird` and
-//! a service's `NetworkNamespacePath=` find it. Entering moves one thread: workers and DPDK's own taps stay
-//! in the namespace that the process was started in.
+//! In a named network namespace as `ip netns` makes them, so that `ip netns exec weir bird` and a
+//! service's `NetworkNamespacePath=` find it. Entering moves one thread: workers and DPDK's own
+//! taps stay in the namespace that the process was started in.
 //!
 //! Not here: the interfaces in it (`tap`).
 
@@ -78,8 +78,9 @@ impl NetworkNamespace {
         enter(&self.file)
     }
 
-    /// Removes the namespace's name, if this process made it; one that was there before stays. The kernel ends
-    /// the namespace and its persistent TAPs when the last thread and descriptor have left.
+    /// Removes the namespace's name, if this process made it; one that was there before stays. The
+    /// kernel ends the namespace and its persistent TAPs when the last thread and descriptor have
+    /// left.
     ///
     /// # Errors
     /// Without CAP_SYS_ADMIN.
@@ -94,11 +95,11 @@ impl NetworkNamespace {
     }
 }
 
-/// Raises the kernel's limits on neighbours to hold `neighbours` entries beside others. They exist once per machine, and
-/// only the initial namespace shows them: call it before [`NetworkNamespace::enter`]. Elsewhere
-/// (in a container) it warns and changes nothing. Managed entries are exempt from these limits
-/// (the kernel does not count externally learned ones); what needs the room is resolution of
-/// on-link clients and routers.
+/// Raises the kernel's limits on neighbours to hold `neighbours` entries beside others. They exist
+/// once per machine, and only the initial namespace shows them: call it before
+/// [`NetworkNamespace::enter`]. Elsewhere (in a container) it warns and changes nothing. Managed
+/// entries are exempt from these limits (the kernel does not count externally learned ones); what
+/// needs the room is resolution of on-link clients and routers.
 pub fn raise_neighbour_limits(neighbours: usize) {
     for family in ["ipv4", "ipv6"] {
         let factors = [("gc_thresh1", 1), ("gc_thresh2", 2), ("gc_thresh3", 4)];
@@ -153,14 +154,22 @@ pub const SETTINGS: &[(&str, &str)] = &[
     ("ipv6/conf/default/autoconf", "0"),
     ("ipv6/conf/all/disable_ipv6", "0"),
     ("ipv6/conf/default/disable_ipv6", "0"),
-    // The link-local address stays (EUI-64): without it the kernel cannot send the neighbour solicitations of managed
-    // entries, and BGP over link-local needs it. Its noise is a few MLD reports.
+    // The link-local address stays (EUI-64): without it the kernel cannot send the neighbour
+    // solicitations of managed entries, and BGP over link-local needs it. Its noise is a few MLD
+    // reports.
     ("ipv6/conf/default/addr_gen_mode", "0"),
-    // No duplicate address detection: a TAP comes up before its port forwards, so the question would
-    // go unheard, and the address would be tentative for the first second of probes and BGP.
+    // No duplicate address detection: a TAP comes up before its port forwards, so the question
+    // would go unheard, and the address would be tentative for the first second of probes and BGP.
     ("ipv6/conf/all/accept_dad", "0"),
     ("ipv6/conf/default/accept_dad", "0"),
-    // A twin without a reader loses its carrier; IPv6 addresses outlive an administrative down.
+    // A twin without a reader loses its carrier, and the kernel would forget every neighbour on it,
+    // managed ones too. Kept, they are at hand when the next process opens it; what moved meanwhile
+    // is found by probing.
+    ("ipv4/conf/all/arp_evict_nocarrier", "0"),
+    ("ipv4/conf/default/arp_evict_nocarrier", "0"),
+    ("ipv6/conf/all/ndisc_evict_nocarrier", "0"),
+    ("ipv6/conf/default/ndisc_evict_nocarrier", "0"),
+    // IPv6 addresses outlive an administrative down.
     ("ipv6/conf/all/keep_addr_on_down", "1"),
     ("ipv6/conf/default/keep_addr_on_down", "1"),
     // Routes by nexthop objects are shown with their hops written out, which the mirror reads.
@@ -246,8 +255,8 @@ fn raise_loopback() -> Result<(), TwinError> {
     })
 }
 
-/// Runs `work` on a thread that ends with it: a namespace is entered by a thread, and the caller's is
-/// not to be moved.
+/// Runs `work` on a thread that ends with it: a namespace is entered by a thread, and the caller's
+/// is not to be moved.
 fn on_a_thread_of_its_own(
     work: impl FnOnce() -> Result<(), TwinError> + Send + 'static,
 ) -> Result<(), TwinError> {

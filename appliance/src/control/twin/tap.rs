@@ -1,10 +1,10 @@
 //! How do frames get between a port and the kernel? Over a persistent TAP, the port's twin.
 //!
-//! No vnet header and no offloads: the kernel completes every checksum and cuts every segment before it hands
-//! a frame over, and takes only complete ones.
+//! No vnet header and no offloads: the kernel completes every checksum and cuts every segment
+//! before it hands a frame over, and takes only complete ones.
 //!
-//! A TAP without a reader has no carrier: what the kernel sends there is dropped, its routes are `linkdown`,
-//! its unmanaged neighbours are forgotten. All that comes back when the TAP is opened again.
+//! A TAP without a reader has no carrier: what the kernel sends there is dropped and its routes are
+//! `linkdown` until it is opened again. Addresses and neighbours stay (`namespace::SETTINGS`).
 //!
 //! Not here: rings and rate limits between workers and this descriptor.
 
@@ -25,8 +25,8 @@ pub struct Twin {
 
 impl Twin {
     /// Makes the TAP `name` in the calling thread's network namespace, or adopts the persistent one
-    /// that an earlier process left, gives it `mac` and `mtu` (68 to 65,521 bytes, without the Ethernet header) and
-    /// brings it up. Must be called inside a tokio runtime.
+    /// that an earlier process left, gives it `mac` and `mtu` (68 to 65,521 bytes, without the
+    /// Ethernet header) and brings it up. Must be called inside a tokio runtime.
     ///
     /// # Errors
     /// Without CAP_NET_ADMIN, when another process has it open, or when the name belongs to
@@ -57,7 +57,8 @@ impl Twin {
         &self.name
     }
 
-    /// The longest frame that the kernel hands over: MTU, Ethernet header and one VLAN tag, in bytes.
+    /// The longest frame that the kernel hands over: MTU, Ethernet header and one VLAN tag, in
+    /// bytes.
     #[must_use]
     pub fn frame_bytes_max(&self) -> usize {
         usize::from(self.mtu) + ETHERNET_AND_VLAN_BYTES
@@ -90,8 +91,8 @@ impl Twin {
     }
 }
 
-/// TUNSETIFF says EBUSY for a TAP that has its reader, EINVAL for one of another kind (multi-queue, TUN) or an
-/// interface that is no TAP.
+/// TUNSETIFF says EBUSY for a TAP that has its reader, EINVAL for one of another kind (multi-queue,
+/// TUN) or an interface that is no TAP.
 fn open_error(name: &str, error: io::Error) -> TwinError {
     match error.raw_os_error().map(Errno::from_raw) {
         Some(Errno::EBUSY) => TwinError::Busy { name: name.into() },

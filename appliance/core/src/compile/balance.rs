@@ -1,0 +1,233 @@
+//! What do load-balancing rules, pools and members become?
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::{Arc, Weak};
+
+use super::identity::Identities;
+use super::{Inputs, rule_view};
+use crate::config::{self, Configuration, LoadBalancer, LoadBalancingRule};
+use crate::policy::keys::{self, AMBIGUOUS};
+use crate::policy::{Backend, LoadDistribution, Member, Pool, Rule, Selection, Snapshot};
+use crate::tables::{Bitmap, FlatMap, Key, mix};
+use crate::units::{Address, AdjacencyId, MemberId, RuleId, Transport, ticks_of_seconds};
+
+/// What identifies a rule to flows: its frontend endpoint. A rule that is renamed keeps its flows.
+pub(super) type Endpoint = (Address, u16, Transport);
+/// What a selection table depends on.
+type Content = Vec<(Address, u16)>;
+
+/// What the compiler remembers of rules and members.
+#[derive(Debug, Default)]
+pub(super) struct Balance {
+    rules: Identities<Endpoint>,
+    members: Identities<Address>,
+    selections: BTreeMap<Content, Weak<Selection>>,
+    backends: BTreeSet<(u32, u32)>,
+}
+
+impl Balance {
+    /// The id of a member's address, given now if it has none.
+    pub(super) fn member(&mut self, address: IpAddr, now: u64) -> MemberId {
+        MemberId(self.members.of(&address.into(), now))
+    }
+
+    pub(super) fn rule_id(&self, endpoint: &Endpoint) -> Option<RuleId> {
+        self.rules.get(endpoint).map(RuleId)
+    }
+
+    pub(super) fn member_id(&self, address: Address) -> Option<MemberId> {
+        self.members.get(&address).map(MemberId)
+    }
+
+    /// Writes rules, members, endpoints and the reverse map. Returns whether a member that could
+    /// have flows of a rule no longer can.
+    pub(super) fn write(
+        &mut self,
+        configuration: &Configuration,
+        now: u64,
+        next: &mut Snapshot,
+    ) -> bool {
+        self.forget_what_is_gone(configuration, now);
+        let mut endpoints = Vec::new();
+        let mut reverse: BTreeMap<Key, Vec<Backend>> = BTreeMap::new();
+        let mut live = Vec::new();
+        for (load_balancer, rule) in rules_of(configuration) {
+            let endpoint = endpoint_of(load_balancer, rule);
+            let (frontend, port, protocol) = endpoint;
+            let id = RuleId(self.rules.of(&endpoint, now));
+            let pool = u32::try_from(live.len()).unwrap_or(u32::MAX);
+            endpoints.push((keys::endpoint(frontend, port, protocol as u8), id.0));
+            live.push((id, lower(rule, frontend, pool)));
+            for member in &load_balancer.pools[rule.pool].members {
+                let backend = Backend { rule: id, member: self.member(member.address, now) };
+                let address = member.address.into();
+                let key = keys::endpoint(address, rule.backend_port, protocol as u8);
+                reverse.entry(key).or_default().push(backend);
+            }
+        }
+        let ended = self.note_backends(&reverse);
+        next.endpoints = Arc::new(FlatMap::build(endpoints));
+        (next.reverse, next.backends) = reverse_map(reverse);
+        next.rules = self.rule_table(live);
+        next.members = self.member_table(configuration, now);
+        ended
+    }
+
+    /// Writes pools, one per rule in the order of rules, with who is eligible in each.
+    pub(super) fn write_eligibility(&mut self, inputs: Inputs<'_>, next: &mut Snapshot) {
+        let pools = rules_of(inputs.configuration)
+            .map(|(load_balancer, rule)| self.pool(load_balancer, rule, inputs))
+            .collect();
+        next.pools = pools;
+        self.selections.retain(|_, selection| selection.strong_count() > 0);
+    }
+
+    fn pool(
+        &mut self,
+        load_balancer: &LoadBalancer,
+        rule: &LoadBalancingRule,
+        inputs: Inputs<'_>,
+    ) -> Pool {
+        let members = &load_balancer.pools[rule.pool].members;
+        let view = rule_view(load_balancer, rule, inputs.health);
+        let mut eligible = Bitmap::new(members.len());
+        let mut eligible_list = Vec::new();
+        for (position, member) in (0u16..).zip(&view.members) {
+            if member.eligible {
+                eligible.set(position.into(), true);
+                eligible_list.push(position);
+            }
+        }
+        let now = inputs.now_milliseconds;
+        Pool {
+            members: members.iter().map(|member| self.member(member.address, now)).collect(),
+            selection: self.selection(members),
+            eligible,
+            eligible_list: eligible_list.into(),
+        }
+    }
+
+    /// The table for these members, shared with every pool of the same content.
+    fn selection(&mut self, members: &[config::Member]) -> Arc<Selection> {
+        let content: Content =
+            members.iter().map(|member| (member.address.into(), member.weight)).collect();
+        if let Some(selection) = self.selections.get(&content).and_then(Weak::upgrade) {
+            return selection;
+        }
+        let names: Vec<u64> = content.iter().map(|(address, _)| name_of(*address)).collect();
+        let weights: Vec<u16> = content.iter().map(|(_, weight)| *weight).collect();
+        let selection = Arc::new(Selection::build(&names, &weights));
+        self.selections.insert(content, Arc::downgrade(&selection));
+        selection
+    }
+
+    fn forget_what_is_gone(&mut self, configuration: &Configuration, now: u64) {
+        let rules = rules_of(configuration);
+        let endpoints: BTreeSet<_> = rules.map(|(it, rule)| endpoint_of(it, rule)).collect();
+        let members: BTreeSet<Address> = member_addresses(configuration).collect();
+        self.rules.retain(now, |endpoint| endpoints.contains(endpoint));
+        self.members.retain(now, |address| members.contains(address));
+    }
+
+    /// Notes who serves what; returns whether anybody ceased to.
+    fn note_backends(&mut self, reverse: &BTreeMap<Key, Vec<Backend>>) -> bool {
+        let pairs = reverse.values().flatten().map(|backend| (backend.rule.0, backend.member.0));
+        let backends: BTreeSet<_> = pairs.collect();
+        let ended = !self.backends.is_subset(&backends);
+        self.backends = backends;
+        ended
+    }
+
+    fn rule_table(&self, live: Vec<(RuleId, Rule)>) -> Arc<[Rule]> {
+        let gone = Rule {
+            live: false,
+            frontend: Address::default(),
+            frontend_port: 0,
+            backend_port: 0,
+            protocol: Transport::Tcp,
+            distribution: LoadDistribution::Default,
+            tcp_reset: false,
+            idle_ticks: 0,
+            pool: 0,
+        };
+        let mut rules = vec![gone; self.rules.bound()];
+        for (id, rule) in live {
+            rules[id.index()] = rule;
+        }
+        rules.into()
+    }
+
+    /// Members with their addresses; how to reach them is written by `forward`.
+    fn member_table(&mut self, configuration: &Configuration, now: u64) -> Arc<[Member]> {
+        let addresses: Vec<Address> = member_addresses(configuration).collect();
+        let ids: Vec<u32> = addresses.iter().map(|it| self.members.of(it, now)).collect();
+        let gone = Member {
+            live: false,
+            address: Address::default(),
+            adjacency: AdjacencyId(0),
+            port: None,
+            outbound: [None; 2],
+        };
+        let mut members = vec![gone; self.members.bound()];
+        for (id, address) in ids.into_iter().zip(addresses) {
+            members[id as usize].live = true;
+            members[id as usize].address = address;
+        }
+        members.into()
+    }
+}
+
+fn rules_of(
+    configuration: &Configuration,
+) -> impl Iterator<Item = (&LoadBalancer, &LoadBalancingRule)> {
+    let load_balancers = configuration.load_balancers.iter();
+    load_balancers.flat_map(|it| it.rules.iter().map(move |rule| (it, rule)))
+}
+
+fn member_addresses(configuration: &Configuration) -> impl Iterator<Item = Address> {
+    let pools = configuration.load_balancers.iter().flat_map(|it| &it.pools);
+    pools.flat_map(|pool| &pool.members).map(|member| member.address.into())
+}
+
+fn endpoint_of(load_balancer: &LoadBalancer, rule: &LoadBalancingRule) -> Endpoint {
+    let frontend = load_balancer.frontends[rule.frontend].address;
+    (frontend.into(), rule.frontend_port, rule.protocol)
+}
+
+fn lower(rule: &LoadBalancingRule, frontend: Address, pool: u32) -> Rule {
+    Rule {
+        live: true,
+        frontend,
+        frontend_port: rule.frontend_port,
+        backend_port: rule.backend_port,
+        protocol: rule.protocol,
+        distribution: match rule.load_distribution {
+            config::LoadDistribution::Default => LoadDistribution::Default,
+            config::LoadDistribution::SourceIp => LoadDistribution::SourceIp,
+            config::LoadDistribution::SourceIpProtocol => LoadDistribution::SourceIpProtocol,
+        },
+        tcp_reset: rule.enable_tcp_reset,
+        idle_ticks: ticks_of_seconds(rule.idle_timeout_minutes * 60),
+        pool,
+    }
+}
+
+fn reverse_map(reverse: BTreeMap<Key, Vec<Backend>>) -> (Arc<FlatMap>, Arc<[Backend]>) {
+    let mut backends = Vec::new();
+    let mut entries = Vec::new();
+    for (key, leading) in reverse {
+        if let [backend] = leading[..] {
+            entries.push((key, u32::try_from(backends.len()).unwrap_or(AMBIGUOUS)));
+            backends.push(backend);
+        } else {
+            entries.push((key, AMBIGUOUS));
+        }
+    }
+    (Arc::new(FlatMap::build(entries)), backends.into())
+}
+
+/// What a member is called in a selection table: the same on every appliance.
+fn name_of(address: Address) -> u64 {
+    mix(address.high ^ 0x4528_21e6_38d0_1377, address.low ^ 0xbe54_66cf_34e9_0c6c)
+}

@@ -1,0 +1,152 @@
+//! Where do packets leave, and how are members reached?
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::identity::Identities;
+use super::outbound::Outbound;
+use super::{Inputs, PortFacts};
+use crate::config;
+use crate::limits::ADJACENCIES_MAX;
+use crate::neighbour::{NextHop, World};
+use crate::policy::{Adjacency, Hop, Member, Port, Routes, Snapshot};
+use crate::tables::Lpm;
+use crate::units::{Address, AdjacencyId, MemberId, PortId, Prefix};
+
+/// What identifies a next hop.
+type Neighbour = (PortId, Address);
+
+/// What the compiler remembers of next hops.
+#[derive(Debug, Default)]
+pub(super) struct Forward {
+    adjacencies: Identities<Neighbour>,
+}
+
+impl Forward {
+    /// Writes ports, adjacencies, routes, and how members are reached.
+    pub(super) fn write(&mut self, inputs: Inputs<'_>, outbound: &Outbound, next: &mut Snapshot) {
+        let now = inputs.now_milliseconds;
+        self.forget_what_is_gone(inputs.world, &next.members, now);
+        next.members = self.members(inputs.world, outbound, &next.members, now);
+        next.routes = Arc::new(self.routes(inputs, now));
+        next.adjacencies = self.adjacencies(inputs.world);
+        next.ports = ports(inputs);
+    }
+
+    fn members(
+        &mut self,
+        world: &World,
+        outbound: &Outbound,
+        members: &[Member],
+        now: u64,
+    ) -> Arc<[Member]> {
+        let reach = |(id, member): (u32, &Member)| {
+            let mut member = member.clone();
+            if member.live {
+                let next_hop = world.route_to(member.address);
+                member.port = next_hop.map(|(port, _)| port);
+                let neighbour = next_hop.unwrap_or_else(|| unreachable(&member));
+                member.adjacency = AdjacencyId(self.adjacencies.of(&neighbour, now));
+                member.outbound = outbound.mappings_of(MemberId(id));
+            }
+            member
+        };
+        (0u32..).zip(members).map(reach).collect()
+    }
+
+    fn routes(&mut self, inputs: Inputs<'_>, now: u64) -> Routes {
+        let mut hops = Vec::new();
+        let mut entries = Vec::new();
+        let mut add = |prefix: Prefix, hop: Hop| {
+            if prefix.address.is_v4() {
+                let position = u32::try_from(hops.len()).unwrap_or(u32::MAX);
+                entries.push((prefix.address.v4_bits(), prefix.length, position));
+                hops.push(hop);
+            }
+        };
+        for (prefix, next_hops) in inputs.world.routes() {
+            if let Some(hop) = self.hop(next_hops, now) {
+                add(prefix, hop);
+            }
+        }
+        for neighbour in resolved_on_link(inputs.world).take(ADJACENCIES_MAX) {
+            if let Some(host) = Prefix::new(neighbour.1.to_ip(), 32) {
+                add(host, Hop::Adjacency(AdjacencyId(self.adjacencies.of(&neighbour, now))));
+            }
+        }
+        Routes {
+            table: Arc::new(Lpm::build(entries)),
+            hops: hops.into(),
+            routed: Arc::new(routed(inputs)),
+        }
+    }
+
+    /// What the ways out of one route become; `None` when no data port is among them.
+    fn hop(&mut self, next_hops: &[NextHop], now: u64) -> Option<Hop> {
+        let gateways = next_hops.iter().filter_map(|hop| Some((hop.port, hop.gateway?)));
+        let mut ids: Vec<_> =
+            gateways.map(|gateway| AdjacencyId(self.adjacencies.of(&gateway, now))).collect();
+        match ids.len() {
+            0 => next_hops.first().map(|hop| Hop::OnLink(hop.port)),
+            1 => ids.pop().map(Hop::Adjacency),
+            _ => Some(Hop::Group(ids.into())),
+        }
+    }
+
+    fn adjacencies(&self, world: &World) -> Arc<[Adjacency]> {
+        let unused = Adjacency { port: PortId(0), address: Address::default(), mac: None };
+        let mut adjacencies = vec![unused; self.adjacencies.bound()];
+        self.adjacencies.each(|(port, address), id| {
+            let mac = world.mac_of(*port, *address);
+            adjacencies[id as usize] = Adjacency { port: *port, address: *address, mac };
+        });
+        adjacencies.into()
+    }
+
+    fn forget_what_is_gone(&mut self, world: &World, members: &[Member], now: u64) {
+        let mut used: BTreeSet<Neighbour> = resolved_on_link(world).collect();
+        for (_, next_hops) in world.routes() {
+            used.extend(next_hops.iter().filter_map(|hop| Some((hop.port, hop.gateway?))));
+        }
+        let live = members.iter().filter(|member| member.live);
+        used.extend(
+            live.map(|member| {
+                world.route_to(member.address).unwrap_or_else(|| unreachable(member))
+            }),
+        );
+        self.adjacencies.retain(now, |neighbour| used.contains(neighbour));
+    }
+}
+
+/// The adjacency of a member that no route leads to: it never resolves, and that names the drop.
+const fn unreachable(member: &Member) -> Neighbour {
+    (PortId(u8::MAX), member.address)
+}
+
+/// Neighbours that have told their address and that a route reaches directly.
+fn resolved_on_link(world: &World) -> impl Iterator<Item = Neighbour> {
+    world.neighbours().iter().filter_map(|((port, address), neighbour)| {
+        neighbour.usable_mac()?;
+        let direct = address.is_v4() && world.route_to(*address) == Some((*port, *address));
+        direct.then_some((*port, *address))
+    })
+}
+
+/// Prefixes that plain routing joins, as a table whose values mean nothing.
+fn routed(inputs: Inputs<'_>) -> Lpm {
+    let networks = inputs.configuration.virtual_networks.iter().flat_map(|it| &it.prefixes);
+    let prefixes = networks.chain(&inputs.configuration.appliance.routed_prefixes);
+    let v4 = prefixes.filter(|prefix| prefix.address.is_v4());
+    Lpm::build(v4.map(|prefix| (prefix.address.v4_bits(), prefix.length, 0)))
+}
+
+fn ports(inputs: Inputs<'_>) -> Arc<[Port]> {
+    let configured = inputs.configuration.appliance.ports.iter();
+    let lower = |(port, facts): (&config::Port, &PortFacts)| Port {
+        mac: facts.mac,
+        mtu: port.mtu,
+        partial_checksums: facts.partial_checksums,
+        subnets: port.addresses.iter().filter_map(|address| address.subnet()).collect(),
+    };
+    configured.zip(inputs.facts).map(lower).collect()
+}

@@ -1,0 +1,47 @@
+//! What is each address to this appliance?
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Inputs;
+use crate::policy::Snapshot;
+use crate::policy::keys::{self, Host};
+use crate::tables::FlatMap;
+use crate::units::{Address, MemberId, OutboundAddressId};
+
+/// Writes the map of addresses. That own addresses, frontends and members differ has been
+/// checked with the configuration; a kernel that was given a frontend as its own address by hand
+/// does not get its packets all the same.
+pub(super) fn write(inputs: Inputs<'_>, next: &mut Snapshot) {
+    let mut hosts: BTreeMap<Address, Host> = BTreeMap::new();
+    let mut note = |address: Address, host: Host| {
+        let known = hosts.entry(address).or_default();
+        *known = known.and(host);
+    };
+    for load_balancer in &inputs.configuration.load_balancers {
+        for frontend in &load_balancer.frontends {
+            note(frontend.address.into(), Host::FRONTEND);
+        }
+    }
+    for (id, address) in (0u32..).zip(next.outbound_addresses.iter()) {
+        if address.live {
+            note(address.address, Host::outbound(OutboundAddressId(id)));
+        }
+    }
+    for (id, member) in (0u32..).zip(next.members.iter()) {
+        if member.live {
+            note(member.address, Host::member(MemberId(id)));
+        }
+    }
+    for address in own_addresses(inputs) {
+        hosts.entry(address).or_insert(Host::OWN);
+    }
+    let entries = hosts.into_iter().map(|(address, host)| (keys::host(address), host.0));
+    next.hosts = Arc::new(FlatMap::build(entries));
+}
+
+fn own_addresses(inputs: Inputs<'_>) -> impl Iterator<Item = Address> {
+    let ports = inputs.configuration.appliance.ports.iter().flat_map(|port| &port.addresses);
+    let links = inputs.world.links().values().flat_map(|link| &link.addresses);
+    ports.map(|address| address.address.into()).chain(links.map(|(address, _)| *address))
+}

@@ -1,0 +1,196 @@
+//! What do a valid configuration, health, neighbours and routes mean for workers?
+//!
+//! ```text
+//!   Configuration ─┐                      ┌─ balance   rules, pools, endpoints, reverse map
+//!   HealthTable ───┼─► Compiler::compile ─┼─ outbound  blocks of ports, granules, workers
+//!   World ─────────┤                      ├─ forward   adjacencies, routes, members
+//!   PortFacts ─────┘                      └─ hosts     what an address is to us
+//! ```
+//!
+//! Pure, and total but for limits. A [`Compiler`] keeps what must outlive one snapshot: ids that
+//! objects keep, blocks that members keep, selection tables that pools share. Not here: when to
+//! compile and how to publish (the shell), what is valid (`config`).
+
+mod balance;
+mod forward;
+mod hosts;
+mod identity;
+mod outbound;
+mod targets;
+
+use std::sync::Arc;
+
+pub use outbound::PortsFragmented;
+pub use targets::{probe_target, probe_targets, rule_view};
+
+use crate::config::{Configuration, OwnService};
+use crate::health::HealthTable;
+use crate::neighbour::World;
+use crate::policy::{OwnAddresses, OwnerFunction, Snapshot};
+use crate::tables::FlatMap;
+use crate::units::{Address, Generation, MacAddress, MemberId, RuleId, Transport};
+
+/// What is to be compiled.
+#[derive(Clone, Copy)]
+pub struct Inputs<'a> {
+    /// What the operator wants.
+    pub configuration: &'a Configuration,
+    /// What the prober knows.
+    pub health: &'a HealthTable,
+    /// What the kernel knows.
+    pub world: &'a World,
+    /// What the devices are, in the order of `appliance.ports`.
+    pub facts: &'a [PortFacts],
+    /// Milliseconds since the process started.
+    pub now_milliseconds: u64,
+}
+
+/// What a device is, whatever the configuration says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PortFacts {
+    /// The port's Ethernet address.
+    pub mac: MacAddress,
+    /// Whether the device hands over frames whose checksum was left to hardware.
+    pub partial_checksums: bool,
+}
+
+/// What has changed since the last snapshot, so that the rest is shared with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The configuration.
+    pub configuration: bool,
+    /// A probe's verdict.
+    pub health: bool,
+    /// A link, an address, a route or a neighbour.
+    pub world: bool,
+}
+
+impl Changes {
+    /// Everything, as at start.
+    pub const ALL: Self = Self { configuration: true, health: true, world: true };
+
+    /// Whether anything has changed.
+    #[must_use]
+    pub const fn any(self) -> bool {
+        self.configuration || self.health || self.world
+    }
+
+    /// Both changes together.
+    #[must_use]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            configuration: self.configuration || other.configuration,
+            health: self.health || other.health,
+            world: self.world || other.world,
+        }
+    }
+}
+
+/// What turns inputs into snapshots, and remembers what must stay the same between them.
+#[derive(Debug)]
+pub struct Compiler {
+    balance: balance::Balance,
+    outbound: outbound::Outbound,
+    forward: forward::Forward,
+    last: Snapshot,
+}
+
+impl Compiler {
+    /// A compiler for a process with this owner function.
+    #[must_use]
+    pub fn new(owner: OwnerFunction) -> Self {
+        Self {
+            balance: balance::Balance::default(),
+            outbound: outbound::Outbound::default(),
+            forward: forward::Forward::default(),
+            last: empty(Arc::new(owner)),
+        }
+    }
+
+    /// The snapshot that was compiled last; an empty one at first.
+    #[must_use]
+    pub const fn last(&self) -> &Snapshot {
+        &self.last
+    }
+
+    /// The id of the rule behind a frontend endpoint, under which it is counted.
+    #[must_use]
+    pub fn rule_id(&self, frontend: Address, port: u16, protocol: Transport) -> Option<RuleId> {
+        self.balance.rule_id(&(frontend, port, protocol))
+    }
+
+    /// The id of a member's address, under which it is counted.
+    #[must_use]
+    pub fn member_id(&self, address: Address) -> Option<MemberId> {
+        self.balance.member_id(address)
+    }
+
+    /// The next snapshot. What did not change is shared with the last one.
+    ///
+    /// # Errors
+    /// [`PortsFragmented`] when no unbroken block of ports is left for a member; the last
+    /// snapshot then still stands.
+    pub fn compile(
+        &mut self,
+        inputs: Inputs<'_>,
+        changes: Changes,
+    ) -> Result<Snapshot, PortsFragmented> {
+        let mut next = self.last.clone();
+        next.generation = Generation(self.last.generation.0 + 1);
+        let (configuration, now) = (inputs.configuration, inputs.now_milliseconds);
+        let mut ends_flows = false;
+        if changes.configuration {
+            let workers = next.owner.workers();
+            let plan = self.outbound.plan(configuration, workers, &mut self.balance, now)?;
+            ends_flows |= self.balance.write(configuration, now, &mut next);
+            ends_flows |= self.outbound.write(plan, &mut next);
+            next.own_addresses = own_addresses(configuration);
+        }
+        if changes.configuration || changes.health {
+            self.balance.write_eligibility(inputs, &mut next);
+        }
+        if changes.configuration || changes.world {
+            self.forward.write(inputs, &self.outbound, &mut next);
+            hosts::write(inputs, &mut next);
+        }
+        if ends_flows {
+            next.flows_valid_since = next.generation;
+        }
+        self.last = next.clone();
+        Ok(next)
+    }
+}
+
+fn own_addresses(configuration: &Configuration) -> OwnAddresses {
+    let allows = |service| configuration.appliance.own_addresses.allow.contains(&service);
+    OwnAddresses {
+        icmp: allows(OwnService::Icmp),
+        bgp: allows(OwnService::Bgp),
+        bfd: allows(OwnService::Bfd),
+        ssh: allows(OwnService::Ssh),
+    }
+}
+
+fn empty(owner: Arc<OwnerFunction>) -> Snapshot {
+    Snapshot {
+        generation: Generation(0),
+        flows_valid_since: Generation(0),
+        owner,
+        endpoints: Arc::new(FlatMap::default()),
+        reverse: Arc::new(FlatMap::default()),
+        backends: Arc::new([]),
+        hosts: Arc::new(FlatMap::default()),
+        rules: Arc::new([]),
+        pools: Arc::new([]),
+        members: Arc::new([]),
+        mappings: Arc::new([]),
+        outbound_addresses: Arc::new([]),
+        routes: Arc::default(),
+        adjacencies: Arc::new([]),
+        ports: Arc::new([]),
+        own_addresses: OwnAddresses::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

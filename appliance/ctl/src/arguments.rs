@@ -1,0 +1,110 @@
+//! Which words does `weirctl` understand?
+//!
+//! Not here: what it does with them (`main`).
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Looks at a Weir appliance and changes its configuration.
+#[derive(Debug, Parser)]
+#[command(name = "weirctl", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub(crate) struct Arguments {
+    /// The control socket
+    #[arg(long, global = true, value_name = "PATH", default_value = SOCKET)]
+    pub(crate) socket: PathBuf,
+    /// How to show replies: human, the default, or json
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        value_name = "FORM",
+        default_value_t = Output::Human,
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    pub(crate) output: Output,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// How replies are shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Tables of at most 80 columns
+    Human,
+    /// Indented JSON
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// How is the appliance? Look here first
+    Status,
+    /// Every counter that is not zero
+    Stats,
+    /// State and reason of every member of every rule
+    Health,
+    /// The configuration in force, in the shape that `apply` takes
+    Get,
+    /// Replace the configuration by that of a file
+    Apply {
+        /// The configuration, JSON; `-` for standard input
+        file: PathBuf,
+        /// Only check it; change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// The releases of the appliance and of DPDK
+    Version,
+}
+
+/// Where the appliance listens when its configuration says nothing else.
+const SOCKET: &str = "/run/weir/control.sock";
+
+const EXAMPLES: &str = "\
+Examples:
+  weirctl status                   how is the appliance?
+  weirctl apply lb.json --dry-run  would this configuration be accepted?
+  weirctl apply lb.json            put it in force
+  weirctl get > lb.json            fetch what is in force
+  weirctl health -o json           every member with its reason, for programs
+  generate | weirctl apply -       apply what another program writes
+
+Exit codes:
+  0  done
+  1  the appliance reports an error
+  2  the configuration was refused, or the command was misspelt
+  3  no appliance answers at the control socket";
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent_and_its_help_fits_a_terminal() {
+        Arguments::command().debug_assert();
+        let help = Arguments::command().render_help().to_string();
+        assert!(help.contains("weirctl apply lb.json --dry-run"));
+        assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+    }
+
+    #[test]
+    fn options_may_stand_before_and_after_the_command() {
+        for words in [
+            &["weirctl", "--socket", "/s", "-o", "json", "status"][..],
+            &["weirctl", "status", "-o", "json", "--socket", "/s"],
+        ] {
+            let arguments = Arguments::try_parse_from(words).expect("understood");
+            assert_eq!(arguments.output, Output::Json);
+            assert_eq!(arguments.socket, PathBuf::from("/s"));
+        }
+        let arguments = Arguments::try_parse_from(["weirctl", "status"]).expect("understood");
+        assert_eq!(arguments.socket, PathBuf::from(SOCKET));
+    }
+}

@@ -1,0 +1,194 @@
+use serde_json::json;
+use weir_core::api::Status;
+
+use super::*;
+
+/// A reply as the appliance would send it.
+fn reply<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+    serde_json::from_value(value).expect("a reply")
+}
+
+fn two_armed() -> serde_json::Value {
+    json!({
+        "name": "edge-1", "version": "0.1.0", "uptimeSeconds": 273_000, "generation": 42,
+        "warnings": ["port back has missed 17 packets in the last minute: its workers are too \
+                      busy, add a worker lcore"],
+        "workers": [
+            {"worker": 0, "lcore": 2, "heartbeatMillisecondsAgo": 0, "state": "running",
+             "flows": 12_345, "flowsMax": 262_144, "busyPercent": 34},
+            {"worker": 1, "lcore": 3, "heartbeatMillisecondsAgo": 2_150, "state": "stuck",
+             "flows": 0, "flowsMax": 262_144, "busyPercent": 100}
+        ],
+        "ports": [
+            {"name": "front", "device": "0000:01:00.0", "driver": "net_ice",
+             "mac": "02:00:00:00:00:01", "link": {"up": true, "megabitsPerSecond": 25_000},
+             "mtu": 1500, "rxQueues": 2, "txQueues": 2,
+             "addresses": ["203.0.113.2/24", "2001:db8::2/64"],
+             "received": 123_456_789, "transmitted": 98_765, "missed": 0},
+            {"name": "back", "device": "net_tap1", "driver": "net_tap",
+             "mac": "02:00:00:00:00:02", "mtu": 9000, "rxQueues": 1, "txQueues": 2,
+             "received": 0, "transmitted": 0, "missed": 17}
+        ],
+        "frontends": [
+            {"name": "web", "address": "203.0.113.10", "rules": [
+                {"name": "http", "protocol": "Tcp", "frontendPort": 80, "backendPort": 8080,
+                 "pool": "web-pool", "membersUp": 1, "membersTotal": 3, "flows": 12_345,
+                 "packets": 123_000_000, "bytes": 98_700_000_000_u64},
+                {"name": "dns", "protocol": "Udp", "frontendPort": 53, "backendPort": 53,
+                 "pool": "dns-pool", "membersUp": 0, "membersTotal": 1}
+            ]},
+            {"name": "internal", "address": "2001:db8::10", "rules": [
+                {"name": "everything", "protocol": "All", "pool": "web-pool",
+                 "membersUp": 1, "membersTotal": 3}
+            ]}
+        ],
+        "members": [
+            {"address": "10.0.0.11", "pool": "web-pool", "state": "Up",
+             "reason": "Up_Probe_Success", "mac": "02:00:00:00:01:11", "flows": 12_345},
+            {"address": "10.0.0.12", "pool": "web-pool", "state": "Down",
+             "reason": "Down_Probe_HttpStatusCodeError", "mac": "02:00:00:00:01:12"},
+            {"address": "10.0.0.13", "pool": "web-pool", "state": "NA", "reason": "NA"}
+        ],
+        "outbound": [
+            {"rule": "internet", "address": "203.0.113.20", "member": "10.0.0.12",
+             "portsAllocated": 1024, "portsUsed": {"tcp": 3, "udp": 0}},
+            {"rule": "internet", "address": "203.0.113.20", "member": "10.0.0.11",
+             "portsAllocated": 1024, "portsUsed": {"tcp": 1000, "udp": 12}}
+        ],
+        "packets": {"received": 123_456_789, "transmitted": 123_456_000, "answered": 120,
+                    "punted": 300, "dropped": 369, "handedOff": 5},
+        "drops": [{"reason": "no_rule", "count": 69},
+                  {"reason": "no_healthy_member", "count": 300}],
+        "mbufs": {"inUse": 1_024, "capacity": 65_536}
+    })
+}
+
+#[test]
+fn status_shows_first_what_matters_first() {
+    let page = status(&reply(two_armed()));
+    assert_eq!(page, include_str!("golden/status.txt"), "\n{page}");
+}
+
+#[test]
+fn an_appliance_without_configuration_says_so_without_empty_tables() {
+    let page =
+        status(&Status { name: "edge-1".into(), version: "0.1.0".into(), ..Status::default() });
+    assert_eq!(page, include_str!("golden/status-empty.txt"), "\n{page}");
+}
+
+#[test]
+fn the_longest_names_and_addresses_still_fit_the_terminal() {
+    let long = "a-name-as-long-as-azure-lets-it-be-which-is-eighty-characters-of-every-kind-0123";
+    let address = "2001:0db8:ffff:ffff:ffff:ffff:ffff:ffff";
+    let mut value = two_armed();
+    for pointer in [
+        "/ports/0/name",
+        "/frontends/0/rules/0/name",
+        "/frontends/0/rules/0/pool",
+        "/members/1/pool",
+        "/outbound/0/rule",
+        "/workers/0/state",
+    ] {
+        *value.pointer_mut(pointer).expect(pointer) = long.into();
+    }
+    for pointer in ["/members/1/address", "/outbound/0/address", "/outbound/0/member"] {
+        *value.pointer_mut(pointer).expect(pointer) = address.into();
+    }
+    let page = status(&reply(value));
+    for line in page.lines() {
+        assert!(line.chars().count() <= 80, "{line}");
+    }
+}
+
+#[test]
+fn a_pool_of_thousands_shows_the_members_that_are_down_and_a_screen_of_others() {
+    let member = |octet: u32, state: &str| {
+        json!({"address": format!("10.0.{}.{}", octet / 256, octet % 256), "pool": "big",
+               "state": state, "reason": "Up_Probe_Success", "mac": "02:00:00:00:00:01"})
+    };
+    let mut members: Vec<_> = (0..5_000).map(|octet| member(octet, "Up")).collect();
+    members.push(member(5_000, "Down"));
+    let page = status(&reply(json!({ "members": members })));
+    assert!(page.contains("DOWN   10.0.19.136"), "{page}");
+    assert!(page.contains("and 4,977 more, all up (weirctl health)"), "{page}");
+    assert!(page.lines().count() < 50);
+}
+
+#[test]
+fn health_names_reason_and_finding_of_each_member_that_is_down() {
+    let page = health(&reply(json!({"loadBalancers": [{"name": "lb", "rules": [
+        {"name": "http", "probe": "web-probe", "members": [
+            {"address": "10.0.0.11", "state": "Up", "reason": "Up_Probe_Success",
+             "detail": "answered with status 200"},
+            {"address": "10.0.0.12", "state": "Down", "reason": "Down_Probe_HttpStatusCodeError",
+             "detail": "answered with status 503"}
+        ]},
+        {"name": "syslog", "members": [{"address": "10.0.0.11", "state": "Up"}]}
+    ]}]})));
+    let expected = "\
+lb
+  http  (probe web-probe)  1/2 up
+    up    10.0.0.11  Up_Probe_Success
+    DOWN  10.0.0.12  Down_Probe_HttpStatusCodeError
+          answered with status 503
+  syslog  (no probe: every member is eligible)  1/1 up
+    up  10.0.0.11  -
+";
+    assert_eq!(page, expected, "\n{page}");
+    assert_eq!(health(&Health::default()), "No load balancer is configured.\n");
+}
+
+#[test]
+fn stats_leave_out_what_is_zero_and_say_so() {
+    let page = stats(&reply(json!({"counters": {
+        "rx_packets": 1_234_567, "drop_no_rule_packets": 0, "tx_packets": 5
+    }})));
+    assert_eq!(page, "  rx_packets  1,234,567\n  tx_packets          5\n  (1 counter at zero)\n");
+    assert_eq!(stats(&Stats::default()), "  (no counters)\n");
+}
+
+#[test]
+fn apply_says_what_it_did_or_would_do() {
+    let of = |changed, dry_run| {
+        applied(
+            &Applied { generation: 7, changed, milliseconds: 12, ..Applied::default() },
+            dry_run,
+        )
+    };
+    assert_eq!(of(true, false), "Applied as generation 7 in 12 ms.\n");
+    assert_eq!(of(false, false), "Nothing to change: generation 7 stays in force.\n");
+    assert_eq!(of(true, true), "Accepted, not applied: generation 7 stays in force.\n");
+    assert_eq!(of(false, true), "Accepted: the same as generation 7.\n");
+}
+
+#[test]
+fn warnings_and_problems_name_place_kind_and_cure() {
+    let problem = |pointer: &str, message: &str| Problem {
+        pointer: pointer.into(),
+        code: "InvalidPort".into(),
+        message: message.into(),
+    };
+    let warned = applied(
+        &Applied { warnings: vec![problem("/resources/0", "is odd")], ..Applied::default() },
+        false,
+    );
+    assert!(
+        warned.ends_with("\n1 warning:\n  /resources/0\n      InvalidPort: is odd\n"),
+        "{warned}"
+    );
+
+    let long = "70000 is not a port; ports are 1 to 65534, and a rule for all ports has port 0";
+    let page = error(&Error::configuration_refused(vec![
+        problem("/resources/0/properties/loadBalancingRules/2/properties/frontendPort", long),
+        problem("", "is empty"),
+    ]));
+    let expected = "\
+Refused; the configuration in force stays. 2 problems:
+  /resources/0/properties/loadBalancingRules/2/properties/frontendPort
+      InvalidPort: 70000 is not a port; ports are 1 to 65534, and a rule for all
+      ports has port 0
+  the document
+      InvalidPort: is empty
+";
+    assert_eq!(page, expected, "\n{page}");
+}
