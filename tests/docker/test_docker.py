@@ -123,7 +123,7 @@ class ContainerisedWeir(weir.Weir):
 
     def docker_run(self):
         arguments = ["docker", "run", "--rm", "--name", self.prefix, "--network", "none"]
-        arguments += ["--device", "/dev/net/tun", "--ulimit", "memlock=-1"]
+        arguments += ["--device", "/dev/net/tun"]
         for capability in CAPABILITIES:
             arguments += ["--cap-add", capability]
         # The twins' namespace is one of the host's, so that the host's tools find it by name.

@@ -130,10 +130,9 @@ pub const SNAT_GRANULES: usize = SNAT_PORTS as usize / SNAT_GRANULE as usize;
 const _: () = assert!(SNAT_FIRST_PORT as u32 + SNAT_PORTS <= 1 << 16);
 const _: () = assert!(SNAT_FIRST_PORT.is_multiple_of(SNAT_GRANULE));
 
-<<<<<<< HEAD
 /// Addresses that outbound flows are translated to. More are refused by the configuration check.
 pub const OUTBOUND_ADDRESSES_MAX: usize = 16;
-=======
+
 /// Milliseconds that a client of the control socket may leave a reply unread before it is closed.
 pub const CONTROL_WRITE_MILLISECONDS_MAX: u64 = 5_000;
 /// Probes under way at a time, one socket each. A target that waits for a place for too long
@@ -143,4 +142,3 @@ pub const PROBES_IN_FLIGHT_MAX: usize = 4_096;
 pub const PROBE_HEAD_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a probe response's body that are read and thrown away before the connection closes.
 pub const PROBE_BODY_BYTES_MAX: usize = 64 << 10;
->>>>>>> health

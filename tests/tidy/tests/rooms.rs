@@ -18,7 +18,7 @@ const ROOMS: [(&str, &[&str]); 16] = [
     ("path", &["units", "limits", "wire", "tables", "telemetry", "policy", "flow"]),
     ("config", &["units", "limits"]),
     ("health", &["units", "config"]),
-    ("neighbour", &["units", "wire"]),
+    ("neighbour", &["units", "limits", "wire"]),
     (
         "compile",
         &["units", "limits", "config", "policy", "tables", "telemetry", "health", "neighbour"],

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! When is which member probed, and which answers can be believed?
 //!
 //! ```text
@@ -186,4 +183,3 @@ fn interval(target: &ProbeTarget) -> Duration {
 /// Below a quarter of a second a control lcore that compiles a large configuration is merely
 /// busy: half of Azure's shortest interval is ten times that.
 const LATENESS_MIN: Duration = Duration::from_millis(250);
->>>>>>> health

@@ -1,6 +1,3 @@
-<<<<<<< HEAD
-
-=======
 //! How does an operator's command reach the appliance?
 //!
 //! ```text
@@ -145,4 +142,3 @@ impl Drop for Place {
 
 /// How long accepting rests after a failure, so that a lack of descriptors costs no lcore.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
->>>>>>> health
