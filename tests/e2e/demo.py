@@ -116,7 +116,7 @@ def show_udp(lab):
 def show_outbound(lab):
     for member in lab.members:
         url = f"http://{plan.OUTSIDE}:{plan.OUTSIDE_WEB_PORT}/whoami"
-        shown(f"{member.name} $ curl {url}")
+        shown(f"curl {url}      (on {member.name})")
         seen = curl(member.namespace, url)
         expect(seen.rpartition(":")[0] == plan.OUTBOUND, f"the outside saw `{seen}`")
         result(f"{member.address} is seen as {seen}")
