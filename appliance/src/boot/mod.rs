@@ -67,10 +67,13 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
         tracing::warn!(pointer = warning.pointer, code = %warning.code, "{}", warning.message);
     }
     privileges::raise_file_limit();
-    let listener = control::socket::bind(
-        &appliance.control_socket,
-        appliance.control_socket_group.as_deref(),
-    )?;
+    let runtime = control::runtime()?;
+    // Bound first: a socket in use is another weir, and it may have the devices as well.
+    let listener = {
+        let _context = runtime.enter();
+        let group = appliance.control_socket_group.as_deref();
+        control::socket::bind(&appliance.control_socket, group)?
+    };
     let eal = eal::start(&appliance, &arguments.eal)?;
     let pool = eal::pool(&eal, &appliance)?;
     // One key for NICs and owner function, so that packets arrive where they belong.
@@ -91,7 +94,7 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
             };
             workers.push(thread::Builder::new().name(name).spawn_scoped(scope, run));
         }
-        let outcome = control.run(listener);
+        let outcome = control.run(runtime, listener);
         stop.store(true, Ordering::Relaxed);
         for worker in workers {
             worker.map_err(BootError::Thread)?.join().map_err(|_| BootError::Panicked)??;

@@ -28,6 +28,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dpdk::{Burst, Mempool, RingConsumer, RingProducer};
+use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
@@ -136,6 +137,15 @@ struct Running {
     turns: Vec<[(u64, u64); 2]>,
 }
 
+/// The async runtime that the control side runs on, by the calling thread alone.
+///
+/// # Errors
+/// When the kernel has no file descriptor left for it.
+pub fn runtime() -> Result<Runtime, ControlError> {
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().map_err(ControlError::Runtime)
+}
+
 impl Control {
     /// Takes over the configuration, the ports' faces and the kit.
     ///
@@ -158,22 +168,16 @@ impl Control {
     ///
     /// # Errors
     /// When the namespace, a twin or the runtime cannot be made.
-    pub fn run(self, listener: Listener) -> Result<(), ControlError> {
+    pub fn run(self, runtime: Runtime, listener: Listener) -> Result<(), ControlError> {
         let appliance = &self.checked.configuration.appliance;
         twin::namespace::raise_neighbour_limits(limits::ADJACENCIES_MAX);
         let namespace = NetworkNamespace::open_or_create(&appliance.network_namespace)?;
         namespace.enter()?;
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(ControlError::Runtime)?;
         let outcome = LocalSet::new().block_on(&runtime, self.serve(listener));
         // What still waits for a client or a member has nobody to answer to.
         runtime.shutdown_background();
-        if namespace.was_created() {
-            // The twins are persistent: they go with their namespace.
-            namespace.remove()?;
-        }
+        // Namespace and twins stay: a routing daemon may live there, and the next process adopts
+        // them with the neighbours that the kernel knows.
         outcome
     }
 
