@@ -158,11 +158,19 @@ class Starts(unittest.TestCase):
         self.assertEqual(result.returncode, FAILED, result.stderr)
         self.assertIn("net_unheard_of0", result.stderr)
 
-    def test_too_few_lcores_are_named(self):
-        self.lab.document["appliance"]["workers"] = 4
-        result = self.lab.start(self.lab.write(self.lab.document), "-l", "0")
+    def test_too_few_processors_for_polling_workers_are_named(self):
+        self.lab.document["appliance"]["workers"] = 16
+        self.lab.document["appliance"]["idle"] = "Poll"
+        result = self.lab.start(self.lab.write(self.lab.document))
         self.assertEqual(result.returncode, FAILED, result.stderr)
-        self.assertIn("lcore", result.stderr)
+        self.assertIn("lower appliance.workers", result.stderr)
+
+    def test_an_lcore_that_does_not_exist_is_named(self):
+        self.lab.document["appliance"]["workers"] = 1
+        self.lab.document["appliance"]["lcores"] = {"control": 0, "workers": [999]}
+        result = self.lab.start(self.lab.write(self.lab.document))
+        self.assertEqual(result.returncode, FAILED, result.stderr)
+        self.assertIn("processor 999", result.stderr)
 
     def test_missing_privileges_are_one_sentence(self):
         shutil.copy(binary("weir"), self.lab.directory / "weir")

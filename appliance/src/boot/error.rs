@@ -36,6 +36,15 @@ pub enum BootError {
         /// Everything that is wrong with it.
         problems: Vec<Problem>,
     },
+    /// The process may not do what starting takes.
+    #[error(
+        "{missing} is missing: run weir as root, or in a container with `--cap-add SYS_ADMIN \
+         --cap-add NET_ADMIN --device /dev/net/tun`"
+    )]
+    Privileges {
+        /// The capability.
+        missing: String,
+    },
     /// Hugepages were required.
     #[error(
         "appliance.limits.hugepages is Require and none is free: allocate some, for example \

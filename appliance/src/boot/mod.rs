@@ -66,6 +66,7 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     for warning in &checked.warnings {
         tracing::warn!(pointer = warning.pointer, code = %warning.code, "{}", warning.message);
     }
+    privileges::check()?;
     privileges::raise_file_limit();
     let runtime = control::runtime()?;
     // Bound first: a socket in use is another weir, and it may have the devices as well.

@@ -8,6 +8,23 @@ use nix::sched::{CpuSet, sched_setaffinity};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::unistd::Pid;
 
+use super::BootError;
+
+/// What starting takes: a network namespace and TAPs of its own, and DPDK's devices.
+const NEEDED: [Capability; 2] = [Capability::CAP_SYS_ADMIN, Capability::CAP_NET_ADMIN];
+
+/// Checks that the process may do what starting takes.
+///
+/// # Errors
+/// Names the first capability that is missing.
+pub(super) fn check() -> Result<(), BootError> {
+    let held = caps::read(None, CapSet::Effective).unwrap_or_default();
+    match NEEDED.into_iter().find(|needed| !held.contains(needed)) {
+        Some(missing) => Err(BootError::Privileges { missing: missing.to_string() }),
+        None => Ok(()),
+    }
+}
+
 /// Lets the calling thread run on one processor only.
 pub(super) fn pin(processor: Option<usize>) {
     let Some(processor) = processor else { return };

@@ -8,7 +8,7 @@ use crate::policy::{Port, Snapshot};
 use crate::telemetry::DropReason;
 use crate::units::Address;
 use crate::wire::ethernet::EthernetHeader;
-use crate::wire::{Content, Parsed, ProtocolNumber, checksum, parse, tcp, udp};
+use crate::wire::{Content, Malformed, Parsed, ProtocolNumber, checksum, parse, tcp, udp};
 
 impl Worker {
     /// Fills the columns of the whole batch; ends what is malformed, foreign or ARP.
@@ -101,6 +101,19 @@ pub(super) const fn is_valid_source(address: Address) -> bool {
 #[inline]
 pub(super) const fn is_valid_destination(address: Address) -> bool {
     is_valid_source(address)
+}
+
+impl From<Malformed> for DropReason {
+    fn from(malformed: Malformed) -> Self {
+        match malformed {
+            Malformed::EthernetTruncated => Self::EthernetTruncated,
+            Malformed::VlanTooDeep => Self::VlanTooDeep,
+            Malformed::Ipv4Header => Self::Ipv4Header,
+            Malformed::Ipv4Length => Self::Ipv4Length,
+            Malformed::TcpHeader => Self::TcpHeader,
+            Malformed::UdpHeader => Self::UdpHeader,
+        }
+    }
 }
 
 #[cfg(test)]

@@ -127,20 +127,6 @@ catalogue! {
     }
 }
 
-impl From<crate::wire::Malformed> for DropReason {
-    fn from(malformed: crate::wire::Malformed) -> Self {
-        use crate::wire::Malformed;
-        match malformed {
-            Malformed::EthernetTruncated => Self::EthernetTruncated,
-            Malformed::VlanTooDeep => Self::VlanTooDeep,
-            Malformed::Ipv4Header => Self::Ipv4Header,
-            Malformed::Ipv4Length => Self::Ipv4Length,
-            Malformed::TcpHeader => Self::TcpHeader,
-            Malformed::UdpHeader => Self::UdpHeader,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
