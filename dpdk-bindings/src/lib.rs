@@ -4,13 +4,13 @@
 //!
 //! | room | what it gives | what its drop does |
 //! |---|---|---|
-//! | [`Eal`] | the environment, once per process; [`LcoreGuard`] for threads | ends DPDK, last of all |
-//! | [`Mempool`] | memory for packets, made from a [`PoolConfig`] | frees it when all packets are back |
-//! | [`Burst`] | up to [`BURST`] packets: frames, meta, ingress port | gives them back in one call |
+//! | [`Eal`] | the environment, once a process; [`LcoreGuard`] for threads | ends DPDK, last |
+//! | [`Mempool`] | memory for packets, by a [`PoolConfig`] | frees it when all are back |
+//! | [`Burst`] | up to [`BURST`] packets: frames, meta, ingress port | gives them back |
 //! | [`Port`] | what there is and can do: [`PortInfo`], [`Link`], [`PortStats`] | – |
-//! | [`StartedPort`] | a running port, what it took, what may change | stops and closes it, after its queues |
+//! | [`StartedPort`] | a running port, what it took, what may change | closes it, after queues |
 //! | [`RxQueue`], [`TxQueue`] | packets in and out, one thread each | as above |
-//! | [`ring`] | [`RingProducer`] and [`RingConsumer`] between two threads | gives packets back, frees the ring |
+//! | [`ring`] | [`RingProducer`], [`RingConsumer`] between threads | gives packets back |
 //! | [`clock`] | cycles | – |
 //! | [`heap`] | what a thread allocates that should not | – |
 //! | [`log`] | what DPDK says, and to whom | – |

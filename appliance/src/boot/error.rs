@@ -103,10 +103,9 @@ impl BootError {
     /// The code that the process ends with.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        match self {
-            Self::Unreadable { .. } | Self::TooLong { .. } | Self::Refused { .. } => 2,
-            _ => 1,
-        }
+        let refused =
+            matches!(self, Self::Unreadable { .. } | Self::TooLong { .. } | Self::Refused { .. });
+        if refused { 2 } else { 1 }
     }
 
     /// Tells a person, on standard error, since a log may not have been started.

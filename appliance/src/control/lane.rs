@@ -32,6 +32,10 @@ pub(super) struct Candidate {
     pub(super) reply: Option<oneshot::Sender<Result<Outcome, PortsFragmented>>>,
 }
 
+/// As many configurations wait to be applied as may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TooManyWait;
+
 /// What became of a candidate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outcome {
@@ -98,10 +102,10 @@ impl PublishLane {
     /// Puts a configuration in line.
     ///
     /// # Errors
-    /// Gives it back when too many wait.
-    pub(super) fn apply(&mut self, candidate: Candidate) -> Result<(), Candidate> {
+    /// [`TooManyWait`] when it had to be left out.
+    pub(super) fn apply(&mut self, candidate: Candidate) -> Result<(), TooManyWait> {
         if self.candidates.len() >= CANDIDATES_WAITING {
-            return Err(candidate);
+            return Err(TooManyWait);
         }
         self.candidates.push_back(candidate);
         Ok(())

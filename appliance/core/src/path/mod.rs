@@ -9,7 +9,8 @@
 //!
 //! Each stage is a plain function over one [`Batch`], called in this order and nowhere else. A
 //! packet that has its [`Verdict`] is passed over by the stages behind. The slow path
-//! (`decide`) is entered on a miss only and records what it decided in the flow table. Three tiers of cost:
+//! (`decide`) is entered on a miss only and records what it decided in the flow table. Three
+//! tiers of cost:
 //!
 //! 1. a hit in the flow table, or untracked UDP: replayed from record and snapshot;
 //! 2. TCP in mid-stream without a record: the hash alone;

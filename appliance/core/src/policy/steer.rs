@@ -3,7 +3,7 @@
 //! | packet | owner |
 //! |---|---|
 //! | client → frontend endpoint | `of_flow(client, frontend)` |
-//! | member → client, source is an endpoint | `of_flow` of the same pair, found by the reverse map |
+//! | member → client, source is an endpoint | `of_flow` of the same pair, by the reverse map |
 //! | member → client, endpoint of several rules | its own drop reason |
 //! | source is a frontend (floating IP) | its own drop reason |
 //! | member → outside | the worker that holds the member's ports (`OutboundMapping::worker`) |

@@ -141,7 +141,9 @@ mod tests {
             let delta = Delta::of_u32(old, new);
             let after = !sum(&bytes(&words));
             // Zero has two forms in one's complement; receivers accept both.
-            let same = |one: u16, other: u16| one == other || (one ^ other) == 0xffff && one.min(other) == 0;
+            let same = |one: u16, other: u16| {
+                one == other || (one ^ other) == 0xffff && one.min(other) == 0
+            };
             prop_assert!(same(delta.apply(before), after));
             prop_assert!(same(delta.reversed().apply(after), before));
         }

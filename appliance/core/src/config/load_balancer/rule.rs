@@ -189,8 +189,8 @@ fn warn_of_missing_snat(
             "disableOutboundSnat",
             "ImplicitOutboundSnatNotProgrammed",
             "In Azure this rule would also translate the pool's outbound flows; this version does \
-             that for outbound rules only. Set `disableOutboundSnat` to true, and write an outbound \
-             rule if the pool needs one.",
+             that for outbound rules only. Set `disableOutboundSnat` to true, and write an \
+             outbound rule if the pool needs one.",
         );
     }
 }
