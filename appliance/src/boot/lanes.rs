@@ -50,7 +50,7 @@ pub(super) fn assemble(
         let worker = worker(WorkerId(number), appliance, clock)?;
         let shared = Arc::new(SharedState::default());
         let processor = processors.get(usize::from(number)).copied().flatten();
-        views.push(view(&worker, &shared, processor));
+        views.push(view(&worker, &shared));
         lanes.push((
             WorkerLane {
                 worker,
@@ -89,10 +89,9 @@ fn worker(id: WorkerId, appliance: &Appliance, clock: Clock) -> Result<Worker, B
     Ok(Worker::new(id, sizes, seed, clock.now()))
 }
 
-fn view(worker: &Worker, shared: &Arc<SharedState>, processor: Option<usize>) -> WorkerView {
+fn view(worker: &Worker, shared: &Arc<SharedState>) -> WorkerView {
     WorkerView {
         id: worker.id,
-        processor,
         flows_max: worker.flows().bound() as u64,
         counters: Arc::<Counters>::clone(&worker.counters),
         rules: Arc::<ObjectCounters>::clone(&worker.rules),

@@ -91,8 +91,6 @@ pub struct Kit {
 pub struct WorkerView {
     /// Its number.
     pub id: WorkerId,
-    /// The processor it is pinned to.
-    pub processor: Option<usize>,
     /// Flow records there may be.
     pub flows_max: u64,
     /// Its counters.

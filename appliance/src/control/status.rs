@@ -15,6 +15,10 @@ use weir_core::units::{Address, MacAddress, MemberId};
 use super::{HEARTBEAT_MILLISECONDS_MAX, Running, WorkerView};
 use crate::boot::OpenPort;
 
+/// Drivers that cannot tell. `net_tap` looks for its kernel end in its own network namespace, and
+/// calls the link down once that end was moved to the peer's.
+const DRIVERS_WITHOUT_LINK: &[&str] = &["net_tap"];
+
 /// What is shown of a port.
 pub(super) struct PortView {
     pub(super) mac: MacAddress,
@@ -102,7 +106,7 @@ impl Running {
             let (all, busy) = (turns[1].0 - turns[0].0, turns[1].1 - turns[0].1);
             WorkerStatus {
                 worker: worker.id.0,
-                lcore: worker.processor.and_then(|it| u32::try_from(it).ok()).unwrap_or(0),
+                lcore: state.lcore,
                 heartbeat_milliseconds_ago: silent,
                 state: match (silent > HEARTBEAT_MILLISECONDS_MAX, state.sleeping) {
                     (true, _) => "stuck",
@@ -129,7 +133,8 @@ impl Running {
                 driver: view.driver.clone(),
                 mac: view.mac.to_string(),
                 link: Link {
-                    up: link.is_some_and(|link| link.up),
+                    up: link.is_some_and(|link| link.up)
+                        || DRIVERS_WITHOUT_LINK.contains(&view.driver.as_str()),
                     megabits_per_second: link.and_then(|link| link.speed_mbps).unwrap_or(0),
                 },
                 mtu: view.mtu.into(),

@@ -71,7 +71,8 @@ impl WorkerLane {
     /// # Errors
     /// When DPDK has no lcore left for this thread.
     pub fn run(mut self, eal: &Eal, stop: &AtomicBool) -> Result<(), RegisterError> {
-        let _lcore: LcoreGuard = eal.register_thread()?;
+        let lcore: LcoreGuard = eal.register_thread()?;
+        self.shared.is_lcore(lcore.lcore());
         let mut burst = Burst::new(eal);
         let mut batch = Batch::default();
         dpdk::heap::watch_this_thread();

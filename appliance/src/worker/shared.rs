@@ -1,6 +1,6 @@
 //! What does a worker tell the control side about itself?
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
 use weir_core::path::ResolveRequest;
@@ -18,6 +18,7 @@ pub struct SharedState {
     turns: AtomicU64,
     busy_turns: AtomicU64,
     sleeping: AtomicBool,
+    lcore: AtomicU32,
     /// Next hops that packets wait for.
     pub requests: ArrayQueue<ResolveRequest>,
 }
@@ -35,6 +36,8 @@ pub struct WorkerState {
     pub busy_turns: u64,
     /// Whether the worker sleeps.
     pub sleeping: bool,
+    /// The DPDK lcore that the worker is.
+    pub lcore: u32,
 }
 
 impl Default for SharedState {
@@ -45,6 +48,7 @@ impl Default for SharedState {
             turns: AtomicU64::new(0),
             busy_turns: AtomicU64::new(0),
             sleeping: AtomicBool::new(false),
+            lcore: AtomicU32::new(0),
             requests: ArrayQueue::new(REQUESTS_WAITING),
         }
     }
@@ -60,6 +64,7 @@ impl SharedState {
             turns: self.turns.load(Ordering::Relaxed),
             busy_turns: self.busy_turns.load(Ordering::Relaxed),
             sleeping: self.sleeping.load(Ordering::Relaxed),
+            lcore: self.lcore.load(Ordering::Relaxed),
         }
     }
 
@@ -77,6 +82,10 @@ impl SharedState {
         if busy {
             next(&self.busy_turns);
         }
+    }
+
+    pub(super) fn is_lcore(&self, lcore: u32) {
+        self.lcore.store(lcore, Ordering::Relaxed);
     }
 
     pub(super) fn sleeping(&self, sleeping: bool) {

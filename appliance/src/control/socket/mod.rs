@@ -93,7 +93,7 @@ fn admit(
         turn_away(&stream);
         return;
     };
-    tracing::info!(?peer, "a client of the control socket connected");
+    tracing::debug!(?peer, "a client of the control socket connected");
     let requests = requests.clone();
     clients.spawn_local(async move {
         let ended = client::serve_client(stream, peer, requests).await;
