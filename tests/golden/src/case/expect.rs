@@ -194,7 +194,10 @@ pub(super) fn describe_counters(moved: &BTreeMap<String, u64>) -> Vec<String> {
 }
 
 /// Which counters did not move as expected.
-pub(super) fn difference(expected: &BTreeMap<String, u64>, moved: &BTreeMap<String, u64>) -> String {
+pub(super) fn difference(
+    expected: &BTreeMap<String, u64>,
+    moved: &BTreeMap<String, u64>,
+) -> String {
     let mut text = "counters before this line:".to_owned();
     let names: std::collections::BTreeSet<_> = expected.keys().chain(moved.keys()).collect();
     for name in names {

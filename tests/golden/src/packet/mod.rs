@@ -129,7 +129,9 @@ fn to_hex(bytes: &[u8]) -> String {
 /// The Internet checksum's sum over 16-bit words, folded, written down anew so that the code
 /// under test does not judge itself.
 fn sum(bytes: &[u8]) -> u16 {
-    let words = bytes.chunks(2).map(|pair| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low)));
+    let words = bytes
+        .chunks(2)
+        .map(|pair| u32::from(pair[0]) << 8 | pair.get(1).map_or(0, |low| u32::from(*low)));
     words.fold(0, |sum, word| plus(sum, word as u16))
 }
 

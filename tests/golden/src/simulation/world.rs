@@ -38,7 +38,8 @@ impl World {
     pub fn new(configuration: Configuration, workers: u8) -> Self {
         let ports = configuration.appliance.ports.len();
         let port_ids = (0..ports as u8).map(PortId);
-        let facts = port_ids.map(|port| PortFacts { mac: mac_of_port(port), partial_checksums: false });
+        let facts =
+            port_ids.map(|port| PortFacts { mac: mac_of_port(port), partial_checksums: false });
         let mut world = Self {
             compiler: Compiler::new(OwnerFunction::new(&OWNER_KEY, workers)),
             links: Links::of(&configuration),
