@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 
 use golden::document::Document;
-use golden::packet::{Direction, encode};
-use golden::simulation::{Frame, Options, Output, Simulation};
+use golden::simulation::{Options, Output, Simulation};
 use proptest::prelude::*;
 use weir_core::units::PortId;
 
@@ -57,9 +56,8 @@ impl Model {
     }
 
     fn exchange(&mut self, port: u8, line: &str) -> Vec<Output> {
-        let link = self.simulation.world.links().at(PortId(port));
-        let bytes = encode(line, link, Direction::Arriving).expect(line);
-        self.simulation.receive([Frame::new(PortId(port), bytes)]);
+        let frame = self.simulation.frame(PortId(port), line);
+        self.simulation.receive([frame]);
         self.simulation.take_outputs()
     }
 
@@ -92,7 +90,7 @@ impl Model {
             }
             Step::Resize(ports) => {
                 let path = "outboundRules/internet/allocatedOutboundPorts";
-                self.document.set(path, &ports.to_string()).expect("a path");
+                self.document.set(path, &ports.to_string()).map_err(TestCaseError::fail)?;
                 self.apply();
             }
             Step::Leave(member) => {
@@ -108,7 +106,7 @@ impl Model {
                     member - 10
                 );
                 self.document.unset(&name).ok();
-                self.document.set(&format!("{MEMBERS}/+"), &value).expect("a path");
+                self.document.set(&format!("{MEMBERS}/+"), &value).map_err(TestCaseError::fail)?;
                 self.apply();
             }
         }

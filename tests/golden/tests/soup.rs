@@ -1,7 +1,6 @@
 //! Does anything on the wire crash a worker, leak, or come out differently with more workers?
 
 use golden::document::Document;
-use golden::packet::{Direction, encode};
 use golden::simulation::{Frame, Options, Output, Simulation};
 use proptest::prelude::*;
 use weir_core::units::PortId;
@@ -37,8 +36,7 @@ fn simulation(workers: u8) -> Simulation {
 }
 
 fn frame(simulation: &Simulation, port: u8, line: &str) -> Vec<u8> {
-    let link = simulation.world.links().at(PortId(port));
-    encode(line, link, Direction::Arriving).expect(line)
+    simulation.frame(PortId(port), line).bytes
 }
 
 /// What left, in an order that does not depend on who sent it, each request once.

@@ -232,19 +232,20 @@ fn only_what_removes_something_makes_workers_check_their_flows() {
         ),
         (
             "another idle timeout",
-            |it| it.balancer()["loadBalancingRules"][0]["properties"]["idleTimeoutInMinutes"] = 9.into(),
+            |it| {
+                it.balancer()["loadBalancingRules"][0]["properties"]["idleTimeoutInMinutes"] =
+                    9.into()
+            },
             false,
         ),
         (
             "smaller blocks",
-            |it| it.balancer()["outboundRules"][0]["properties"]["allocatedOutboundPorts"] = 8.into(),
+            |it| {
+                it.balancer()["outboundRules"][0]["properties"]["allocatedOutboundPorts"] = 8.into()
+            },
             true,
         ),
-        (
-            "no outbound rule",
-            |it| it.balancer()["outboundRules"] = json!([]),
-            true,
-        ),
+        ("no outbound rule", |it| it.balancer()["outboundRules"] = json!([]), true),
     ];
     for (name, change, ends_flows) in changes {
         let mut bench = Bench::new(2);

@@ -305,12 +305,7 @@ fn holder_of(snapshot: &Snapshot, address: OutboundAddressId, parsed: &Parsed) -
 
 /// Whether a member's packet came in by the port that leads to the member.
 #[inline]
-fn came_the_right_way(
-    snapshot: &Snapshot,
-    class: Class,
-    parsed: &Parsed,
-    ingress: PortId,
-) -> bool {
+fn came_the_right_way(snapshot: &Snapshot, class: Class, parsed: &Parsed, ingress: PortId) -> bool {
     match class {
         Class::Routed => {
             let host = snapshot.hosts.get(&keys::host(parsed.source)).map(Host);

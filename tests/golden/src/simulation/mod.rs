@@ -23,6 +23,7 @@ pub use frames::{Burst, Frame};
 pub use world::{OWNER_KEY, World};
 
 use crate::document::Document;
+use crate::packet::{Direction, encode};
 
 /// What leaves the appliance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -108,6 +109,16 @@ impl Simulation {
     #[must_use]
     pub const fn now(&self) -> Now {
         self.now
+    }
+
+    /// The frame that a packet's line stands for, arriving on `port`.
+    ///
+    /// # Panics
+    /// When the line cannot be read.
+    #[must_use]
+    pub fn frame(&self, port: PortId, line: &str) -> Frame {
+        let bytes = encode(line, self.world.links().at(port), Direction::Arriving).expect(line);
+        Frame::new(port, bytes)
     }
 
     /// Publishes what the world has become.
