@@ -20,4 +20,5 @@
 pub mod case;
 pub mod document;
 pub mod packet;
+pub mod random;
 pub mod simulation;

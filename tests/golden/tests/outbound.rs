@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use golden::document::Document;
+use golden::random::at_random;
 use golden::simulation::{Options, Output, Simulation};
 use proptest::prelude::*;
 use weir_core::units::PortId;
@@ -167,7 +168,7 @@ impl Model {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+    #![proptest_config(at_random(64))]
 
     #[test]
     fn no_two_live_flows_share_an_outbound_tuple(

@@ -3,6 +3,7 @@
 use std::net::Ipv4Addr;
 
 use golden::document::Document;
+use golden::random::at_random;
 use golden::simulation::{Options, Output, Simulation};
 use proptest::prelude::*;
 use weir_core::path::Tag;
@@ -44,7 +45,7 @@ fn host() -> impl Strategy<Value = Ipv4Addr> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(96) })]
+    #![proptest_config(at_random(96))]
 
     #[test]
     fn a_tcp_conversation_stays_on_one_worker_and_returns_as_it_went(

@@ -1,6 +1,7 @@
 //! Does anything on the wire crash a worker, leak, or come out differently with more workers?
 
 use golden::document::Document;
+use golden::random::at_random;
 use golden::simulation::{Frame, Options, Output, Simulation};
 use proptest::prelude::*;
 use weir_core::units::PortId;
@@ -157,7 +158,7 @@ fn take(simulation: &mut Simulation, step: &Step) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(48) })]
+    #![proptest_config(at_random(48))]
 
     #[test]
     fn any_soup_comes_out_the_same_with_any_number_of_workers(
