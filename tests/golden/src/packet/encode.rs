@@ -32,10 +32,8 @@ pub fn encode(text: &str, link: &Link, direction: Direction) -> Result<Vec<u8>, 
             frame
         }
     };
-    frame.resize(frame.len() + line.number("padding")?.unwrap_or(0) as usize, 0);
-    if let Some(length) = line.number("cut")? {
-        frame.truncate(length as usize);
-    }
+    frame.resize(frame.len() + line.number::<usize>("padding", 0)?, 0);
+    frame.truncate(line.number("cut", frame.len())?);
     Ok(frame)
 }
 
@@ -95,7 +93,7 @@ fn arp(line: &Line<'_>, link: &Link, direction: Direction) -> Result<Vec<u8>, St
     frame.extend(tags(line, 0x0806)?);
     let target_mac = if operation == 1 { MacAddress::default() } else { to };
     let sender_mac = line.option("sender").map_or(Ok(own), parse_mac)?;
-    let hardware = line.number("hardware")?.unwrap_or(1) as u16;
+    let hardware = line.number::<u16>("hardware", 1)?;
     frame.extend(hardware.to_be_bytes());
     frame.extend([8, 0, 6, 4]);
     frame.extend(operation.to_be_bytes());
@@ -121,13 +119,13 @@ fn datagram(
         "tcp" => (TCP, tcp(line, source_port, destination_port)?),
         "udp" => (UDP, udp(line, source_port, destination_port)?),
         "icmp" => (ICMP, icmp(line)?),
-        "ip" => (line.number("protocol")?.unwrap_or(0) as u8, line.payload()?),
+        "ip" => (line.number::<u8>("protocol", 0)?, line.payload()?),
         other => return Err(format!("no packet is called '{other}'")),
     };
     let mut header = header(line, direction, protocol, segment.len())?;
     header[12..16].copy_from_slice(&source.octets());
     header[16..20].copy_from_slice(&destination.octets());
-    let off = line.number("ip-checksum-off")?.unwrap_or(0) as u16;
+    let off = line.number::<u16>("ip-checksum-off", 0)?;
     let checksum = plus(!sum(&header), off);
     header[10..12].copy_from_slice(&checksum.to_be_bytes());
     finish(line, &header, protocol, &mut segment)?;
@@ -142,8 +140,8 @@ fn header(
 ) -> Result<Vec<u8>, String> {
     let options = line.bytes("options")?;
     let length = 20 + options.len();
-    let words = line.number("header-length")?.unwrap_or(length as u64 / 4) as u8;
-    let total = line.number("total-length")?.unwrap_or((length + segment_length) as u64) as u16;
+    let words = line.number::<u8>("header-length", (length / 4) as u8)?;
+    let total = line.number::<u16>("total-length", (length + segment_length) as u16)?;
     let time_to_live = match direction {
         Direction::Arriving => 64,
         Direction::Leaving => 63,
@@ -152,14 +150,14 @@ fn header(
     let flags = dont_fragment
         | u16::from(line.is_set("more")) << 13
         | u16::from(line.is_set("reserved")) << 15
-        | (line.number("offset")?.unwrap_or(0) / 8) as u16;
+        | (line.number::<u16>("offset", 0)? / 8);
     let mut header = vec![0; 20];
-    header[0] = (line.number("version")?.unwrap_or(4) as u8) << 4 | words;
-    header[1] = line.number("tos")?.unwrap_or(0) as u8;
+    header[0] = line.number::<u8>("version", 4)? << 4 | words;
+    header[1] = line.number::<u8>("tos", 0)?;
     header[2..4].copy_from_slice(&total.to_be_bytes());
-    header[4..6].copy_from_slice(&(line.number("id")?.unwrap_or(0) as u16).to_be_bytes());
+    header[4..6].copy_from_slice(&line.number::<u16>("id", 0)?.to_be_bytes());
     header[6..8].copy_from_slice(&flags.to_be_bytes());
-    header[8] = line.number("ttl")?.unwrap_or(time_to_live) as u8;
+    header[8] = line.number::<u8>("ttl", time_to_live)?;
     header[9] = protocol;
     header.extend(options);
     Ok(header)
@@ -168,17 +166,17 @@ fn header(
 fn tcp(line: &Line<'_>, source: u16, destination: u16) -> Result<Vec<u8>, String> {
     const RST: u8 = 4;
     let options = line.bytes("tcp-options")?;
-    let words = line.number("data-offset")?.unwrap_or((20 + options.len()) as u64 / 4) as u8;
+    let words = line.number::<u8>("data-offset", ((20 + options.len()) / 4) as u8)?;
     let window = if line.flags & RST == 0 { 65_535 } else { 0 };
     let mut segment = Vec::new();
     segment.extend(source.to_be_bytes());
     segment.extend(destination.to_be_bytes());
-    segment.extend((line.number("seq")?.unwrap_or(0) as u32).to_be_bytes());
-    segment.extend((line.number("ack")?.unwrap_or(0) as u32).to_be_bytes());
+    segment.extend(line.number::<u32>("seq", 0)?.to_be_bytes());
+    segment.extend(line.number::<u32>("ack", 0)?.to_be_bytes());
     segment.extend([words << 4, line.flags]);
-    segment.extend((line.number("window")?.unwrap_or(window) as u16).to_be_bytes());
+    segment.extend(line.number::<u16>("window", window)?.to_be_bytes());
     segment.extend([0, 0]);
-    segment.extend((line.number("urgent")?.unwrap_or(0) as u16).to_be_bytes());
+    segment.extend(line.number::<u16>("urgent", 0)?.to_be_bytes());
     segment.extend(options);
     segment.extend(line.payload()?);
     Ok(segment)
@@ -186,7 +184,7 @@ fn tcp(line: &Line<'_>, source: u16, destination: u16) -> Result<Vec<u8>, String
 
 fn udp(line: &Line<'_>, source: u16, destination: u16) -> Result<Vec<u8>, String> {
     let payload = line.payload()?;
-    let length = line.number("udp-length")?.unwrap_or(8 + payload.len() as u64) as u16;
+    let length = line.number::<u16>("udp-length", (8 + payload.len()) as u16)?;
     let mut segment = Vec::new();
     segment.extend(source.to_be_bytes());
     segment.extend(destination.to_be_bytes());
@@ -199,9 +197,9 @@ fn udp(line: &Line<'_>, source: u16, destination: u16) -> Result<Vec<u8>, String
 /// An ICMP message; what follows `quotes` is the datagram that it is about, of which it carries
 /// the header and eight bytes.
 fn icmp(line: &Line<'_>) -> Result<Vec<u8>, String> {
-    let kind = line.number("type")?.unwrap_or(8) as u8;
-    let mut message = vec![kind, line.number("code")?.unwrap_or(0) as u8, 0, 0];
-    message.extend((line.number("rest")?.unwrap_or(0) as u32).to_be_bytes());
+    let kind = line.number::<u8>("type", 8)?;
+    let mut message = vec![kind, line.number::<u8>("code", 0)?, 0, 0];
+    message.extend(line.number::<u32>("rest", 0)?.to_be_bytes());
     message.extend(match line.quotes {
         Some(text) => {
             let (.., packet) = datagram(&Line::parse(text)?, Direction::Leaving)?;
@@ -234,7 +232,7 @@ fn finish(line: &Line<'_>, header: &[u8], protocol: u8, segment: &mut [u8]) -> R
     if line.is_set("partial-checksum") {
         checksum = pseudo;
     }
-    let off = line.number("checksum-off")?.unwrap_or(0) as u16;
+    let off = line.number::<u16>("checksum-off", 0)?;
     segment[at..at + 2].copy_from_slice(&plus(checksum, off).to_be_bytes());
     Ok(())
 }

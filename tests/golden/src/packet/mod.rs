@@ -83,14 +83,15 @@ impl<'a> Line<'a> {
         self.option(name).is_some()
     }
 
-    /// A number, in hexadecimal behind `0x`.
-    fn number(&self, name: &str) -> Result<Option<u64>, String> {
-        let Some(text) = self.option(name) else { return Ok(None) };
+    /// A number, in hexadecimal behind `0x`; `default` where nothing is said.
+    fn number<N: TryFrom<u64>>(&self, name: &str, default: N) -> Result<N, String> {
+        let Some(text) = self.option(name) else { return Ok(default) };
         let parsed = match text.strip_prefix("0x") {
             Some(hex) => u64::from_str_radix(hex, 16),
             None => text.parse(),
         };
-        parsed.map(Some).map_err(|_| format!("'{name} {text}' is no number"))
+        let number = parsed.ok().and_then(|number| N::try_from(number).ok());
+        number.ok_or_else(|| format!("'{name} {text}' is no number, or too big a one"))
     }
 
     fn bytes(&self, name: &str) -> Result<Vec<u8>, String> {
@@ -99,10 +100,10 @@ impl<'a> Line<'a> {
 
     /// `payload N` or `data HEX`.
     fn payload(&self) -> Result<Vec<u8>, String> {
-        match self.number("payload")? {
-            Some(length) => Ok(pattern(length as usize)),
-            None => self.bytes("data"),
+        if self.is_set("payload") {
+            return Ok(pattern(self.number("payload", 0)?));
         }
+        self.bytes("data")
     }
 }
 

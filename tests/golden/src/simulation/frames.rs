@@ -12,7 +12,8 @@ pub struct Frame {
     pub ingress: PortId,
     /// Whether more of it lies in further buffers.
     pub segmented: bool,
-    tag: Tag,
+    /// What workers have noted about it.
+    pub tag: Tag,
 }
 
 impl Frame {

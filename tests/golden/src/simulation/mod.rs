@@ -13,16 +13,17 @@ mod world;
 
 use std::collections::VecDeque;
 
-use weir_core::limits::BATCH;
+use weir_core::limits::{BATCH, IDLE_TIMEOUT_MINUTES_MAX};
 use weir_core::path::{Batch, Now, Sizes, Verdict, Worker};
 use weir_core::policy::Snapshot;
-use weir_core::telemetry::{Counter, Counters, ObjectTotals, Totals};
-use weir_core::units::{Address, MemberId, PortId, RuleId, Tick, WorkerId};
+use weir_core::telemetry::{Counter, Counters, ObjectCounters, ObjectTotals, Totals};
+use weir_core::units::{Address, PortId, Tick, WorkerId};
 
 pub use frames::{Burst, Frame};
 pub use world::{OWNER_KEY, World};
 
 use crate::document::Document;
+use crate::packet::{Direction, encode};
 
 /// What leaves the appliance.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,6 +111,16 @@ impl Simulation {
         self.now
     }
 
+    /// The frame that a packet's line stands for, arriving on `port`.
+    ///
+    /// # Panics
+    /// When the line cannot be read.
+    #[must_use]
+    pub fn frame(&self, port: PortId, line: &str) -> Frame {
+        let bytes = encode(line, self.world.links().at(port), Direction::Arriving).expect(line);
+        Frame::new(port, bytes)
+    }
+
     /// Publishes what the world has become.
     pub fn publish(&mut self) {
         self.snapshot = self.world.compile(self.now.milliseconds);
@@ -182,13 +193,31 @@ impl Simulation {
     }
 
     /// Waits until the longest idle time has passed twice, and sees that nothing is left: no
-    /// record, no port, no live flow in any count.
+    /// record, no outbound port, no live flow in any count.
     ///
     /// # Panics
     /// When something is left.
     pub fn check_that_silence_ends_everything(&mut self) {
+        self.check_that_silence_ends_every_record();
+        for id in 0..OBJECTS_CHECKED {
+            let live = |of: fn(&Worker) -> &ObjectCounters| {
+                let mut totals = ObjectTotals::default();
+                self.workers.iter().for_each(|worker| of(worker).add_to(id, &mut totals));
+                totals.flows
+            };
+            assert_eq!(live(|worker| &worker.members), 0, "live flows of member {id}");
+            assert_eq!(live(|worker| &worker.rules), 0, "live flows of rule {id}");
+            assert_eq!(live(|worker| &worker.outbound), 0, "outbound ports in use in slot {id}");
+        }
+    }
+
+    /// Waits likewise, and sees that no record is left and that each flow which began has ended.
+    ///
+    /// # Panics
+    /// When something is left.
+    pub fn check_that_silence_ends_every_record(&mut self) {
         for _ in 0..2 {
-            self.leap_to(self.now.milliseconds + 121 * 60_000);
+            self.leap_to(self.now.milliseconds + LONGEST_SILENCE_MILLISECONDS);
         }
         self.take_outputs();
         self.check_accounts();
@@ -196,20 +225,6 @@ impl Simulation {
         let totals = self.totals();
         let ended = totals.get("flows_expired") + totals.get("flows_ended");
         assert_eq!(totals.get("flows_created"), ended, "flows that began and that ended");
-        for id in 0..64 {
-            let (mut member, mut rule, mut ports) = Default::default();
-            for worker in &self.workers {
-                let add: [(_, &mut ObjectTotals); 3] = [
-                    (&worker.members, &mut member),
-                    (&worker.rules, &mut rule),
-                    (&worker.outbound, &mut ports),
-                ];
-                add.into_iter().for_each(|(counters, totals)| counters.add_to(id, totals));
-            }
-            assert_eq!(member.flows, 0, "live flows of member {}", MemberId(id as u32));
-            assert_eq!(rule.flows, 0, "live flows of rule {}", RuleId(id as u32));
-            assert_eq!(ports.flows, 0, "outbound ports in use in slot {id}");
-        }
     }
 
     fn drain_queues(&mut self) {
@@ -286,3 +301,8 @@ impl Simulation {
         }
     }
 }
+
+/// Ids of rules, members and port counters that are looked at: more than any case has.
+const OBJECTS_CHECKED: usize = 64;
+/// A minute more than the longest idle timeout.
+const LONGEST_SILENCE_MILLISECONDS: u64 = (IDLE_TIMEOUT_MINUTES_MAX as u64 + 1) * 60_000;
