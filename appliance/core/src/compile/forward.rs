@@ -118,7 +118,8 @@ impl Forward {
     }
 }
 
-/// The adjacency of a member that no route leads to: it never resolves, and that names the drop.
+/// The adjacency of a member that no route leads to: on no port, which is the drop reason
+/// `no_route`.
 const fn unreachable(member: &Member) -> Neighbour {
     (PortId(u8::MAX), member.address)
 }

@@ -5,6 +5,7 @@
 //! packet is replayed by `find`.
 
 use super::batch::{Action, Batch, Class, Frames, Stage, Tag};
+use super::find::refuse_another_member;
 use super::parse::is_valid_source;
 use super::steer::{comes_by_its_port, flow_key, hand_over, outbound_class, transport};
 use super::worker::{Now, Worker};
@@ -47,6 +48,9 @@ impl Worker {
     ) {
         for index in 0..batch.len() {
             let Stage::Missed(class) = batch.stages[index] else { continue };
+            if self.was_decided_in_this_batch(snapshot, now, class, frames, batch, index) {
+                continue;
+            }
             let ingress = frames.ingress(index);
             match self.decide_one(snapshot, now, class, &batch.parsed[index], ingress) {
                 Ok(action) => batch.stages[index] = Stage::Decided(action),
@@ -57,6 +61,28 @@ impl Worker {
                 }
             }
         }
+    }
+
+    /// Whether a packet before this one in the batch has made the record that this one missed:
+    /// a retransmission, or the next datagram of a burst. It is then replayed.
+    fn was_decided_in_this_batch<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        class: Class,
+        frames: &F,
+        batch: &mut Batch,
+        index: usize,
+    ) -> bool {
+        if flow_key(snapshot, class, &batch.parsed[index]).is_none() {
+            return false;
+        }
+        let (key, home) = (&batch.keys[index], batch.homes[index]);
+        let frame = frames.frame(index);
+        let stage = self.look_up(snapshot, now, class, key, home, &batch.parsed[index], frame);
+        batch.stages[index] = stage;
+        refuse_another_member(class, batch, index);
+        !matches!(batch.stages[index], Stage::Missed(_))
     }
 
     fn decide_one(

@@ -42,12 +42,7 @@ impl Worker {
                     self.look_up(snapshot, now, class, key, home, &batch.parsed[index], frame)
                 }
             };
-            if let Stage::Decided(Action::FromFrontend(_, served_by)) = batch.stages[index]
-                && let Class::Reply(backend) = class
-                && backend.member != served_by
-            {
-                batch.drop(index, DropReason::MemberMismatch);
-            }
+            refuse_another_member(class, batch, index);
         }
     }
 
@@ -191,6 +186,16 @@ impl Worker {
         };
         let partner = self.flows.partner(slot).map(|partner| self.flows.at(partner).last_seen);
         Some(entry.last_seen.max(partner.unwrap_or_default()).after(ticks))
+    }
+}
+
+/// Drops the reply of a member to a flow that another one serves.
+pub(super) fn refuse_another_member(class: Class, batch: &mut Batch, index: usize) {
+    if let Stage::Decided(Action::FromFrontend(_, served_by)) = batch.stages[index]
+        && let Class::Reply(backend) = class
+        && backend.member != served_by
+    {
+        batch.drop(index, DropReason::MemberMismatch);
     }
 }
 

@@ -116,10 +116,11 @@ fn comes_from_member(snapshot: &Snapshot, source: Host, ingress: PortId) -> bool
 }
 
 fn allowed_class(allowed: OwnAddresses, parsed: &Parsed) -> Option<PuntClass> {
-    let ports = [parsed.source_port, parsed.destination_port];
+    // The peer's end of a BGP session that the kernel opened; a SYN from there opens another port.
+    let is_bgp = parsed.destination_port == BGP || parsed.source_port == BGP && is_answer(parsed);
     match parsed.protocol {
         ProtocolNumber::ICMP if allowed.icmp => Some(PuntClass::Rest),
-        ProtocolNumber::TCP if allowed.bgp && ports.contains(&BGP) => Some(PuntClass::Routing),
+        ProtocolNumber::TCP if allowed.bgp && is_bgp => Some(PuntClass::Routing),
         ProtocolNumber::UDP
             if allowed.bfd && matches!(parsed.destination_port, BFD | BFD_MULTIHOP) =>
         {

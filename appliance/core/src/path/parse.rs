@@ -33,7 +33,7 @@ impl Worker {
                 batch.drop(index, DropReason::NotForUs);
                 continue;
             };
-            if let Err(reason) = admit(frame, port) {
+            if let Err(reason) = admit(frame, port, content) {
                 batch.drop(index, reason);
                 continue;
             }
@@ -54,16 +54,18 @@ impl Worker {
     }
 }
 
-/// Whether the frame's Ethernet addresses are those of a frame for this port.
+/// Whether the frame's Ethernet addresses are those of a frame for this port. Of frames for
+/// everybody only ARP counts: a datagram in one must not be forwarded (RFC 1812 §5.3.4).
 #[inline]
-fn admit(frame: &[u8], port: &Port) -> Result<(), DropReason> {
+fn admit(frame: &[u8], port: &Port, content: Content) -> Result<(), DropReason> {
     let Ok((header, _)) = EthernetHeader::ref_from_prefix(frame) else {
         return Err(DropReason::EthernetTruncated);
     };
     if header.source == port.mac.0 {
         return Err(DropReason::SourceMacOwn);
     }
-    if header.destination != port.mac.0 && !header.is_group_addressed() {
+    let is_for_all = header.is_group_addressed() && content == Content::Arp;
+    if header.destination != port.mac.0 && !is_for_all {
         return Err(DropReason::NotForUs);
     }
     Ok(())

@@ -63,11 +63,12 @@ impl Worker {
         }
         let (replacement, adjacency) = self.resolve(snapshot, action, parsed)?;
         let adjacency = &snapshot.adjacencies[adjacency.index()];
+        // A member that no route leads to has an adjacency without a port.
+        let port = snapshot.ports.get(adjacency.port.index()).ok_or(DropReason::NoRoute)?;
         let Some(mac) = adjacency.mac else {
             self.request(adjacency.port, adjacency.address);
             return Err(DropReason::NeighbourUnresolved);
         };
-        let port = &snapshot.ports[adjacency.port.index()];
         if parsed.network_length > port.mtu {
             return Err(DropReason::MtuExceeded);
         }

@@ -39,7 +39,9 @@ impl Worker {
                 classify(snapshot, &batch.parsed[index], frames.frame(index), tag)
             };
             match sighting {
-                Sighting::Class(class) if !came_the_right_way(snapshot, class, ingress) => {
+                Sighting::Class(class)
+                    if !came_the_right_way(snapshot, class, &batch.parsed[index], ingress) =>
+                {
                     batch.drop(index, DropReason::ReversePath);
                 }
                 Sighting::Class(class) => {
@@ -303,12 +305,22 @@ fn holder_of(snapshot: &Snapshot, address: OutboundAddressId, parsed: &Parsed) -
 
 /// Whether a member's packet came in by the port that leads to the member.
 #[inline]
-fn came_the_right_way(snapshot: &Snapshot, class: Class, ingress: PortId) -> bool {
+fn came_the_right_way(
+    snapshot: &Snapshot,
+    class: Class,
+    parsed: &Parsed,
+    ingress: PortId,
+) -> bool {
     match class {
+        Class::Routed => {
+            let host = snapshot.hosts.get(&keys::host(parsed.source)).map(Host);
+            let member = host.and_then(Host::as_member);
+            member.is_none_or(|member| comes_by_its_port(snapshot, member, ingress))
+        }
         Class::Reply(Backend { member, .. }) | Class::Outbound(member, _, _) => {
             comes_by_its_port(snapshot, member, ingress)
         }
-        Class::Inbound(_) | Class::OutboundReply(_) | Class::Routed => true,
+        Class::Inbound(_) | Class::OutboundReply(_) => true,
     }
 }
 

@@ -76,7 +76,7 @@ catalogue! {
         TcpHeader "tcp_header" "The TCP header is cut off or contradicts itself.",
         UdpHeader "udp_header" "The UDP header is cut off or contradicts itself.",
         Segmented "segmented" "The frame did not fit one buffer: raise the port's MTU.",
-        NotForUs "not_for_us" "The frame is addressed to another station.",
+        NotForUs "not_for_us" "The frame is addressed to another station, or to all and is not ARP.",
         SourceMacOwn "source_mac_own" "The frame claims to come from this port itself: a loop.",
         EtherTypeUnknown "ether_type_unknown" "Neither IPv4 nor ARP.",
         Ipv6NotSupported "ipv6_not_supported" "IPv6 is not forwarded by this version.",

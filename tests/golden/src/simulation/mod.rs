@@ -1,0 +1,288 @@
+//! What does a small shell around the core do with frames and time?
+//!
+//! ```text
+//!   receive ─► worker 0 ─► verdicts ─► outputs
+//!                 └─ hand-off ─► queue of worker n ─► verdicts ─► outputs …
+//! ```
+//!
+//! One receive queue, so that worker 0 gets everything. Nothing is lost here: queues have no
+//! bound, every port transmits. Not here: the world around the workers ([`World`]).
+
+mod frames;
+mod world;
+
+use std::collections::VecDeque;
+
+use weir_core::limits::BATCH;
+use weir_core::path::{Batch, Now, Sizes, Verdict, Worker};
+use weir_core::policy::Snapshot;
+use weir_core::telemetry::{Counter, Counters, ObjectTotals, Totals};
+use weir_core::units::{Address, MemberId, PortId, RuleId, Tick, WorkerId};
+
+pub use frames::{Burst, Frame};
+pub use world::{OWNER_KEY, World};
+
+use crate::document::Document;
+
+/// What leaves the appliance.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Output {
+    /// A frame on the wire.
+    Wire(PortId, Vec<u8>),
+    /// A frame for the kernel twin of a port.
+    Kernel(PortId, Vec<u8>),
+    /// A request to resolve a neighbour.
+    Resolve(PortId, Address),
+}
+
+/// What a simulation is built with besides its configuration.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// How many workers there are.
+    pub workers: u8,
+    /// Occupancy records for outbound destinations, if not half of the flow records.
+    pub destinations: Option<usize>,
+    /// Keys the hash functions of the tables.
+    pub seed: u64,
+    /// Frames that are received together at most, 1 to `limits::BATCH`.
+    pub burst: usize,
+}
+
+impl Options {
+    /// The usual simulation with this many workers.
+    #[must_use]
+    pub const fn with_workers(workers: u8) -> Self {
+        Self { workers, destinations: None, seed: 0x5eed_5eed_5eed_5eed, burst: BATCH }
+    }
+}
+
+/// The workers and what is around them.
+#[derive(Debug)]
+pub struct Simulation {
+    /// What the control side knows.
+    pub world: World,
+    /// The workers by their ids.
+    pub workers: Vec<Worker>,
+    snapshot: Snapshot,
+    now: Now,
+    batch: Batch,
+    burst: usize,
+    queues: Vec<VecDeque<Frame>>,
+    outputs: Vec<Output>,
+    /// Bytes that were seen on the wire, in and out, to hold the counters against.
+    bytes: (u64, u64),
+}
+
+impl Simulation {
+    /// Workers at time 0 under `document`, with every link up, every known neighbour resolved
+    /// and every probe target healthy.
+    #[must_use]
+    pub fn new(document: &Document, options: Options) -> Self {
+        let mut world = World::new(document.check(), options.workers);
+        let flow_slots = world.configuration().appliance.limits.flows_per_worker;
+        let destinations = options.destinations.unwrap_or(flow_slots / 2);
+        let sizes = Sizes { flow_slots, destinations };
+        let now = Now::default();
+        let workers = (0..options.workers)
+            .map(|id| Worker::new(WorkerId(id), sizes, options.seed.wrapping_add(id.into()), now));
+        Self {
+            workers: workers.collect(),
+            snapshot: world.compile(0),
+            world,
+            now,
+            batch: Batch::default(),
+            burst: options.burst,
+            queues: (0..options.workers).map(|_| VecDeque::new()).collect(),
+            outputs: Vec::new(),
+            bytes: (0, 0),
+        }
+    }
+
+    /// The snapshot that the workers read.
+    #[must_use]
+    pub const fn snapshot(&self) -> &Snapshot {
+        &self.snapshot
+    }
+
+    /// The time.
+    #[must_use]
+    pub const fn now(&self) -> Now {
+        self.now
+    }
+
+    /// Publishes what the world has become.
+    pub fn publish(&mut self) {
+        self.snapshot = self.world.compile(self.now.milliseconds);
+    }
+
+    /// Receives frames on worker 0, in bursts, and goes on until every queue is empty.
+    pub fn receive(&mut self, frames: impl IntoIterator<Item = Frame>) {
+        let mut frames = frames.into_iter();
+        loop {
+            let burst: Vec<_> = frames.by_ref().take(self.burst).collect();
+            if burst.is_empty() {
+                break;
+            }
+            let bytes = burst.iter().map(|frame| frame.bytes.len() as u64).sum();
+            self.bytes.0 += bytes;
+            let counters = &self.workers[0].counters;
+            counters.count(Counter::RxPackets, burst.len() as u64);
+            counters.count(Counter::RxBytes, bytes);
+            self.process(0, burst);
+            self.drain_queues();
+        }
+    }
+
+    /// Lets time pass up to `milliseconds`, turning the timers at every tick.
+    pub fn advance_to(&mut self, milliseconds: u64) {
+        while self.now.milliseconds < milliseconds {
+            let next = (self.now.milliseconds / Tick::MILLISECONDS + 1) * Tick::MILLISECONDS;
+            self.now.milliseconds = next.min(milliseconds);
+            self.turn_timers();
+        }
+    }
+
+    /// Lets time pass in one leap, as after a long sleep.
+    pub fn leap_to(&mut self, milliseconds: u64) {
+        self.now.milliseconds = self.now.milliseconds.max(milliseconds);
+        self.turn_timers();
+    }
+
+    /// What has left since this was asked last.
+    pub fn take_outputs(&mut self) -> Vec<Output> {
+        std::mem::take(&mut self.outputs)
+    }
+
+    /// All counters, added up over workers.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals::of(self.workers.iter().map(|worker| &*worker.counters as &Counters))
+    }
+
+    /// Flow records of all workers.
+    #[must_use]
+    pub fn records(&self) -> Vec<usize> {
+        self.workers.iter().map(|worker| worker.flows().len()).collect()
+    }
+
+    /// Holds the counters against each other and against what was seen on the wire.
+    ///
+    /// # Panics
+    /// When they disagree.
+    pub fn check_accounts(&self) {
+        let totals = self.totals();
+        assert_eq!(totals.in_flight(), 0, "packets in flight at rest: {:#?}", totals.values());
+        let (out, back) = (totals.get("handoff_out_packets"), totals.get("handoff_in_packets"));
+        assert_eq!(out, back, "packets handed out and taken in");
+        assert_eq!(totals.get("rx_bytes"), self.bytes.0, "bytes received");
+        assert_eq!(totals.get("tx_bytes"), self.bytes.1, "bytes sent");
+        let drops = totals.values().iter().filter(|(name, _)| name.starts_with("drop_"));
+        let drops: u64 = drops.map(|(_, amount)| amount).sum();
+        assert_eq!(totals.get("dropped_packets"), drops, "drops by their reasons");
+    }
+
+    /// Waits until the longest idle time has passed twice, and sees that nothing is left: no
+    /// record, no port, no live flow in any count.
+    ///
+    /// # Panics
+    /// When something is left.
+    pub fn check_that_silence_ends_everything(&mut self) {
+        for _ in 0..2 {
+            self.leap_to(self.now.milliseconds + 121 * 60_000);
+        }
+        self.take_outputs();
+        self.check_accounts();
+        assert!(self.records().iter().all(|records| *records == 0), "{:?}", self.records());
+        let totals = self.totals();
+        let ended = totals.get("flows_expired") + totals.get("flows_ended");
+        assert_eq!(totals.get("flows_created"), ended, "flows that began and that ended");
+        for id in 0..64 {
+            let (mut member, mut rule, mut ports) = Default::default();
+            for worker in &self.workers {
+                let add: [(_, &mut ObjectTotals); 3] = [
+                    (&worker.members, &mut member),
+                    (&worker.rules, &mut rule),
+                    (&worker.outbound, &mut ports),
+                ];
+                add.into_iter().for_each(|(counters, totals)| counters.add_to(id, totals));
+            }
+            assert_eq!(member.flows, 0, "live flows of member {}", MemberId(id as u32));
+            assert_eq!(rule.flows, 0, "live flows of rule {}", RuleId(id as u32));
+            assert_eq!(ports.flows, 0, "outbound ports in use in slot {id}");
+        }
+    }
+
+    fn drain_queues(&mut self) {
+        while let Some(worker) = self.queues.iter().position(|queue| !queue.is_empty()) {
+            let queue = &mut self.queues[worker];
+            let burst: Vec<_> = queue.drain(..queue.len().min(BATCH)).collect();
+            let counters = &self.workers[worker].counters;
+            counters.count(Counter::HandoffInPackets, burst.len() as u64);
+            self.process(worker, burst);
+        }
+    }
+
+    fn process(&mut self, worker: usize, frames: Vec<Frame>) {
+        let mut burst = Burst(frames);
+        let batch = &mut self.batch;
+        self.workers[worker].process(&self.snapshot, self.now, &mut burst, batch);
+        assert_eq!(batch.len(), burst.0.len(), "every frame has a verdict");
+        let verdicts = self.batch.verdicts().to_vec();
+        for (frame, verdict) in burst.0.into_iter().zip(verdicts) {
+            self.carry_out(worker, frame, verdict);
+        }
+        self.take_requests(worker);
+    }
+
+    fn carry_out(&mut self, worker: usize, frame: Frame, verdict: Verdict) {
+        let counters = std::sync::Arc::clone(&self.workers[worker].counters);
+        match verdict {
+            Verdict::Transmit(port) => self.transmit(&counters, port, frame.bytes),
+            Verdict::Answer(port) => {
+                counters.count(Counter::AnsweredPackets, 1);
+                self.outputs.push(Output::Wire(port, frame.bytes));
+            }
+            Verdict::Punt(class) => {
+                counters.punt(class, 1);
+                self.outputs.push(Output::Kernel(frame.ingress, frame.bytes));
+            }
+            Verdict::HandOff(owner) => {
+                assert_ne!(owner.index(), worker, "handed to itself");
+                counters.count(Counter::HandoffOutPackets, 1);
+                self.queues[owner.index()].push_back(frame);
+            }
+            Verdict::Drop(_) => {}
+        }
+    }
+
+    fn transmit(&mut self, counters: &Counters, port: PortId, bytes: Vec<u8>) {
+        counters.count(Counter::TxPackets, 1);
+        counters.count(Counter::TxBytes, bytes.len() as u64);
+        self.bytes.1 += bytes.len() as u64;
+        self.outputs.push(Output::Wire(port, bytes));
+    }
+
+    fn take_requests(&mut self, worker: usize) {
+        let worker = &mut self.workers[worker];
+        worker.counters.count(Counter::ResolveRequests, worker.requests.len() as u64);
+        let requests = worker.requests.drain(..);
+        self.outputs.extend(requests.map(|it| Output::Resolve(it.port, it.address)));
+    }
+
+    fn turn_timers(&mut self) {
+        for worker in 0..self.workers.len() {
+            loop {
+                let met = self.workers[worker].expire(&self.snapshot, self.now, BATCH);
+                let originated = std::mem::take(&mut self.workers[worker].originated);
+                let counters = std::sync::Arc::clone(&self.workers[worker].counters);
+                counters.count(Counter::OriginatedPackets, originated.len() as u64);
+                if met == 0 && originated.is_empty() {
+                    break;
+                }
+                for packet in originated {
+                    self.transmit(&counters, packet.port, packet.frame.to_vec());
+                }
+            }
+        }
+    }
+}
