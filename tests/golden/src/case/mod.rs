@@ -8,8 +8,9 @@
 //! ```
 //!
 //! A case runs with each number of workers, its consecutive packets one by one and in bursts. All
-//! runs must do what the text says, and exactly the same even where the text only counts. With `BLESS=1` the first run rewrites what the text
-//! expects; a person then reads the difference. Not here: the packets' own words (`packet`).
+//! runs must do what the text says, and exactly the same even where the text only counts. With
+//! `BLESS=1` the first run rewrites what the text expects; a person then reads the difference.
+//! Not here: the packets' own words (`packet`).
 
 mod actions;
 mod expect;

@@ -32,8 +32,8 @@ pub struct Run {
 }
 
 impl Run {
-    /// Runs `text` in a simulation of this kind. When blessing, what is expected is not held against
-    /// what happened.
+    /// Runs `text` in a simulation of this kind. When blessing, what is expected is not held
+    /// against what happened.
     ///
     /// # Errors
     /// Line number and sentence of the first thing that is wrong.
