@@ -102,10 +102,7 @@ fn counters() -> BTreeSet<String> {
 /// The names in one list of the catalogue: the first string of each line.
 fn section<'a>(text: &'a str, kind: &str) -> Vec<&'a str> {
     let lines = text.lines().skip_while(|line| line.trim() != format!("{kind} {{")).skip(1);
-    lines
-        .take_while(|line| line.trim() != "}")
-        .filter_map(|line| line.split('"').nth(1))
-        .collect()
+    lines.take_while(|line| line.trim() != "}").filter_map(|line| line.split('"').nth(1)).collect()
 }
 
 fn constants(code: &str) -> impl Iterator<Item = &str> {
