@@ -3,13 +3,14 @@
 use std::fs;
 
 use dpdk::{Affinity, Eal, Mempool, PoolConfig};
-use weir_core::config::{Appliance, Hugepages};
+use weir_core::config::{Appliance, Hugepages, Port};
 
-use super::BootError;
+use super::{BootError, DESCRIPTORS};
 
-/// Packet buffers where the configuration names no number: room for the descriptors of four
-/// queues a port on two ports, and as much again under way.
-const MBUFS: u32 = 16_383;
+/// Packet buffers beside those that stand in descriptors: what is on rings and under way.
+const MBUFS_UNDER_WAY: u32 = 8_192;
+/// Packet buffers at least, where the configuration names no number.
+const MBUFS_MIN: u32 = 16_383;
 /// Bytes in front of a frame: DPDK's headroom.
 const HEADROOM: u16 = 128;
 /// Bytes of an Ethernet header with two tags, and the frame check sequence.
@@ -71,13 +72,15 @@ fn arguments(appliance: &Appliance, given: &[String]) -> Result<Vec<String>, Boo
 
 /// The devices that are PCI addresses: only those may be taken from the kernel.
 fn pci_devices(appliance: &Appliance) -> Vec<&str> {
-    let is_pci = |device: &&str| {
-        let address = device.split(',').next().unwrap_or_default();
-        let digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_hexdigit());
-        let parts: Vec<&str> = address.split([':', '.']).collect();
-        address.contains('.') && matches!(parts.len(), 3 | 4) && parts.into_iter().all(digits)
-    };
-    appliance.ports.iter().map(|port| port.device.as_str()).filter(is_pci).collect()
+    appliance.ports.iter().map(|port| port.device.as_str()).filter(|it| is_pci(it)).collect()
+}
+
+/// Whether a device is named by its PCI address, such as `0000:01:00.0`.
+pub(super) fn is_pci(device: &str) -> bool {
+    let address = device.split(',').next().unwrap_or_default();
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|it| it.is_ascii_hexdigit());
+    let parts: Vec<&str> = address.split([':', '.']).collect();
+    address.contains('.') && matches!(parts.len(), 3 | 4) && parts.into_iter().all(digits)
 }
 
 /// Whether there are hugepages and they are wanted; says what it costs if not.
@@ -122,7 +125,19 @@ pub(super) fn pool(eal: &Eal, appliance: &Appliance) -> Result<Mempool, BootErro
 }
 
 fn mbufs(appliance: &Appliance) -> u32 {
-    appliance.limits.mbufs.unwrap_or(MBUFS)
+    appliance.limits.mbufs.unwrap_or_else(|| {
+        let workers = u32::try_from(appliance.workers).unwrap_or(u32::MAX);
+        let standing: u32 = appliance.ports.iter().map(|port| descriptors(port, workers)).sum();
+        // DPDK's pools are the least wasteful at a power of two less one.
+        ((standing + MBUFS_UNDER_WAY).next_power_of_two() - 1).max(MBUFS_MIN)
+    })
+}
+
+/// Descriptors of all queues that a port may get.
+fn descriptors(port: &Port, workers: u32) -> u32 {
+    let receive = port.receive_descriptors.unwrap_or(DESCRIPTORS);
+    let transmit = port.transmit_descriptors.unwrap_or(DESCRIPTORS);
+    port.queues.map_or(workers, u32::from) * (u32::from(receive) + u32::from(transmit))
 }
 
 fn data_room(appliance: &Appliance) -> u16 {
@@ -134,4 +149,23 @@ fn megabytes(appliance: &Appliance) -> u64 {
     // A buffer's own header and the pool's are some 256 bytes.
     let bytes = u64::from(mbufs(appliance)) * (u64::from(data_room(appliance)) + 256);
     (bytes >> 20) + MEGABYTES_BESIDE_BUFFERS
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_pci_addresses_are_pci_addresses() {
+        for (device, expected) in [
+            ("0000:01:00.0", true),
+            ("01:00.1", true),
+            ("0000:01:00.0,some=argument", true),
+            ("net_tap0,iface=front", false),
+            ("virtio_user0,path=/run/a.sock", false),
+            ("net_memif0", false),
+        ] {
+            assert_eq!(is_pci(device), expected, "{device}");
+        }
+    }
 }

@@ -14,6 +14,7 @@ use weir_core::rcu;
 use weir_core::telemetry::{Counters, ObjectCounters};
 use weir_core::units::{PortId, WorkerId};
 
+use super::eal::is_pci;
 use super::{BootError, OpenPort};
 use crate::control::{Kit, WorkerView};
 use crate::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
@@ -134,12 +135,7 @@ fn is_adaptive(appliance: &Appliance, ports: &[OpenPort]) -> bool {
     match appliance.idle {
         IdleMode::Poll => false,
         IdleMode::Adaptive => true,
-        IdleMode::Auto => {
-            let is_virtual = |port: &OpenPort| {
-                port.info.driver.starts_with("net_") && port.device.starts_with("net_")
-            };
-            ports.iter().any(is_virtual)
-        }
+        IdleMode::Auto => ports.iter().any(|port| !is_pci(&port.device)),
     }
 }
 

@@ -68,7 +68,7 @@ fn open_one(
     let info = port.info()?;
     let queues = queues(workers, wanted, &info);
     let rss = (queues > 1 && !info.rss_functions.is_empty()).then(|| Rss {
-        key: key.to_vec(),
+        key: key_of_length(key, info.rss_key_size),
         ip: true,
         tcp: true,
         udp: true,
@@ -95,6 +95,14 @@ fn open_one(
         rx,
         tx,
     })
+}
+
+/// The key in the length that the device wants. The hash over two IPv6 addresses and two ports
+/// reads 40 bytes, so what a longer key has behind them changes nothing.
+fn key_of_length(key: &[u8; RSS_KEY_BYTES], length: u8) -> Vec<u8> {
+    let mut key = key.to_vec();
+    key.resize(usize::from(length).max(RSS_KEY_BYTES), 0);
+    key
 }
 
 /// One queue per worker where the device can spread flows over them.

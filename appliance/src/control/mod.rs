@@ -37,7 +37,7 @@ use weir_core::compile::{Changes, Compiler, PortFacts, probe_targets};
 use weir_core::config::{Appliance, Checked};
 use weir_core::health::HealthTable;
 use weir_core::limits;
-use weir_core::neighbour::{Event, Route, World, wanted_neighbours};
+use weir_core::neighbour::{Event, LeftOut, Route, World, wanted_neighbours};
 use weir_core::policy::Snapshot;
 use weir_core::rcu::Publisher;
 use weir_core::telemetry::{Counters, ObjectCounters};
@@ -131,6 +131,8 @@ struct Running {
     prober: Prober,
     pump: Rc<RefCell<Pump>>,
     announcer: Announcer,
+    /// What bounds kept out of the mirror, as last told.
+    left_out: LeftOut,
     /// Turns and busy turns of each worker, now and a second ago.
     turns: Vec<[(u64, u64); 2]>,
 }
@@ -184,7 +186,12 @@ impl Control {
         let twins = make_twins(&appliance, &self.ports)?;
         let names = twin_names(&appliance);
         let (events_in, events) = mpsc::channel(limits::NEIGHBOUR_EVENTS_WAITING_MAX);
-        tokio::task::spawn_local(Mirror::open(names.clone())?.run(events_in));
+        let mirror = Mirror::open(names.clone())?;
+        tokio::task::spawn_local(async move {
+            if let Err(error) = mirror.run(events_in).await {
+                tracing::error!("routes and neighbours are no longer followed: {error}");
+            }
+        });
         let manager = Manager::open(&names).await?;
         let (results_in, results) = mpsc::channel(WAITING);
         let prober = Prober::new(results_in, SourceAddresses::default());
@@ -218,6 +225,7 @@ impl Control {
             prober,
             pump,
             announcer: Announcer::default(),
+            left_out: LeftOut::default(),
             turns,
         };
         tokio::task::spawn_local(socket::serve(listener, calls_in));
@@ -350,6 +358,11 @@ impl Running {
                 tracing::error!("worker {} has not turned for {silent} ms", worker.id);
             }
             *turns = [turns[1], (state.turns, state.busy_turns)];
+        }
+        let left_out = self.world.left_out();
+        if left_out != self.left_out {
+            tracing::error!(?left_out, "what the kernel knows exceeds Weir's bounds");
+            self.left_out = left_out;
         }
         self.announcer.turn(&mut self.pump.borrow_mut());
     }

@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Each target has its own phase within the interval, the same after every restart, so that a
-//! thousand members are not probed in one instant. The prober runs on the control lcore; when
+//! thousand members are not probed in one instant; only a new target's first attempt comes soon,
+//! whatever its phase. The prober runs on the control lcore; when
 //! that was busy, a timeout says more about Weir than about the member. Such a verdict is
 //! discarded and counted, and the member's state stays as it was.
 //!
@@ -94,7 +95,8 @@ impl Prober {
         });
         let now = Instant::now();
         for target in targets.difference(&self.tasks.keys().cloned().collect()) {
-            let probing = probe_forever(target.clone(), now + phase(target), self.shared.clone());
+            let rhythm = now + phase(target);
+            let probing = probe_forever(target.clone(), now, rhythm, self.shared.clone());
             let task = tokio::task::spawn_local(probing).abort_handle();
             self.tasks.insert(target.clone(), task);
         }
@@ -121,8 +123,11 @@ impl Drop for Prober {
     }
 }
 
-async fn probe_forever(target: ProbeTarget, first: Instant, shared: Rc<Shared>) {
-    let mut due = first;
+/// Probes a target: once soon after `start`, since until then its member takes no flows, and from
+/// `rhythm` on in every interval.
+async fn probe_forever(target: ProbeTarget, start: Instant, rhythm: Instant, shared: Rc<Shared>) {
+    let soon = FIRST_ATTEMPT_WITHIN_MAX.mul_f64(share(&target));
+    let mut due = start + (rhythm - start).min(soon);
     loop {
         sleep_until(due).await;
         let Ok(place) = shared.places.acquire().await else {
@@ -143,7 +148,8 @@ async fn probe_forever(target: ProbeTarget, first: Instant, shared: Rc<Shared>) 
         }
         farewell.say().await;
         drop(place);
-        due = next_turn(&target, due, Instant::now());
+        let now = Instant::now();
+        due = if due < rhythm && now <= rhythm { rhythm } else { next_turn(&target, due, now) };
     }
 }
 
@@ -166,19 +172,28 @@ fn next_turn(target: &ProbeTarget, due: Instant, now: Instant) -> Instant {
     if missed > 0 && next >= now { next } else { next + interval }
 }
 
-/// The part of the interval that a target waits before its first attempt. The hasher has fixed
-/// keys, so a target has the same phase in every process of one release.
+/// How far into the interval a target's turn is.
 fn phase(target: &ProbeTarget) -> Duration {
+    interval(target).mul_f64(share(target))
+}
+
+/// A target's own place between 0 and 1. The hasher has fixed keys, so it is the same in every
+/// process of one release.
+#[allow(clippy::cast_precision_loss, reason = "a place in a second need not be exact")]
+fn share(target: &ProbeTarget) -> f64 {
     let mut hasher = DefaultHasher::new();
     target.hash(&mut hasher);
-    let interval_ms = u64::try_from(interval(target).as_millis()).unwrap_or(u64::MAX);
-    Duration::from_millis(hasher.finish() % interval_ms)
+    (hasher.finish() >> 11) as f64 / (1u64 << 53) as f64
 }
 
 /// The interval, at least a millisecond so that no target can spin.
 fn interval(target: &ProbeTarget) -> Duration {
     Duration::from_millis(target.interval_milliseconds.max(1).into())
 }
+
+/// A new target's first attempt comes within this time, whatever its interval: until then its
+/// member takes no flows. Long enough that ten thousand targets do not begin in one instant.
+const FIRST_ATTEMPT_WITHIN_MAX: Duration = Duration::from_secs(1);
 
 /// Below a quarter of a second a control lcore that compiles a large configuration is merely
 /// busy: half of Azure's shortest interval is ten times that.
