@@ -18,8 +18,6 @@ pub const ACK: u8 = 16;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
-const SOURCE: (u16, u16) = (26, 34);
-const DESTINATION: (u16, u16) = (30, 36);
 
 /// Where one end of a packet stands: address and port.
 pub type End = (u32, u16);
@@ -70,9 +68,25 @@ impl Kind {
         Self { flags, from, to: (0, 0), address: Side::Destination, port: Side::Destination }
     }
 
-    /// The bytes of a frame of `length` bytes and its patches.
+    /// A whole frame of [`FRAME`] bytes, patched for `end`.
     #[must_use]
+    pub fn frame(&self, end: End) -> [u8; TEMPLATE] {
+        let mut bytes = self.bytes(FRAME);
+        let (address, port) = (self.address.place().0, self.port.place().1);
+        bytes[address..address + 4].copy_from_slice(&end.0.to_be_bytes());
+        bytes[port..port + 2].copy_from_slice(&end.1.to_be_bytes());
+        bytes
+    }
+
+    /// The template of frames of `length` bytes.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "places within a header")]
     pub fn template(&self, length: u16) -> Template {
+        let (address, port) = (self.address.place().0, self.port.place().1);
+        Template::new(self.bytes(length), length, address as u16, port as u16)
+    }
+
+    fn bytes(&self, length: u16) -> [u8; TEMPLATE] {
         let mut bytes = [0; TEMPLATE];
         bytes[..6].copy_from_slice(&world::mac().0);
         bytes[6..12].copy_from_slice(&[2, 0, 0, 9, 0, 1]);
@@ -97,8 +111,17 @@ impl Kind {
                 bytes[40..42].copy_from_slice(&[0x56, 0x78]);
             }
         }
-        let place = |side| if side == Side::Source { SOURCE } else { DESTINATION };
-        Template::new(bytes, length, place(self.address).0, place(self.port).1)
+        bytes
+    }
+}
+
+impl Side {
+    /// Where its address and its port stand.
+    const fn place(self) -> (usize, usize) {
+        match self {
+            Self::Source => (26, 34),
+            Self::Destination => (30, 36),
+        }
     }
 }
 
@@ -111,18 +134,17 @@ pub fn source(kinds: &[Kind], steps: Vec<SourceStep>) -> anyhow::Result<Source> 
     Source::new(templates, steps).context("the sequence is wrong")
 }
 
-/// What loops without decisions and the rivals receive: clients' requests, `flows` of them, in
-/// uniform order.
+/// What loops without decisions and the rivals receive: clients' requests of `flows` flows.
 ///
 /// # Errors
 /// None that can happen with these arguments.
-pub fn requests(flows: usize) -> anyhow::Result<Source> {
-    let mut random = Random::new(flows as u64);
-    let step = |_| {
-        let (address, port) = client(random.below(flows));
+pub fn requests(flows: usize, order: Order) -> anyhow::Result<Source> {
+    let step = |flow| {
+        let (address, port) = client(flow);
         SourceStep::new(0, address, port)
     };
-    source(&[Kind::request(Some(ACK), world::WEB.0)], (0..STEPS).map(step).collect())
+    let steps = draw(flows, order).into_iter().map(step).collect();
+    source(&[Kind::request(Some(ACK), world::WEB.0)], steps)
 }
 
 /// In which order flows are drawn.

@@ -77,7 +77,7 @@ fn main() -> anyhow::Result<()> {
         pool: &pool,
         effort: effort(&arguments),
         rivals: if arguments.no_rivals { Vec::new() } else { rivals(processor, hugepages)? },
-        bare: Plain::new(&eal, &pool, "bare", traffic::requests(65_536)?, 0)?,
+        bare: Plain::new(&eal, &pool, "bare", traffic::requests(65_536, Order::Uniform)?, 0)?,
         meter: Meter::default(),
     };
     let mut out = std::io::stdout().lock();
@@ -124,7 +124,7 @@ fn start(processor: usize, hugepages: bool) -> anyhow::Result<Eal> {
 }
 
 fn rivals(processor: usize, hugepages: bool) -> anyhow::Result<Vec<Rival>> {
-    let source = traffic::requests(65_536)?;
+    let source = traffic::requests(65_536, Order::Uniform)?;
     RIVALS.into_iter().map(|name| Rival::start(name, &source, processor, hugepages)).collect()
 }
 

@@ -3,7 +3,8 @@
 use anyhow::Context;
 use dpdk::SourceStep;
 use weir_core::flow::key;
-use weir_core::policy::keys;
+use weir_core::path::Worker;
+use weir_core::policy::{Snapshot, keys};
 use weir_core::units::{Address, MemberId, OutboundAddressId, RuleId, Transport};
 
 use super::Bench;
@@ -24,7 +25,7 @@ pub fn dnat(bench: &mut Bench<'_>, flows: usize, order: Order) -> anyhow::Result
     let members = open_inbound(&mut rig, flows)?;
     let kinds = inbound_kinds(Some(ACK), WEB);
     rig.receive(traffic::source(&kinds, both_ways(&members, &draw(flows, order)))?, u64::MAX)?;
-    let contest = bench.contest(&mut rig, slots, flows)?;
+    let contest = bench.contest(&mut rig, slots, flows, order)?;
     let zipf = if order == Order::Zipf { "-zipf" } else { "" };
     let mut row = contest.row(format!("dnat{zipf}-{}", short(flows)), flows);
     row.random_lines = Some(lines(&mut rig, flows)?);
@@ -43,7 +44,7 @@ pub fn dnat_udp(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     let kinds = inbound_kinds(None, DNS);
     let steps = both_ways(&members, &draw(flows, Order::Uniform));
     rig.receive(traffic::source(&kinds, steps)?, u64::MAX)?;
-    let contest = bench.contest(&mut rig, 1, flows)?;
+    let contest = bench.contest(&mut rig, 1, flows, Order::Uniform)?;
     let mut row = contest.row(format!("dnat-udp-{}", short(flows)), flows);
     row.note = "untracked: the floor has one record".to_owned();
     Ok(row)
@@ -79,7 +80,7 @@ pub fn snat(bench: &mut Bench<'_>, flows: usize, one_destination: bool) -> anyho
         }
     });
     rig.receive(traffic::source(&kinds, steps.collect())?, u64::MAX)?;
-    let contest = bench.contest(&mut rig, slots, flows)?;
+    let contest = bench.contest(&mut rig, slots, flows, Order::Uniform)?;
     let destinations = if one_destination { "one" } else { "each" };
     let mut row = contest.row(format!("snat-{destinations}-{}", short(flows)), flows);
     row.note = "two records a flow".to_owned();
@@ -98,7 +99,7 @@ pub(super) fn open_inbound(rig: &mut Rig, flows: usize) -> anyhow::Result<Vec<u8
         traffic::source(&[Kind::request(Some(flags), WEB.0)], steps)
     };
     rig.run_through(requests(SYN)?, flows as u64)?;
-    let members = members_of(rig, flows)?;
+    let members = members_of(&rig.lane.worker, rig.lane.reader.enter(), flows)?;
     let kinds = inbound_kinds(Some(SYN | ACK), WEB);
     let reply = |flow: &usize| {
         let (address, port) = client(*flow);
@@ -147,24 +148,26 @@ fn outbound_kinds() -> Vec<Kind> {
     opening.chain(warm).chain([back]).collect()
 }
 
-fn members_of(rig: &mut Rig, flows: usize) -> anyhow::Result<Vec<u8>> {
-    let (rule, addresses) = rule_and_members(rig)?;
-    let table = rig.lane.worker.flows();
+/// The member that serves each of the open flows 0 to `flows`.
+///
+/// # Errors
+/// When one is not open.
+pub fn members_of(worker: &Worker, snapshot: &Snapshot, flows: usize) -> anyhow::Result<Vec<u8>> {
+    let rule = web_rule(snapshot)?;
+    let table = worker.flows();
     let member = |flow| {
         let (address, port) = client(flow);
         let key = key::inbound(Address::from_v4_bits(address), port, rule);
         let slot = table.find(&key, table.home(&key)).context("the flow was opened")?;
-        let address = addresses.get(table.at(slot).target as usize).context("a member")?;
-        Ok(u8::try_from(address - world::member(0))?)
+        let member = snapshot.members.get(table.at(slot).target as usize).context("a member")?;
+        Ok(u8::try_from(member.address.v4_bits() - world::member(0))?)
     };
     (0..flows).map(member).collect()
 }
 
-fn rule_and_members(rig: &mut Rig) -> anyhow::Result<(RuleId, Vec<u32>)> {
-    let snapshot = rig.snapshot();
+fn web_rule(snapshot: &Snapshot) -> anyhow::Result<RuleId> {
     let endpoint = keys::endpoint(Address::from_v4_bits(world::FRONTEND), WEB.0, 6);
-    let rule = RuleId(snapshot.endpoints.get(&endpoint).context("the rule exists")?);
-    Ok((rule, snapshot.members.iter().map(|member| member.address.v4_bits()).collect()))
+    Ok(RuleId(snapshot.endpoints.get(&endpoint).context("the rule exists")?))
 }
 
 fn taken_port(rig: &mut Rig, member: u32, near: u16, far: (u32, u16)) -> anyhow::Result<u16> {
@@ -182,7 +185,7 @@ fn taken_port(rig: &mut Rig, member: u32, near: u16, far: (u32, u16)) -> anyhow:
 /// Lines of the table that looking a flow up reads: its home, and its own if it stands elsewhere.
 /// Lines of neighbours in between are not counted.
 fn lines(rig: &mut Rig, flows: usize) -> anyhow::Result<f64> {
-    let (rule, _) = rule_and_members(rig)?;
+    let rule = web_rule(rig.snapshot())?;
     let table = rig.lane.worker.flows();
     let elsewhere = (0..flows).filter(|flow| {
         let (address, port) = client(*flow);

@@ -18,7 +18,7 @@ use crate::meter::{Meter, Sample, Spread};
 use crate::plain::Plain;
 use crate::report::Row;
 use crate::rival::Rival;
-use crate::traffic;
+use crate::traffic::{self, Order};
 
 /// Turns between two looks at the clock: some 10 µs each, so that looking costs nothing.
 const TURNS: u32 = 64;
@@ -71,8 +71,9 @@ impl Bench<'_> {
         rig: &mut Rig,
         records: usize,
         flows: usize,
+        order: Order,
     ) -> anyhow::Result<Contest> {
-        let requests = traffic::requests(flows)?;
+        let requests = traffic::requests(flows, order)?;
         let mut floor = Plain::new(self.eal, self.pool, "floor", requests, records)?;
         let window = self.effort.window;
         let mut contest = Contest::default();
