@@ -15,7 +15,7 @@
 //! unless an insertion must make room; the caller is told of each move, so that links by index
 //! can follow. Nothing is ever allocated after the map was made.
 
-use super::hash::{Hasher, Key};
+use super::hash::{Hasher, Key, is_zero, same};
 use super::prefetch::prefetch;
 
 /// How many slots from its home a record may stand: as many as `Record::neighbours` has bits.
@@ -99,13 +99,13 @@ impl<R: Record> RecordMap<R> {
     #[inline]
     pub fn find(&self, key: &Key, home: u32) -> Option<u32> {
         let at_home = &self.records[home as usize & self.mask()];
-        if at_home.key() == key {
+        if same(at_home.key(), key) {
             return Some(home);
         }
         let mut bits = at_home.neighbours() & !1;
         while bits != 0 {
             let slot = self.slot_after(home, bits.trailing_zeros() as usize);
-            if self.records[slot as usize].key() == key {
+            if same(self.records[slot as usize].key(), key) {
                 return Some(slot);
             }
             bits &= bits - 1;
@@ -213,7 +213,7 @@ impl<R: Record> RecordMap<R> {
     }
 
     fn is_free(&self, slot: u32) -> bool {
-        *self.records[slot as usize].key() == Key::default()
+        is_zero(self.records[slot as usize].key())
     }
 
     fn distance(&self, home: u32, slot: u32) -> usize {
