@@ -17,6 +17,7 @@ use crate::wire::{Parsed, ProtocolNumber};
 
 impl Worker {
     /// Finds the flows of the whole batch.
+    #[inline(never)]
     pub(super) fn find<F: Frames>(
         &mut self,
         snapshot: &Snapshot,

@@ -35,6 +35,7 @@ enum End {
 
 impl Worker {
     /// Rewrites every packet that is to leave.
+    #[inline(never)]
     pub(super) fn rewrite<F: Frames>(
         &mut self,
         snapshot: &Snapshot,

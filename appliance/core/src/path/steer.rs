@@ -23,6 +23,7 @@ enum Sighting {
 
 impl Worker {
     /// Classifies the whole batch; hands over, ends or keys each packet.
+    #[inline(never)]
     pub(super) fn steer<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
