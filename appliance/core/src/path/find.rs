@@ -25,6 +25,12 @@ impl Worker {
         frames: &F,
         batch: &mut Batch,
     ) {
+        // The home lines are there by now; a record that stands elsewhere would be waited for.
+        for index in 0..batch.len() {
+            if matches!(batch.stages[index], Stage::Steered(_)) {
+                self.flows.prefetch_next(&batch.keys[index], batch.homes[index]);
+            }
+        }
         for index in 0..batch.len() {
             let Stage::Steered(class) = batch.stages[index] else { continue };
             batch.stages[index] = match class {
