@@ -64,7 +64,7 @@ impl Meter {
         }
         let began = processor_time()?;
         let packets = work()?;
-        let nanoseconds = (processor_time()? - began).as_nanos() as u64;
+        let nanoseconds = u64::try_from((processor_time()? - began).as_nanos())?;
         let events = match &mut self.counters {
             None => None,
             Some((group, [instructions, cycles, misses])) => {

@@ -9,7 +9,8 @@
 //!     path_instructions [ROUNDS [mixed|requests|replies]]
 //! ```
 //!
-//! Prints how many packets were measured; `perf/instructions` divides and shows the stages. Not here: the budget (`perf/budget.md`).
+//! Prints how many packets were measured; `perf/instructions` divides and shows the stages. Not
+//! here: the budget (`perf/budget.md`).
 
 use std::io::Write;
 

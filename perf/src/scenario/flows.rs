@@ -1,5 +1,10 @@
 //! How fast are packets of flows that live?
 
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "numbers of members and of templates are small"
+)]
+
 use anyhow::Context;
 use dpdk::SourceStep;
 use weir_core::flow::key;
