@@ -62,6 +62,8 @@ const FUNCTIONS: &[&str] = &[
     "weir_cycles",
     "weir_eal_init",
     "weir_errno",
+    "weir_generate_into",
+    "weir_generate_no_more",
     "weir_lcore_id",
     "weir_log_to",
     "weir_port_configure",
@@ -85,16 +87,20 @@ const FUNCTIONS: &[&str] = &[
 const TYPES: &[&str] = &[
     "rte_eth_rss_reta_entry64",
     "rte_ether_addr",
+    "weir_generator",
     "weir_port_info",
     "weir_port_link",
     "weir_port_request",
     "weir_port_stats",
     "weir_slot",
+    "weir_step",
+    "weir_template",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo::rerun-if-changed=src/shim.c");
-    println!("cargo::rerun-if-changed=src/shim.h");
+    for file in ["shim.c", "shim.h", "generator.c", "generator.h"] {
+        println!("cargo::rerun-if-changed=src/{file}");
+    }
     for variable in ["PKG_CONFIG", "PKG_CONFIG_PATH", "PKG_CONFIG_LIBDIR"] {
         println!("cargo::rerun-if-env-changed={variable}");
     }
@@ -122,7 +128,7 @@ fn compiler_flags() -> Result<Vec<String>, Box<dyn Error>> {
 fn compile_shim(flags: &[String]) {
     let mut compiler = cc::Build::new();
     // The shim is the inner loop of the data path, also of a debug build.
-    compiler.file("src/shim.c").std("gnu11").opt_level(3);
+    compiler.files(["src/shim.c", "src/generator.c"]).std("gnu11").opt_level(3);
     for flag in flags {
         compiler.flag(flag);
     }

@@ -11,6 +11,7 @@
 //! | [`StartedPort`] | a running port, what it took, what may change | closes it, after queues |
 //! | [`RxQueue`], [`TxQueue`] | packets in and out, one thread each | as above |
 //! | [`ring`] | [`RingProducer`], [`RingConsumer`] between threads | gives packets back |
+//! | [`Source`] | what a device without a wire receives | – |
 //! | [`clock`] | cycles | – |
 //! | [`heap`] | what a thread allocates that should not | – |
 //! | [`log`] | what DPDK says, and to whom | – |
@@ -58,6 +59,7 @@ pub mod log;
 mod burst;
 mod eal;
 mod errno;
+mod generator;
 mod mbuf;
 mod mempool;
 mod port;
@@ -68,6 +70,7 @@ mod runtime;
 pub use burst::{BURST, Burst, Checksum, ChecksumFlags, Exhausted, FrameError, Full};
 pub use eal::{Affinity, Eal, EalError, LcoreGuard, RegisterError, version};
 pub use errno::Errno;
+pub use generator::{MADE_AT, Source, SourceError, Step as SourceStep, TEMPLATE, Template};
 pub use mempool::{Mempool, PoolConfig, PoolError};
 pub use port::{
     ConfiguredPort, Link, MacAddress, Port, PortConfig, PortError, PortInfo, PortStats, PortTaken,

@@ -263,3 +263,13 @@ const char *weir_rss_name(uint64_t function)
 			return names[i].name;
 	return NULL;
 }
+
+const void *weir_generate_into(uint16_t port, uint16_t queue, struct weir_generator *generator)
+{
+	return rte_eth_add_rx_callback(port, queue, weir_generate, generator);
+}
+
+int weir_generate_no_more(uint16_t port, uint16_t queue, const void *handle)
+{
+	return rte_eth_remove_rx_callback(port, queue, handle);
+}

@@ -28,6 +28,8 @@
 #include <rte_ring.h>
 #include <rte_cycles.h>
 
+#include "generator.h"
+
 /* Offsets, because the nesting of anonymous unions in rte_mbuf differs between releases. */
 static const size_t WEIR_MBUF_BUF_ADDR = offsetof(struct rte_mbuf, buf_addr);
 static const size_t WEIR_MBUF_DATA_OFF = offsetof(struct rte_mbuf, data_off);
@@ -55,6 +57,8 @@ static const uint64_t WEIR_RX_OFFLOAD_UDP_CHECKSUM = RTE_ETH_RX_OFFLOAD_UDP_CKSU
 static const uint64_t WEIR_RSS_IP = RTE_ETH_RSS_IP;
 static const uint64_t WEIR_RSS_TCP = RTE_ETH_RSS_TCP;
 static const uint64_t WEIR_RSS_UDP = RTE_ETH_RSS_UDP;
+
+static const size_t WEIR_TEMPLATE_SIZE = WEIR_TEMPLATE_BYTES;
 
 static const uint32_t WEIR_LCORE_ANY = LCORE_ID_ANY;
 static const uint16_t WEIR_HEADROOM = RTE_PKTMBUF_HEADROOM;
@@ -142,5 +146,9 @@ int weir_port_set_rss(uint16_t port, uint64_t functions, uint8_t *key, uint8_t k
 int weir_port_stats(uint16_t port, struct weir_port_stats *stats);
 int weir_port_link(uint16_t port, struct weir_port_link *link);
 const char *weir_rss_name(uint64_t function);
+
+/* The generator of a queue: a handle, or NULL; and its end, 0 or a negative errno. */
+const void *weir_generate_into(uint16_t port, uint16_t queue, struct weir_generator *generator);
+int weir_generate_no_more(uint16_t port, uint16_t queue, const void *handle);
 
 #endif

@@ -20,6 +20,13 @@ impl Clock {
         }
     }
 
+    /// The same clock as it will be in so many milliseconds: for whoever cannot wait.
+    #[must_use]
+    pub const fn ahead(self, milliseconds: u64) -> Self {
+        let cycles = milliseconds * self.cycles_per_millisecond;
+        Self { started: self.started.saturating_sub(cycles), ..self }
+    }
+
     /// The time.
     #[must_use]
     pub fn now(&self) -> Now {

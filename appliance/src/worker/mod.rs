@@ -88,8 +88,9 @@ impl WorkerLane {
         Ok(())
     }
 
-    /// One turn. Returns whether there was anything to do.
-    fn turn(&mut self, burst: &mut Burst, batch: &mut Batch) -> bool {
+    /// One turn. Returns whether there was anything to do. The thread must be an lcore, or packet
+    /// memory comes without a cache.
+    pub fn turn(&mut self, burst: &mut Burst, batch: &mut Batch) -> bool {
         let now = self.clock.now();
         self.shared.heartbeat(now.milliseconds, self.worker.flows().len());
         let snapshot = self.reader.enter();

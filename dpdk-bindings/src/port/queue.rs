@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use super::claim::Device;
 use crate::burst::Burst;
+use crate::generator::{Generator, Source};
 use crate::raw;
 
 /// A receive queue of a running port.
@@ -16,6 +17,8 @@ use crate::raw;
 pub struct RxQueue {
     port: u16,
     queue: u16,
+    /// Before the device, which it is a callback of.
+    generator: Option<Generator>,
     _device: Arc<Device>,
     _not_sync: PhantomData<Cell<()>>,
 }
@@ -32,7 +35,33 @@ pub struct TxQueue {
 impl RxQueue {
     pub(super) fn new(device: &Arc<Device>, queue: u16) -> Self {
         let port = device.claim.port.id();
-        Self { port, queue, _device: Arc::clone(device), _not_sync: PhantomData }
+        let device = Arc::clone(device);
+        Self { port, queue, generator: None, _device: device, _not_sync: PhantomData }
+    }
+
+    /// From now on `source` says what the packets are that the device receives, for the next
+    /// `packets` packets; further ones are thrown away. For measurements and tests on devices
+    /// without a wire.
+    ///
+    /// # Errors
+    /// Gives the source back when DPDK has no memory for the callback.
+    pub fn generate(&mut self, source: Source, packets: u64) -> Result<(), Source> {
+        self.generator = None;
+        self.generator = Some(Generator::new(self.port, self.queue, source, packets)?);
+        Ok(())
+    }
+
+    /// The next `packets` packets are generated as those before; further ones are thrown away.
+    pub fn generate_more(&mut self, packets: u64) {
+        if let Some(generator) = &mut self.generator {
+            generator.allow(packets);
+        }
+    }
+
+    /// How many packets were generated since [`Self::generate`].
+    #[must_use]
+    pub fn generated(&self) -> u64 {
+        self.generator.as_ref().map_or(0, Generator::made)
     }
 
     /// Appends received packets to `burst` as far as there is room (`rte_eth_rx_burst`), and

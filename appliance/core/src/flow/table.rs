@@ -79,6 +79,12 @@ impl FlowTable {
         self.records.prefetch(slot);
     }
 
+    /// Asks for the line that a look-up reads after the home line, once that is there.
+    #[inline]
+    pub fn prefetch_next(&self, key: &Key, home: u32) {
+        self.records.prefetch_next(key, home);
+    }
+
     /// The slot of the record with `key`, whose home is `home`.
     #[must_use]
     #[inline]

@@ -39,6 +39,7 @@ impl From<DropReason> for Refusal {
 
 impl Worker {
     /// Decides every packet of the batch that missed.
+    #[inline(never)]
     pub(super) fn decide<F: Frames>(
         &mut self,
         snapshot: &Snapshot,

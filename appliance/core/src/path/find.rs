@@ -17,6 +17,7 @@ use crate::wire::{Parsed, ProtocolNumber};
 
 impl Worker {
     /// Finds the flows of the whole batch.
+    #[inline(never)]
     pub(super) fn find<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
@@ -24,6 +25,12 @@ impl Worker {
         frames: &F,
         batch: &mut Batch,
     ) {
+        // The home lines are there by now; a record that stands elsewhere would be waited for.
+        for index in 0..batch.len() {
+            if matches!(batch.stages[index], Stage::Steered(_)) {
+                self.flows.prefetch_next(&batch.keys[index], batch.homes[index]);
+            }
+        }
         for index in 0..batch.len() {
             let Stage::Steered(class) = batch.stages[index] else { continue };
             batch.stages[index] = match class {
@@ -68,6 +75,7 @@ impl Worker {
     }
 
     /// Notes a packet in its flow's record and says what to do with it.
+    #[inline]
     fn hit(
         &mut self,
         snapshot: &Snapshot,
@@ -102,6 +110,7 @@ impl Worker {
     }
 
     /// Notes a new state in the flow's records, and a deadline that has come nearer.
+    #[inline(never)]
     fn change_state(&mut self, snapshot: &Snapshot, slot: u32, state: TcpState) {
         let mut whole = state;
         if let Some(partner) = self.flows.partner(slot) {
@@ -118,6 +127,7 @@ impl Worker {
 
     /// Whether a record may be used under this snapshot. A record from before the last change
     /// that can end flows is checked once, and carries the new generation from then on.
+    #[inline]
     fn is_valid(&mut self, snapshot: &Snapshot, slot: u32) -> bool {
         if self.flows.at(slot).generation >= snapshot.flows_valid_since {
             return true;
@@ -130,6 +140,7 @@ impl Worker {
     }
 
     /// Whether what a record says is what the snapshot would still allow.
+    #[cold]
     fn still_stands(&self, snapshot: &Snapshot, slot: u32) -> bool {
         let entry = self.flows.at(slot);
         let Some(key) = FlowKey::unpack(&entry.key) else { return false };
@@ -190,6 +201,7 @@ impl Worker {
 }
 
 /// Drops the reply of a member to a flow that another one serves.
+#[inline]
 pub(super) fn refuse_another_member(class: Class, batch: &mut Batch, index: usize) {
     if let Stage::Decided(Action::FromFrontend(_, served_by)) = batch.stages[index]
         && let Class::Reply(backend) = class
@@ -200,6 +212,7 @@ pub(super) fn refuse_another_member(class: Class, batch: &mut Batch, index: usiz
 }
 
 /// What a record says is to be done.
+#[inline]
 fn replay(class: Class, target: u32, target_port: u16) -> Action {
     match class {
         Class::Inbound(rule) => Action::ToMember(rule, MemberId(target)),

@@ -12,6 +12,7 @@ use crate::wire::{Content, Malformed, Parsed, ProtocolNumber, checksum, parse, t
 
 impl Worker {
     /// Fills the columns of the whole batch; ends what is malformed, foreign or ARP.
+    #[inline(never)]
     pub(super) fn parse<F: Frames>(
         &mut self,
         snapshot: &Snapshot,

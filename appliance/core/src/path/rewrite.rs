@@ -35,6 +35,7 @@ enum End {
 
 impl Worker {
     /// Rewrites every packet that is to leave.
+    #[inline(never)]
     pub(super) fn rewrite<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
@@ -51,6 +52,7 @@ impl Worker {
         }
     }
 
+    #[inline]
     fn rewrite_one(
         &mut self,
         snapshot: &Snapshot,
@@ -82,6 +84,7 @@ impl Worker {
     }
 
     /// The packet's new end, and its next hop.
+    #[inline]
     fn resolve(
         &mut self,
         snapshot: &Snapshot,
@@ -120,6 +123,7 @@ impl Worker {
     }
 
     /// The next hop towards the packet's destination.
+    #[inline]
     fn route(&mut self, snapshot: &Snapshot, parsed: &Parsed) -> Result<AdjacencyId, DropReason> {
         let ports = u64::from(parsed.source_port) << 16 | u64::from(parsed.destination_port);
         let hash = mix(parsed.source.low ^ ports, parsed.destination.low | 1);
@@ -133,6 +137,7 @@ impl Worker {
         }
     }
 
+    #[inline]
     fn count(&self, action: Action, parsed: &Parsed) {
         let bytes = u64::from(parsed.network_length);
         match action {
@@ -150,6 +155,7 @@ impl Worker {
 
 /// Puts the new end and takes one hop away. `parsed` is what the frame says, so that the changes
 /// are known without reading it again.
+#[inline]
 fn replace(frame: &mut [u8], parsed: &Parsed, replacement: Option<Replacement>) {
     let network = usize::from(parsed.network_offset);
     let transport = usize::from(parsed.transport_offset);
@@ -176,6 +182,7 @@ fn replace(frame: &mut [u8], parsed: &Parsed, replacement: Option<Replacement>) 
     replace_port(segment, parsed.protocol, replacement, delta);
 }
 
+#[inline]
 fn replace_port(segment: &mut [u8], protocol: u8, replacement: Replacement, delta: Delta) {
     match protocol {
         ProtocolNumber::TCP => {

@@ -23,6 +23,7 @@ enum Sighting {
 
 impl Worker {
     /// Classifies the whole batch; hands over, ends or keys each packet.
+    #[inline(never)]
     pub(super) fn steer<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
@@ -60,6 +61,7 @@ impl Worker {
     }
 
     /// The worker that a packet of this class belongs to; this one where any will do.
+    #[inline]
     fn owner(&self, snapshot: &Snapshot, class: Class, parsed: &Parsed) -> WorkerId {
         match class {
             Class::Inbound(_) | Class::Reply(_) if parsed.protocol == ProtocolNumber::UDP => {
@@ -91,6 +93,7 @@ impl Worker {
     }
 
     /// Sets the flow key and asks for the record.
+    #[inline]
     fn ask_for_flow(&self, snapshot: &Snapshot, class: Class, batch: &mut Batch, index: usize) {
         batch.stages[index] = Stage::Steered(class);
         if let Some(key) = flow_key(snapshot, class, &batch.parsed[index]) {
@@ -103,6 +106,7 @@ impl Worker {
 }
 
 /// The key of a tracked packet's flow; `None` for classes that need no record.
+#[inline]
 pub(super) fn flow_key(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<[u64; 3]> {
     let tcp = parsed.protocol == ProtocolNumber::TCP;
     match class {
@@ -123,6 +127,7 @@ pub(super) fn flow_key(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Op
     }
 }
 
+#[inline]
 pub(super) const fn transport(parsed: &Parsed) -> Option<Transport> {
     match parsed.protocol {
         ProtocolNumber::TCP => Some(Transport::Tcp),
@@ -171,6 +176,7 @@ fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: Tag) -> Sig
 
 /// A packet from an endpoint: the reply to a client, unless it opens a connection of the
 /// member's own or the inbound owner knew no flow of it.
+#[inline]
 fn classify_from_endpoint(
     snapshot: &Snapshot,
     parsed: &Parsed,

@@ -3,7 +3,7 @@
 //! An open-addressed map from [`Key`] to a 32-bit value, built by the control side, read by
 //! workers. At most half full, so that a look-up ends after one probe nearly always.
 
-use super::hash::{Hasher, Key};
+use super::hash::{Hasher, Key, is_zero, same};
 use super::prefetch::prefetch;
 
 /// Slots are 32 bytes, two to a cache line. A key of zeroes marks a free slot.
@@ -63,10 +63,10 @@ impl FlatMap {
         let mut at = self.home(key);
         loop {
             let slot = &self.slots[at & mask];
-            if slot.key == *key {
+            if same(&slot.key, key) {
                 return Some(slot.value);
             }
-            if slot.key == Key::default() {
+            if is_zero(&slot.key) {
                 return None;
             }
             at += 1;

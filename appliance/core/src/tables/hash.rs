@@ -8,6 +8,21 @@
 /// What all maps are keyed by.
 pub type Key = [u64; 3];
 
+/// Whether two keys are the same. One branch for all three words; the comparison of arrays calls
+/// for vectors that a key in registers would have to be written to memory for.
+#[must_use]
+#[inline]
+pub(super) const fn same(one: &Key, other: &Key) -> bool {
+    (one[0] ^ other[0]) | (one[1] ^ other[1]) | (one[2] ^ other[2]) == 0
+}
+
+/// Whether a key is the zero key, which marks free slots.
+#[must_use]
+#[inline]
+pub(super) const fn is_zero(key: &Key) -> bool {
+    key[0] | key[1] | key[2] == 0
+}
+
 /// A keyed hash function over [`Key`].
 #[derive(Clone, Copy, Debug)]
 pub struct Hasher {

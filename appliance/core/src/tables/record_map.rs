@@ -15,7 +15,7 @@
 //! unless an insertion must make room; the caller is told of each move, so that links by index
 //! can follow. Nothing is ever allocated after the map was made.
 
-use super::hash::{Hasher, Key};
+use super::hash::{Hasher, Key, is_zero, same};
 use super::prefetch::prefetch;
 
 /// How many slots from its home a record may stand: as many as `Record::neighbours` has bits.
@@ -94,18 +94,31 @@ impl<R: Record> RecordMap<R> {
         prefetch(&self.records[slot as usize & self.mask()]);
     }
 
+    /// Asks for the line that [`Self::find`] reads after the home line of `key`; for the home line
+    /// once more if it will read none. To be called once the home line, asked for by
+    /// [`Self::prefetch`], is there. Without a branch: which records stand at home is anybody's
+    /// guess, the processor's too.
+    #[inline]
+    pub fn prefetch_next(&self, key: &Key, home: u32) {
+        let at_home = &self.records[home as usize & self.mask()];
+        let elsewhere = usize::from(!same(at_home.key(), key));
+        // Without neighbours there are REACH trailing zeroes, and so no distance.
+        let first = (at_home.neighbours() & !1).trailing_zeros() as usize % REACH;
+        self.prefetch(self.slot_after(home, first * elsewhere));
+    }
+
     /// The slot of the record with `key`, whose home is `home`.
     #[must_use]
     #[inline]
     pub fn find(&self, key: &Key, home: u32) -> Option<u32> {
         let at_home = &self.records[home as usize & self.mask()];
-        if at_home.key() == key {
+        if same(at_home.key(), key) {
             return Some(home);
         }
         let mut bits = at_home.neighbours() & !1;
         while bits != 0 {
             let slot = self.slot_after(home, bits.trailing_zeros() as usize);
-            if self.records[slot as usize].key() == key {
+            if same(self.records[slot as usize].key(), key) {
                 return Some(slot);
             }
             bits &= bits - 1;
@@ -213,7 +226,7 @@ impl<R: Record> RecordMap<R> {
     }
 
     fn is_free(&self, slot: u32) -> bool {
-        *self.records[slot as usize].key() == Key::default()
+        is_zero(self.records[slot as usize].key())
     }
 
     fn distance(&self, home: u32, slot: u32) -> usize {

@@ -8,40 +8,42 @@
 //! A forwarded packet is updated by deltas and never summed anew: a packet that was corrupt
 //! before Weir stays recognisably corrupt behind it.
 
-/// What one or more changed words add to the complemented checksum: 16 bits, one's complement.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Delta(u16);
+/// What one or more changed words add to the complemented checksum: a one's complement sum that
+/// is folded to 16 bits only when it is applied. Each word adds less than 2^17, so that it holds
+/// the changes of thousands of words.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Delta(u32);
 
 impl Delta {
     /// The change from one 16-bit word to another.
     #[must_use]
     pub const fn of_u16(old: u16, new: u16) -> Self {
-        Self(fold(!old as u32 + new as u32))
+        Self(!old as u32 + new as u32)
     }
 
     /// The change from one 32-bit field, such as an IPv4 address, to another.
     #[must_use]
     pub const fn of_u32(old: u32, new: u32) -> Self {
         let old = !old;
-        Self(fold((old >> 16) + (old & 0xffff) + (new >> 16) + (new & 0xffff)))
+        Self((old >> 16) + (old & 0xffff) + (new >> 16) + (new & 0xffff))
     }
 
     /// Both changes together.
     #[must_use]
     pub const fn and(self, other: Self) -> Self {
-        Self(fold(self.0 as u32 + other.0 as u32))
+        Self(self.0 + other.0)
     }
 
     /// The change that undoes this one.
     #[must_use]
     pub const fn reversed(self) -> Self {
-        Self(!self.0)
+        Self(!fold(self.0) as u32)
     }
 
     /// The checksum after the change (RFC 1624 equation 3).
     #[must_use]
     pub const fn apply(self, checksum: u16) -> u16 {
-        !fold(!checksum as u32 + self.0 as u32)
+        !fold(!checksum as u32 + self.0)
     }
 
     /// The UDP checksum after the change: none stays none, and a sum of zero is sent as all ones

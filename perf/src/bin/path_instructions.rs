@@ -1,0 +1,151 @@
+//! What does one warm packet cost in instructions, without a device?
+//!
+//! The path alone, over frames in ordinary memory: a batch of requests and replies of open
+//! connections, processed again and again. To be run under callgrind, which is told to count
+//! inside of [`measured`] only:
+//!
+//! ```text
+//! valgrind --tool=callgrind --toggle-collect='*path_instructions::measured*' \
+//!     path_instructions [ROUNDS [mixed|requests|replies]]
+//! ```
+//!
+//! Prints how many packets were measured; `perf/instructions` divides and shows the stages. Not
+//! here: the budget (`perf/budget.md`).
+
+use std::io::Write;
+
+use anyhow::Context;
+use weir_core::limits::BATCH;
+use weir_core::path::{Batch, Frames, Now, Sizes, Tag, Verdict, Worker};
+use weir_core::policy::Snapshot;
+use weir_core::units::{PortId, WorkerId};
+use weir_perf::traffic::{ACK, Kind, SYN, client};
+use weir_perf::world::{self, MEMBERS, WEB};
+
+/// Flows of the measured packets: two packets each, so that every round holds whole batches.
+const FLOWS: usize = 1024;
+/// Rounds where nothing else is asked for.
+const ROUNDS: usize = 8;
+const LENGTH: usize = 64;
+
+/// Frames in ordinary memory, all from the only port.
+struct Memory([[u8; LENGTH]; BATCH]);
+
+impl Frames for Memory {
+    #[inline]
+    fn len(&self) -> usize {
+        BATCH
+    }
+    #[inline]
+    fn frame(&self, index: usize) -> &[u8] {
+        &self.0[index]
+    }
+    #[inline]
+    fn frame_mut(&mut self, index: usize) -> &mut [u8] {
+        &mut self.0[index]
+    }
+    #[inline]
+    fn is_segmented(&self, _: usize) -> bool {
+        false
+    }
+    #[inline]
+    fn ingress(&self, _: usize) -> PortId {
+        PortId(0)
+    }
+    #[inline]
+    fn tag(&self, _: usize) -> Tag {
+        Tag::default()
+    }
+    #[inline]
+    fn set_tag(&mut self, _: usize, _: Tag) {}
+    #[inline]
+    fn prefetch(&self, _: usize) {}
+}
+
+/// The worker and what it needs.
+struct Path {
+    worker: Worker,
+    snapshot: Snapshot,
+    batch: Batch,
+}
+
+impl Path {
+    /// Processes one batch; returns how many packets are to be sent.
+    fn process(&mut self, frames: &[[u8; LENGTH]], work: fn(&mut Self, &mut Memory)) -> usize {
+        let mut memory = Memory([[0; LENGTH]; BATCH]);
+        memory.0.copy_from_slice(frames);
+        work(self, &mut memory);
+        let verdicts = self.batch.verdicts().iter();
+        verdicts.filter(|it| matches!(it, Verdict::Transmit(_))).count()
+    }
+
+    fn prepare(&mut self, frames: &[[u8; LENGTH]]) -> usize {
+        frames.chunks_exact(BATCH).map(|batch| self.process(batch, prepared)).sum()
+    }
+
+    fn measure(&mut self, frames: &[[u8; LENGTH]]) -> usize {
+        frames.chunks_exact(BATCH).map(|batch| self.process(batch, measured)).sum()
+    }
+}
+
+/// What callgrind counts. A tick later than what it does not count: functions that are the same to
+/// the byte become one.
+#[inline(never)]
+fn measured(path: &mut Path, memory: &mut Memory) {
+    let now = Now { milliseconds: 1_000 };
+    path.worker.process(&path.snapshot, now, memory, &mut path.batch);
+}
+
+/// What it does not.
+#[inline(never)]
+fn prepared(path: &mut Path, memory: &mut Memory) {
+    path.worker.process(&path.snapshot, Now::default(), memory, &mut path.batch);
+}
+
+fn main() -> anyhow::Result<()> {
+    let mut arguments = std::env::args().skip(1);
+    let rounds = arguments.next().map_or(Ok(ROUNDS), |text| text.parse());
+    let rounds = rounds.context("the argument is a number of rounds")?;
+    let which = arguments.next().unwrap_or_default();
+    let snapshot = world::world()?.compile(0);
+    let sizes = Sizes { flow_slots: FLOWS * 2, destinations: FLOWS };
+    let worker = Worker::new(WorkerId(0), sizes, 0x5eed, Now::default());
+    let mut path = Path { worker, snapshot, batch: Batch::default() };
+    let opening: Vec<_> = (0..FLOWS).map(|flow| request(flow, SYN)).collect();
+    anyhow::ensure!(path.prepare(&opening) == FLOWS, "every SYN is to be sent");
+    let members = members(&path)?;
+    let replies = |flags| (0..FLOWS).map(|flow| reply(flow, members[flow], flags)).collect();
+    let answers: Vec<_> = replies(SYN | ACK);
+    path.prepare(&answers);
+    let requests: Vec<_> = (0..FLOWS).map(|flow| request(flow, ACK)).collect();
+    path.prepare(&requests);
+    path.prepare(&answers);
+    let replies: Vec<_> = replies(ACK);
+    let mixed: Vec<_> = requests.iter().zip(&replies).flat_map(|(a, b)| [*a, *b]).collect();
+    let measured = match which.as_str() {
+        "requests" => requests,
+        "replies" => replies,
+        _ => mixed,
+    };
+    let sent: usize = (0..rounds).map(|_| path.measure(&measured)).sum();
+    anyhow::ensure!(sent == measured.len() * rounds, "every packet is to be sent");
+    writeln!(std::io::stdout(), "{sent} packets measured")?;
+    Ok(())
+}
+
+fn request(flow: usize, flags: u8) -> [u8; LENGTH] {
+    frame(&Kind::request(Some(flags), WEB.0), flow)
+}
+
+fn reply(flow: usize, member: u32, flags: u8) -> [u8; LENGTH] {
+    frame(&Kind::reply(Some(flags), member, WEB.1), flow)
+}
+
+fn frame(kind: &Kind, flow: usize) -> [u8; LENGTH] {
+    kind.frame(client(flow))
+}
+
+fn members(path: &Path) -> anyhow::Result<Vec<u32>> {
+    weir_perf::scenario::flows::members_of(&path.worker, &path.snapshot, FLOWS)
+        .map(|members| members.into_iter().map(|it| u32::from(it) % MEMBERS).collect())
+}

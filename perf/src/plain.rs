@@ -1,0 +1,107 @@
+//! What does the same loop cost when it decides nothing?
+//!
+//! `bare` receives and sends. `floor` reads and writes one 64-byte record per packet beside that,
+//! each where the packet's own bytes say, all asked for before any is needed; and it writes the
+//! packet, as any forwarder must.
+
+use anyhow::Context;
+use dpdk::{Burst, Eal, Mempool, RingConsumer, RxQueue, Source, StartedPort};
+use weir::worker::{Lane, Outlets, PortLane, rings};
+use weir_core::tables::{mix, prefetch::prefetch};
+use weir_core::telemetry::Counters;
+use weir_core::units::PortId;
+
+use crate::lane::{attach, ring};
+
+/// A record of the floor: one cache line.
+#[derive(Clone, Copy, Default)]
+#[repr(align(64))]
+struct Record([u64; 8]);
+
+/// A loop without decisions.
+pub struct Plain {
+    queue: RxQueue,
+    outlets: Outlets,
+    burst: Burst,
+    counters: Counters,
+    records: Vec<Record>,
+    _punts: RingConsumer,
+    _port: StartedPort,
+}
+
+impl Plain {
+    /// A loop on a device of its own, over `records` records: a power of two, or 0 for the bare
+    /// loop.
+    ///
+    /// # Errors
+    /// DPDK's.
+    pub fn new(
+        eal: &Eal,
+        pool: &Mempool,
+        name: &str,
+        source: Source,
+        records: usize,
+    ) -> anyhow::Result<Self> {
+        let (port, mut queue, transmit) = attach(eal, pool, name)?;
+        let (punt, punts) = ring(eal, name)?;
+        let sends = rings::Sends { handoff: Vec::new(), relay: Vec::new(), punt };
+        let lanes = vec![PortLane::new(eal, Lane::Queue(transmit))];
+        queue.generate(source, u64::MAX).ok().context("no memory for the generator")?;
+        Ok(Self {
+            queue,
+            outlets: Outlets::new(eal, lanes, sends),
+            burst: Burst::new(eal),
+            counters: Counters::default(),
+            records: vec![Record([1; 8]); records],
+            _punts: punts,
+            _port: port,
+        })
+    }
+
+    /// Packets so far.
+    #[must_use]
+    pub fn packets(&self) -> u64 {
+        self.queue.generated()
+    }
+
+    /// One turn.
+    pub fn turn(&mut self) {
+        let received = self.queue.receive(&mut self.burst);
+        if !self.records.is_empty() {
+            self.touch_records(received);
+        }
+        for index in 0..received {
+            self.outlets.transmit(PortId(0), &mut self.burst, index, &self.counters);
+        }
+        self.burst.clear();
+        self.outlets.flush(&self.counters);
+    }
+
+    fn touch_records(&mut self, received: usize) {
+        let mut places = [0; dpdk::BURST];
+        let mask = self.records.len() - 1;
+        for (index, place) in places.iter_mut().enumerate().take(received) {
+            *place = place_of(self.burst.frame(index)) & mask;
+            prefetch(&self.records[*place]);
+        }
+        for (index, place) in places.iter().enumerate().take(received) {
+            let record = &mut self.records[*place & mask];
+            record.0[0] += 1;
+            let value = record.0[1].to_le_bytes();
+            if let Some(target) = self.burst.frame_mut(index).get_mut(..8) {
+                target.copy_from_slice(&value);
+            }
+        }
+    }
+}
+
+/// A record for the packet by its client's address and port.
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "a hash")]
+fn place_of(frame: &[u8]) -> usize {
+    let Some(tuple) = frame.get(26..38) else { return 0 };
+    let Some((address, rest)) = tuple.split_first_chunk::<8>() else { return 0 };
+    let Some((ports, _)) = rest.split_first_chunk::<4>() else { return 0 };
+    let ports = u64::from(u32::from_le_bytes(*ports));
+    (mix(u64::from_le_bytes(*address) ^ 0x9e37_79b9_7f4a_7c15, ports | 1 << 40) >> 8) as usize
+}

@@ -1,0 +1,184 @@
+//! What is measured, and beside what?
+//!
+//! Every scenario that forwards is one [`Round`] of contestants: the worker, the floor with as
+//! many records as the worker's table has slots, the bare loop, and the rivals. Not here: the
+//! traffic of each ([`flows`]), and what is not steady ([`life`], [`publish`]).
+
+pub mod flows;
+pub mod life;
+pub mod publish;
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use dpdk::{Eal, Mempool};
+
+use crate::lane::Rig;
+use crate::meter::{Meter, Sample, Spread};
+use crate::plain::Plain;
+use crate::report::Row;
+use crate::rival::Rival;
+use crate::traffic::{self, Order};
+
+/// Turns between two looks at the clock: some 10 µs each, so that looking costs nothing.
+const TURNS: u32 = 64;
+
+/// How long and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Rounds, in each of which everybody has one window.
+    pub rounds: usize,
+    /// How long a window is.
+    pub window: Duration,
+}
+
+/// What every scenario is measured with.
+pub struct Bench<'a> {
+    /// The environment.
+    pub eal: &'a Eal,
+    /// Where packets live.
+    pub pool: &'a Mempool,
+    /// How long and how often.
+    pub effort: Effort,
+    /// DPDK's forwarders; none where they are not installed.
+    pub rivals: Vec<Rival>,
+    /// The bare loop.
+    pub bare: Plain,
+    /// The meter of this thread.
+    pub meter: Meter,
+}
+
+/// Everybody's samples over all rounds.
+#[derive(Debug, Default)]
+pub struct Contest {
+    /// The worker's.
+    pub ours: Vec<Sample>,
+    /// The floor's.
+    pub floor: Vec<Sample>,
+    /// The others', by name; the bare loop among them.
+    pub rivals: BTreeMap<&'static str, Vec<Sample>>,
+    /// Allocations of the worker's turns.
+    pub allocations: u64,
+}
+
+impl Bench<'_> {
+    /// Lets `rig`, a floor of `records` records and all rivals run in turn.
+    ///
+    /// # Errors
+    /// When packets were lost, or a rival is gone.
+    pub fn contest(
+        &mut self,
+        rig: &mut Rig,
+        records: usize,
+        flows: usize,
+        order: Order,
+    ) -> anyhow::Result<Contest> {
+        let requests = traffic::requests(flows, order)?;
+        let mut floor = Plain::new(self.eal, self.pool, "floor", requests, records)?;
+        let window = self.effort.window;
+        let mut contest = Contest::default();
+        for round in 0..=self.effort.rounds {
+            let (ours, allocations) = self.run_worker(rig)?;
+            let floor = run_plain(&mut self.meter, &mut floor, window)?;
+            let bare = run_plain(&mut self.meter, &mut self.bare, window)?;
+            // The first round only warms everything up.
+            if round == 0 {
+                continue;
+            }
+            contest.ours.push(ours);
+            contest.allocations += allocations;
+            contest.floor.push(floor);
+            contest.rivals.entry("bare").or_default().push(bare);
+            for rival in &mut self.rivals {
+                let sample = rival.run(window)?;
+                contest.rivals.entry(rival.name).or_default().push(sample);
+            }
+        }
+        Ok(contest)
+    }
+
+    /// One window of the worker's loop, and how often it allocated.
+    ///
+    /// # Errors
+    /// When it lost packets.
+    pub fn run_worker(&mut self, rig: &mut Rig) -> anyhow::Result<(Sample, u64)> {
+        let window = self.effort.window;
+        let (packets, sent) = (rig.packets(), rig.sent());
+        dpdk::heap::watch_this_thread();
+        let mut allocations = 0;
+        let sample = self.meter.measure(|| {
+            let began = Instant::now();
+            // What measuring itself allocates is not the loop's.
+            let _measuring = dpdk::heap::take_count();
+            while began.elapsed() < window {
+                for _ in 0..TURNS {
+                    rig.turn();
+                }
+            }
+            allocations = dpdk::heap::take_count();
+            Ok(rig.packets() - packets)
+        })?;
+        let lost = sample.packets - (rig.sent() - sent);
+        anyhow::ensure!(lost == 0, "{lost} of {} packets were dropped", sample.packets);
+        Ok((sample, allocations))
+    }
+}
+
+/// One window of a loop without decisions.
+fn run_plain(meter: &mut Meter, plain: &mut Plain, window: Duration) -> anyhow::Result<Sample> {
+    let packets = plain.packets();
+    meter.measure(|| {
+        let began = Instant::now();
+        while began.elapsed() < window {
+            for _ in 0..TURNS {
+                plain.turn();
+            }
+        }
+        Ok(plain.packets() - packets)
+    })
+}
+
+impl Contest {
+    /// The contest as a row of the table.
+    #[must_use]
+    pub fn row(&self, scenario: String, flows: usize) -> Row {
+        let spread = |samples: &[Sample]| Spread::of(samples.iter().map(Sample::per_packet));
+        let median = |samples: &[Sample]| spread(samples).map(|it| it.median);
+        let event = |samples: &[Sample], value: fn(&Sample) -> Option<f64>| {
+            Spread::of(samples.iter().filter_map(value)).map(|it| it.median)
+        };
+        let rivals = self.rivals.iter();
+        let rivals = rivals.filter_map(|(name, samples)| Some((*name, median(samples)?))).collect();
+        let bare = self.rivals.get("bare").map(Vec::as_slice).unwrap_or_default();
+        let misses = |samples: &[Sample]| event(samples, misses_per_packet);
+        Row {
+            scenario,
+            flows,
+            packet_bytes: traffic::FRAME.into(),
+            workers: 1,
+            nanoseconds: spread(&self.ours),
+            floor: median(&self.floor),
+            rivals,
+            instructions: event(&self.ours, instructions_per_packet),
+            bare_instructions: event(bare, instructions_per_packet),
+            cycles: event(&self.ours, cycles_per_packet),
+            misses: misses(&self.ours),
+            floor_misses: misses(&self.floor),
+            random_lines: None,
+            allocations: Some(self.allocations),
+            note: String::new(),
+        }
+    }
+}
+
+fn instructions_per_packet(sample: &Sample) -> Option<f64> {
+    Some(sample.events?.instructions as f64 / sample.packets as f64)
+}
+
+fn cycles_per_packet(sample: &Sample) -> Option<f64> {
+    Some(sample.events?.cycles as f64 / sample.packets as f64)
+}
+
+fn misses_per_packet(sample: &Sample) -> Option<f64> {
+    Some(sample.events?.misses as f64 / sample.packets as f64)
+}
