@@ -21,6 +21,7 @@ mod privileges;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
 use std::thread;
 
 pub use arguments::Arguments;
@@ -29,9 +30,11 @@ pub use log::LogHandle;
 pub use ports::{DESCRIPTORS, OpenPort};
 pub(crate) use privileges::keep_network;
 
+use dpdk::Eal;
 use weir_core::config::{self, Checked};
 
-use crate::control::{self, Control};
+use crate::control::{self, Control, ControlError};
+use crate::worker::WorkerLane;
 
 /// Runs the appliance until a signal ends it.
 #[must_use]
@@ -82,29 +85,45 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     let mut ports = ports::open(&eal, &appliance, &pool, &key)?;
     let assembly = lanes::assemble(&eal, &appliance, &mut ports, &pool, &key)?;
     let control = Control::open(checked, arguments.config.clone(), &ports, assembly.control, log)?;
+    let outcome = run_threads(&eal, assembly.lanes, || control.run(runtime, listener));
+    drop(ports);
+    report_buffers(&pool);
+    outcome
+}
+
+/// Runs workers on threads of their own and `control` on this one; when `control` ends, so do they.
+fn run_threads(
+    eal: &Eal,
+    lanes: Vec<(WorkerLane, Option<usize>)>,
+    control: impl FnOnce() -> Result<(), ControlError>,
+) -> Result<(), BootError> {
     let stop = AtomicBool::new(false);
-    let outcome = thread::scope(|scope| {
+    let (ready, waiting) = mpsc::channel();
+    thread::scope(|scope| {
         let mut workers = Vec::new();
-        for (lane, processor) in assembly.lanes {
+        for (lane, processor) in lanes {
             let name = format!("weir-worker-{}", lane.worker.id);
-            let (eal, stop) = (&eal, &stop);
+            let (stop, ready) = (&stop, ready.clone());
             let run = move || {
                 privileges::pin(processor);
                 privileges::drop_all();
-                lane.run(eal, stop)
+                lane.run(eal, stop, move || {
+                    // Nobody waits any more when another worker could not start.
+                    let _nobody = ready.send(());
+                })
             };
             workers.push(thread::Builder::new().name(name).spawn_scoped(scope, run));
         }
-        let outcome = control.run(runtime, listener);
+        drop(ready);
+        // One that cannot start drops its end unused, and the rest are not begun with.
+        let complete = workers.iter().all(|_| waiting.recv().is_ok());
+        let outcome = if complete { control() } else { Ok(()) };
         stop.store(true, Ordering::Relaxed);
         for worker in workers {
             worker.map_err(BootError::Thread)?.join().map_err(|_| BootError::Panicked)??;
         }
-        outcome.map_err(BootError::from)
-    });
-    drop(ports);
-    report_buffers(&pool);
-    outcome
+        Ok(outcome?)
+    })
 }
 
 /// Says how many packet buffers did not come back; none, unless something leaks.

@@ -66,13 +66,20 @@ pub struct WorkerLane {
 }
 
 impl WorkerLane {
-    /// Turns until `stop` is set. To be called on the worker's own thread.
+    /// Turns until `stop` is set. To be called on the worker's own thread; `ready` is called once
+    /// the thread is an lcore.
     ///
     /// # Errors
-    /// When DPDK has no lcore left for this thread.
-    pub fn run(mut self, eal: &Eal, stop: &AtomicBool) -> Result<(), RegisterError> {
+    /// When DPDK has no lcore left for this thread; `ready` is then dropped.
+    pub fn run(
+        mut self,
+        eal: &Eal,
+        stop: &AtomicBool,
+        ready: impl FnOnce(),
+    ) -> Result<(), RegisterError> {
         let lcore: LcoreGuard = eal.register_thread()?;
         self.shared.is_lcore(lcore.lcore());
+        ready();
         let mut burst = Burst::new(eal);
         let mut batch = Batch::default();
         dpdk::heap::watch_this_thread();
