@@ -31,7 +31,11 @@ pub use ports::{DESCRIPTORS, OpenPort};
 pub(crate) use privileges::keep_network;
 
 use dpdk::Eal;
-use weir_core::config::{self, Checked};
+use weir_core::compile::{Changes, Compiler, Inputs};
+use weir_core::config::{self, Checked, Problem};
+use weir_core::health::HealthTable;
+use weir_core::neighbour::World;
+use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
 
 use crate::control::{self, Control, ControlError};
 use crate::worker::WorkerLane;
@@ -69,7 +73,9 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     for warning in &checked.warnings {
         tracing::warn!(pointer = warning.pointer, code = %warning.code, "{}", warning.message);
     }
+    check_that_it_compiles(&checked, &arguments.config)?;
     privileges::check()?;
+    privileges::forbid_new();
     privileges::raise_file_limit();
     let runtime = control::runtime()?;
     // Bound first: a socket in use is another weir, and it may have the devices as well.
@@ -89,6 +95,27 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     drop(ports);
     report_buffers(&pool);
     outcome
+}
+
+/// Checks what only compiling can tell: whether ports can be dealt in unbroken blocks.
+fn check_that_it_compiles(checked: &Checked, path: &Path) -> Result<(), BootError> {
+    let configuration = &checked.configuration;
+    let inputs = Inputs {
+        configuration,
+        health: &HealthTable::default(),
+        world: &World::default(),
+        facts: &[],
+        now_milliseconds: 0,
+    };
+    let mut compiler = Compiler::new(OwnerFunction::new(&[0; RSS_KEY_BYTES], 1));
+    compiler.compile(inputs, Changes::ALL).map(drop).map_err(|refused| BootError::Refused {
+        path: path.to_owned(),
+        problems: vec![Problem {
+            pointer: String::new(),
+            code: "PortsFragmented".into(),
+            message: refused.to_string(),
+        }],
+    })
 }
 
 /// Runs workers on threads of their own and `control` on this one; when `control` ends, so do they.

@@ -25,6 +25,13 @@ pub(super) fn check() -> Result<(), BootError> {
     }
 }
 
+/// Forbids the process, with all threads that it will start, to gain privileges by executing.
+pub(super) fn forbid_new() {
+    if let Err(error) = nix::sys::prctl::set_no_new_privs() {
+        tracing::warn!("cannot forbid new privileges: {error}");
+    }
+}
+
 /// Lets the calling thread run on one processor only.
 pub(super) fn pin(processor: Option<usize>) {
     let Some(processor) = processor else { return };
@@ -43,9 +50,6 @@ pub(super) fn drop_all() {
 /// Gives up every capability of the calling thread but to configure networks.
 pub(crate) fn keep_network() {
     keep(CapsHashSet::from([Capability::CAP_NET_ADMIN, Capability::CAP_NET_RAW]));
-    if let Err(error) = nix::sys::prctl::set_no_new_privs() {
-        tracing::warn!("cannot forbid new privileges: {error}");
-    }
 }
 
 fn keep(mut kept: CapsHashSet) {

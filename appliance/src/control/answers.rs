@@ -48,7 +48,8 @@ impl Running {
             warnings,
             milliseconds: u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
-        if apply.dry_run || !changed {
+        // What is under way may be another configuration: then even the one in force must wait.
+        if apply.dry_run || !changed && self.lane.is_idle() {
             if !apply.dry_run {
                 self.checked = checked;
             }

@@ -7,6 +7,7 @@ use dpdk::{Burst, Mempool, RingConsumer, RingProducer};
 use weir_core::units::{MacAddress, PortId};
 
 use super::twin::Twin;
+use super::{PUMP_INTERVAL, every};
 use crate::worker::rings::Note;
 
 /// Bursts taken from each worker's ring in one turn: what policing admits in a millisecond, many
@@ -81,6 +82,16 @@ impl Pump {
     /// Packets that a twin, the ring or the pool did not take.
     pub(super) const fn refused(&self) -> u64 {
         self.refused
+    }
+}
+
+/// Gives punted packets to the twins, in a task of its own: replies to probes must not wait for
+/// what the control loop does meanwhile.
+pub(super) async fn deliver(pump: Rc<RefCell<Pump>>) {
+    let mut turn = every(PUMP_INTERVAL);
+    loop {
+        turn.tick().await;
+        pump.borrow_mut().turn();
     }
 }
 

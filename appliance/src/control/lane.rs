@@ -46,7 +46,8 @@ pub(super) struct Outcome {
 pub(super) struct Compiled {
     compiler: Compiler,
     result: Result<Snapshot, PortsFragmented>,
-    changes: Changes,
+    /// What had changed besides the candidate.
+    owed: Changes,
     candidate: Option<Candidate>,
 }
 
@@ -94,6 +95,11 @@ impl PublishLane {
         &self.published
     }
 
+    /// Whether no configuration waits, is compiled or is about to be published.
+    pub(super) fn is_idle(&self) -> bool {
+        self.candidates.is_empty() && self.running.is_none() && self.ready.is_none()
+    }
+
     /// Notes a change of what snapshots are made from.
     pub(super) fn change(&mut self, changes: Changes) {
         self.pending = self.pending.and(changes);
@@ -126,6 +132,7 @@ impl PublishLane {
         let Some(mut compiler) = self.compiler.take() else { return };
         let candidate = self.candidates.pop_front();
         let mut changes = std::mem::take(&mut self.pending);
+        let owed = changes;
         changes.configuration |= candidate.is_some();
         let source = candidate.as_ref().map_or(checked, |candidate| &candidate.checked);
         let configuration = source.configuration.clone();
@@ -147,7 +154,7 @@ impl PublishLane {
                 now_milliseconds,
             };
             let result = compiler.compile(inputs, changes);
-            Compiled { compiler, result, changes, candidate }
+            Compiled { compiler, result, owed, candidate }
         }));
     }
 
@@ -172,11 +179,11 @@ impl PublishLane {
                 self.publish()
             }
             Err(refused) => {
-                // The old configuration stands; whatever else had changed is compiled again.
-                self.pending = self.pending.and(Changes {
-                    configuration: compiled.changes.configuration && compiled.candidate.is_none(),
-                    ..compiled.changes
-                });
+                // The old configuration stands, and what else had changed is compiled again. A
+                // refusal without a candidate would only repeat itself until something changes.
+                if compiled.candidate.is_some() {
+                    self.pending = self.pending.and(compiled.owed);
+                }
                 tracing::error!("{refused}");
                 if let Some(reply) = compiled.candidate.and_then(|candidate| candidate.reply) {
                     // A client that has gone does not want to know.

@@ -58,6 +58,8 @@ use twin::{Manager, Mirror, NetworkNamespace, Twin};
 /// How often rings are looked at and changes are compiled: the longest that a punted packet
 /// waits, and the shortest time between two generations.
 const PUMP_INTERVAL: Duration = Duration::from_millis(1);
+/// Requests to resolve that are taken from a worker in one turn; the rest waits for the next.
+const REQUESTS_PER_TURN: usize = 32;
 /// How often workers are looked after.
 const CARE_INTERVAL: Duration = Duration::from_secs(1);
 /// Calls, results and events that may wait.
@@ -208,6 +210,7 @@ impl Control {
             let receive = kernel::receive(PortId(port), Rc::clone(twin), Rc::clone(&pump));
             tokio::task::spawn_local(receive);
         }
+        tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
         crate::boot::keep_network();
         let turns = vec![[(0, 0); 2]; self.kit.workers.len()];
         let running = Running {
@@ -334,13 +337,13 @@ impl Running {
 
     /// What is done every millisecond.
     async fn pump(&mut self) {
-        self.pump.borrow_mut().turn();
         let now = self.clock.now().milliseconds;
         let published = self.lane.publish();
         self.after_publication(published).await;
         self.lane.turn(&self.checked, &self.health, &self.world, now);
         for worker in &self.workers {
-            while let Some(request) = worker.shared.requests.pop() {
+            for _ in 0..REQUESTS_PER_TURN {
+                let Some(request) = worker.shared.requests.pop() else { break };
                 if let Err(error) = self.manager.resolve(request.port, request.address).await {
                     tracing::debug!("cannot resolve {}: {error}", request.address);
                 }

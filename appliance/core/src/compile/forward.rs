@@ -65,7 +65,7 @@ impl Forward {
             }
         };
         for (prefix, next_hops) in inputs.world.routes() {
-            if let Some(hop) = self.hop(next_hops, now) {
+            if let Some(hop) = self.hop(inputs.world, next_hops, now) {
                 add(prefix, hop);
             }
         }
@@ -81,11 +81,16 @@ impl Forward {
         }
     }
 
-    /// What the ways out of one route become; `None` when no data port is among them.
-    fn hop(&mut self, next_hops: &[NextHop], now: u64) -> Option<Hop> {
-        let gateways = next_hops.iter().filter_map(|hop| Some((hop.port, hop.gateway?)));
-        let mut ids: Vec<_> =
-            gateways.map(|gateway| AdjacencyId(self.adjacencies.of(&gateway, now))).collect();
+    /// What the ways out of one route become; `None` when no data port is among them. A gateway
+    /// that does not answer is left out as long as another one does.
+    fn hop(&mut self, world: &World, next_hops: &[NextHop], now: u64) -> Option<Hop> {
+        let gateways = || next_hops.iter().filter_map(|hop| Some((hop.port, hop.gateway?)));
+        let answers = |(port, gateway): &Neighbour| world.mac_of(*port, *gateway).is_some();
+        let anyone_answers = gateways().any(|gateway| answers(&gateway));
+        let mut ids: Vec<_> = gateways()
+            .filter(|gateway| !anyone_answers || answers(gateway))
+            .map(|gateway| AdjacencyId(self.adjacencies.of(&gateway, now)))
+            .collect();
         match ids.len() {
             0 => next_hops.first().map(|hop| Hop::OnLink(hop.port)),
             1 => ids.pop().map(Hop::Adjacency),

@@ -6,7 +6,7 @@
 
 use super::batch::{Action, Batch, Class, Frames, Stage, Tag};
 use super::find::refuse_another_member;
-use super::parse::is_valid_source;
+use super::parse::{is_valid_destination, is_valid_source};
 use super::steer::{comes_by_its_port, flow_key, hand_over, outbound_class, transport};
 use super::worker::{Now, Worker};
 use crate::flow::{Block, Entry, Holder, TakeError, TcpState, inbound_ticks, key, outbound_ticks};
@@ -144,14 +144,18 @@ impl Worker {
         parsed: &Parsed,
     ) {
         let opens = is_opening(parsed);
-        let pressed = self.flows.is_under_pressure();
+        // A client inside is always tracked: the reply to it is told from a member's own packet by
+        // the record alone.
+        let inside = snapshot.routes.is_routed(parsed.source);
+        let pressed = self.flows.is_under_pressure() && !inside;
         // Under pressure only a client that has proved to be there by its acknowledgement.
         let confirms = pressed && parsed.tcp_flags & ALL_FLAGS == tcp::ACK;
         if !(opens && !pressed || confirms) {
             let counter = if opens { Counter::FlowsUntracked } else { Counter::FallbackPackets };
             return self.counters.count(counter, 1);
         }
-        let state = if opens { TcpState::NEW } else { TcpState::ESTABLISHED };
+        // Even a client that confirms is believed for good only when a member has answered it.
+        let state = TcpState::NEW;
         let key = key::inbound(parsed.source, parsed.source_port, rule_id);
         let entry = Entry::new(key, member.0, 0, state, now.tick(), snapshot.generation);
         let deadline = now.tick().after(inbound_ticks(state, rule.idle_ticks));
@@ -167,12 +171,23 @@ impl Worker {
 
     /// A packet from an endpoint that belongs to no known inbound flow.
     fn decide_reply(&mut self, snapshot: &Snapshot, backend: Backend, parsed: &Parsed) -> Decision {
+        if !is_valid_destination(parsed.destination) {
+            return Err(DropReason::DestinationInvalid.into());
+        }
         if parsed.protocol == ProtocolNumber::UDP {
             self.counters.count(Counter::StatelessPackets, 1);
             return Ok(Action::FromFrontend(backend.rule, backend.member));
         }
+        let routed = |address| snapshot.routes.is_routed(address);
+        if routed(parsed.source) && routed(parsed.destination) {
+            // No frontend is between them: a host that talks to the member itself.
+            return Ok(Action::Route);
+        }
         if let Some(class) = outbound_class(snapshot, backend.member, parsed, Some(backend)) {
             return Err(Refusal::AskOutboundOwner(class));
+        }
+        if parsed.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN {
+            return Err(DropReason::NoOutbound.into());
         }
         self.counters.count(Counter::FallbackPackets, 1);
         Ok(Action::FromFrontend(backend.rule, backend.member))

@@ -71,6 +71,13 @@ impl Worker {
             self.end_flow(slot);
             return Stage::Missed(class);
         }
+        let entry = self.flows.at(slot);
+        if let Class::Reply(backend) = class
+            && backend.member.0 != entry.target
+        {
+            // To be refused, and so nothing for the record to learn from.
+            return Stage::Decided(replay(class, entry.target, entry.target_port));
+        }
         self.hit(snapshot, now, class, slot, parsed, acknowledged(frame, parsed))
     }
 

@@ -74,10 +74,10 @@ impl Worker {
     }
 
     /// Drops what goes beyond the rate of its punt class.
-    pub(super) fn police(&mut self, now: Now, batch: &mut Batch) {
+    pub(super) fn police<F: Frames>(&mut self, now: Now, frames: &F, batch: &mut Batch) {
         for index in 0..batch.len() {
             if let Some(class) = batch.punt_of(index)
-                && !self.police.admits(class, now)
+                && !self.police.admits(frames.ingress(index), class, now)
             {
                 batch.drop(index, DropReason::PuntPoliced);
             }

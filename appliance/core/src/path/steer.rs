@@ -57,7 +57,7 @@ impl Worker {
                 Sighting::Drop(reason) => batch.drop(index, reason),
             }
         }
-        self.police(now, batch);
+        self.police(now, frames, batch);
     }
 
     /// The worker that a packet of this class belongs to; this one where any will do.
@@ -165,7 +165,7 @@ fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: Tag) -> Sig
             Some(AMBIGUOUS) => return Sighting::Drop(DropReason::AmbiguousEndpoint),
             Some(position) => {
                 if let Some(backend) = snapshot.backends.get(position as usize) {
-                    return classify_from_endpoint(snapshot, parsed, *backend, tag);
+                    return classify_from_endpoint(snapshot, parsed, frame, *backend, tag);
                 }
             }
             None => {}
@@ -180,13 +180,13 @@ fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: Tag) -> Sig
 fn classify_from_endpoint(
     snapshot: &Snapshot,
     parsed: &Parsed,
+    frame: &[u8],
     backend: Backend,
     tag: Tag,
 ) -> Sighting {
-    let destination = snapshot.hosts.get(&keys::host(parsed.destination)).map(Host);
-    let source = Host::member(backend.member);
-    if let Some(host) = destination.filter(|host| host.is_own()) {
-        return classify_to_this_appliance(host, source, parsed);
+    if snapshot.hosts.get(&keys::host(parsed.destination)).map(Host).is_some_and(Host::is_ours) {
+        // No client: the appliance itself, or a frontend that has no rule for this port.
+        return classify_by_host(snapshot, parsed, frame);
     }
     let is_opening = parsed.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
     if is_opening || tag.inbound_missed {
@@ -313,11 +313,8 @@ fn holder_of(snapshot: &Snapshot, address: OutboundAddressId, parsed: &Parsed) -
 #[inline]
 fn came_the_right_way(snapshot: &Snapshot, class: Class, parsed: &Parsed, ingress: PortId) -> bool {
     match class {
-        Class::Routed => {
-            let host = snapshot.hosts.get(&keys::host(parsed.source)).map(Host);
-            let member = host.and_then(Host::as_member);
-            member.is_none_or(|member| comes_by_its_port(snapshot, member, ingress))
-        }
+        // Both ends lie in prefixes of ours, so the source must come from where they are.
+        Class::Routed => snapshot.routes.leads_by(parsed.source, ingress, &snapshot.adjacencies),
         Class::Reply(Backend { member, .. }) | Class::Outbound(member, _, _) => {
             comes_by_its_port(snapshot, member, ingress)
         }

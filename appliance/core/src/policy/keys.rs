@@ -87,6 +87,12 @@ impl Host {
         Some(MemberId(self.0 & Self::ID))
     }
 
+    /// Whether this address is the appliance's in any way.
+    #[must_use]
+    pub const fn is_ours(self) -> bool {
+        self.is_own() || self.is_answered_for()
+    }
+
     /// Whether this is an address that Weir answers for on the link: a frontend or outbound
     /// address.
     #[must_use]

@@ -72,6 +72,20 @@ impl Routes {
         }
     }
 
+    /// Whether a route towards `address` leaves by `port`: the reverse path of a packet that came
+    /// in there.
+    #[must_use]
+    pub fn leads_by(&self, address: Address, port: PortId, adjacencies: &[Adjacency]) -> bool {
+        let by = |id: &AdjacencyId| adjacencies.get(id.index()).is_some_and(|it| it.port == port);
+        let hop = self.table.get(address.v4_bits()).and_then(|hop| self.hops.get(hop as usize));
+        match hop {
+            Some(Hop::Adjacency(id)) => by(id),
+            Some(Hop::OnLink(on)) => *on == port,
+            Some(Hop::Group(members)) => members.iter().any(by),
+            None => false,
+        }
+    }
+
     /// Whether `address` lies in a virtual network or in `routedPrefixes`.
     #[must_use]
     #[inline]
