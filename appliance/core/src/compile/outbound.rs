@@ -1,7 +1,7 @@
 //! Which blocks of ports do members get, and which workers hold them?
 //!
 //! A member keeps its block for as long as its size stays and no rule's port falls into it; new
-//! blocks go to the lowest gap. A member keeps its worker; new members go to the worker with the
+//! blocks go to the lowest gap that nobody holds or held lately, as long as there is one. A member keeps its worker; new members go to the worker with the
 //! fewest.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +29,14 @@ pub struct PortsFragmented {
     pub ports: u32,
 }
 
-/// Blocks of one address and protocol: member to first granule and count.
-type Blocks = BTreeMap<MemberId, (usize, usize)>;
+/// Milliseconds that a block which lost its holder rests, where others will do: what its flows'
+/// peers still send must not reach another member. As long as the default idle timeout.
+const REST_MILLISECONDS: u64 = 240_000;
+
+/// First granule and count.
+type Run = (usize, usize);
+/// Blocks of one address and protocol.
+type Blocks = BTreeMap<MemberId, Run>;
 
 /// What the compiler remembers of outbound ports.
 #[derive(Debug, Default)]
@@ -39,6 +45,8 @@ pub(super) struct Outbound {
     blocks: BTreeMap<(OutboundAddressId, Transport), Blocks>,
     workers: BTreeMap<MemberId, WorkerId>,
     mappings: BTreeMap<(MemberId, Transport), u32>,
+    /// Blocks that lost their holder, and until when they rest.
+    resting: Vec<(u64, (OutboundAddressId, Transport), Run)>,
 }
 
 /// What is to be written once everything is known to fit.
@@ -49,6 +57,7 @@ pub(super) struct Plan {
     blocks: BTreeMap<(OutboundAddressId, Transport), Blocks>,
     workers: BTreeMap<MemberId, WorkerId>,
     mappings: Vec<(MemberId, Transport, OutboundMapping)>,
+    now: u64,
 }
 
 impl Outbound {
@@ -60,7 +69,8 @@ impl Outbound {
         balance: &mut Balance,
         now: u64,
     ) -> Result<Plan, PortsFragmented> {
-        let mut plan = Plan::default();
+        let mut plan = Plan { now, ..Plan::default() };
+        self.resting.retain(|(until, ..)| *until > now);
         for load_balancer in &configuration.load_balancers {
             for rule in &load_balancer.outbound_rules {
                 let members: Vec<_> = load_balancer.pools[rule.pool]
@@ -94,10 +104,16 @@ impl Outbound {
         let granules = rule.allocated_outbound_ports as usize / usize::from(SNAT_GRANULE);
         for protocol in rule.protocol.transports() {
             let burned = burned_granules(configuration, address, *protocol);
-            let before = self.blocks.get(&(id, *protocol));
-            let blocks = plan.blocks.entry((id, *protocol)).or_default();
-            let dealt = deal(before, blocks, members, granules, &burned);
-            dealt.ok_or_else(|| PortsFragmented {
+            let key = (id, *protocol);
+            let before = self.blocks.get(&key);
+            let blocks = plan.blocks.entry(key).or_default();
+            // Best that nobody moves and nothing that was held is touched; then that nobody
+            // moves; then that it fits at all.
+            let avoided = self.held_by_others(key, members);
+            let dealt = [(before, &avoided[..]), (before, &[]), (None, &[])].into_iter().find_map(
+                |(kept, avoided)| deal(kept, blocks, members, granules, &burned, avoided),
+            );
+            *blocks = dealt.ok_or_else(|| PortsFragmented {
                 rule: rule.name.clone(),
                 address,
                 ports: rule.allocated_outbound_ports,
@@ -109,6 +125,18 @@ impl Outbound {
             }
         }
         Ok(())
+    }
+
+    /// Blocks that members of other rules hold, that members who left held, and that rest.
+    fn held_by_others(
+        &self,
+        key: (OutboundAddressId, Transport),
+        members: &[MemberId],
+    ) -> Vec<Run> {
+        let held = self.blocks.get(&key).into_iter().flatten();
+        let others = held.filter(|(member, _)| !members.contains(member)).map(|(_, run)| *run);
+        let resting = self.resting.iter().filter(|(_, of, _)| *of == key).map(|(.., run)| *run);
+        others.chain(resting).collect()
     }
 
     /// Gives each member the worker it had, or the one with the fewest members.
@@ -134,10 +162,16 @@ impl Outbound {
 
     /// Writes mappings and granules. Returns whether a port has another holder than before.
     pub(super) fn write(&mut self, plan: Plan, next: &mut Snapshot) -> bool {
-        let ended = self.blocks.iter().any(|(key, before)| {
+        let until = plan.now + REST_MILLISECONDS;
+        let resting_before = self.resting.len();
+        for (key, before) in &self.blocks {
             let after = plan.blocks.get(key);
-            before.iter().any(|(member, block)| after.and_then(|it| it.get(member)) != Some(block))
-        });
+            let lost = before
+                .iter()
+                .filter(|(member, run)| after.and_then(|blocks| blocks.get(member)) != Some(run));
+            self.resting.extend(lost.map(|(_, run)| (until, *key, *run)));
+        }
+        let ended = self.resting.len() > resting_before;
         let nobody = Arc::new(Granules::default());
         let gone = OutboundAddress {
             live: false,
@@ -181,14 +215,17 @@ impl Plan {
     }
 }
 
-/// Gives every member a block: the one it had where that still fits, else the lowest gap.
+/// `blocks` with one for every member besides: the one it had where that still fits, else the
+/// lowest gap. `None` when there is no gap for someone.
 fn deal(
     before: Option<&Blocks>,
-    blocks: &mut Blocks,
+    blocks: &Blocks,
     members: &[MemberId],
     granules: usize,
     burned: &BTreeSet<usize>,
-) -> Option<()> {
+    avoided: &[Run],
+) -> Option<Blocks> {
+    let mut blocks = blocks.clone();
     let mut taken = vec![false; SNAT_GRANULES];
     burned.iter().for_each(|granule| taken[*granule] = true);
     for (first, count) in blocks.values() {
@@ -204,6 +241,9 @@ fn deal(
             blocks.insert(*member, (*first, *count));
         }
     }
+    for (first, count) in avoided {
+        taken[*first..first + count].fill(true);
+    }
     for member in members {
         if !blocks.contains_key(member) {
             let first = lowest_gap(&taken, granules)?;
@@ -211,7 +251,7 @@ fn deal(
             blocks.insert(*member, (first, granules));
         }
     }
-    Some(())
+    Some(blocks)
 }
 
 fn lowest_gap(taken: &[bool], granules: usize) -> Option<usize> {

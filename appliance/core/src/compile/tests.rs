@@ -182,12 +182,30 @@ fn blocks_and_workers_stay_while_others_come_and_go() {
     bench.members(&["10.0.0.13", "10.0.0.12"]);
     let snapshot = bench.configured();
     assert_eq!(bench.block(&snapshot, "10.0.0.12"), second);
-    assert_eq!(bench.block(&snapshot, "10.0.0.13"), first, "the lowest gap, the idlest worker");
+    let third = bench.block(&snapshot, "10.0.0.13");
+    assert_eq!((third.0, third.2), (1152, first.2), "behind what was held, the idlest worker");
     let address = snapshot.outbound_address(OutboundAddressId(0)).expect("an address");
     let member = bench.compiler.member_id(v4("10.0.0.13")).expect("a member");
     let holder = Granule { member, worker: first.2 };
-    assert_eq!(address.holder(Transport::Tcp, 1087), Some(holder));
-    assert_eq!(address.holder(Transport::Udp, 1152), None);
+    assert_eq!(address.holder(Transport::Tcp, 1215), Some(holder));
+    assert_eq!(address.holder(Transport::Tcp, 1087), None, "nobody's while it rests");
+    assert_eq!(address.holder(Transport::Udp, 1216), None);
+}
+
+#[test]
+fn a_block_that_lost_its_holder_rests_for_four_minutes_where_others_will_do() {
+    let mut bench = Bench::new(1);
+    bench.configured();
+    bench.members(&["10.0.0.12"]);
+    bench.configured();
+    bench.now_milliseconds = 239_999;
+    bench.members(&["10.0.0.12", "10.0.0.13"]);
+    let snapshot = bench.configured();
+    assert_eq!(bench.block(&snapshot, "10.0.0.13").0, 1152);
+    bench.now_milliseconds = 240_000;
+    bench.members(&["10.0.0.12", "10.0.0.13", "10.0.0.14"]);
+    let snapshot = bench.configured();
+    assert_eq!(bench.block(&snapshot, "10.0.0.14").0, 1024, "rested");
 }
 
 #[test]
