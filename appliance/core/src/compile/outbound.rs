@@ -1,8 +1,8 @@
 //! Which blocks of ports do members get, and which workers hold them?
 //!
 //! A member keeps its block for as long as its size stays and no rule's port falls into it; new
-//! blocks go to the lowest gap that nobody holds or held lately, as long as there is one. A member keeps its worker; new members go to the worker with the
-//! fewest.
+//! blocks go to the lowest gap that nobody holds or held lately, as long as there is one. A member
+//! keeps its worker; new members go to the worker with the fewest.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
