@@ -186,6 +186,10 @@ class InContainer(Lab):
     def own_namespaces(self):
         return [one for one in super().own_namespaces() if one is not self.start_namespace]
 
+    def namespaces(self):
+        """With the container's, which was attached under a name of the lab's."""
+        return [*super().namespaces(), self.start_namespace]
+
     def stop(self):
         run(["docker", "rm", "--force", self.weir.prefix])
         super().stop()
