@@ -82,12 +82,6 @@ impl Tick {
     pub const fn after(self, ticks: u32) -> Self {
         Self(self.0.wrapping_add(ticks))
     }
-
-    /// How many ticks have passed since `earlier`; 0 when `earlier` lies in the future.
-    #[must_use]
-    pub const fn since(self, earlier: Self) -> u32 {
-        self.0.saturating_sub(earlier.0)
-    }
 }
 
 const _: () = assert!(Tick::PER_SECOND as u64 * Tick::MILLISECONDS == 1000);

@@ -186,7 +186,7 @@ impl Worker {
         if let Some(class) = outbound_class(snapshot, backend.member, parsed, Some(backend)) {
             return Err(Refusal::AskOutboundOwner(class));
         }
-        if parsed.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN {
+        if parsed.asks_to_open() {
             return Err(DropReason::NoOutbound.into());
         }
         self.counters.count(Counter::FallbackPackets, 1);
@@ -311,7 +311,7 @@ const ALL_FLAGS: u8 = tcp::SYN | tcp::ACK | tcp::FIN | tcp::RST;
 
 /// Whether a segment opens a connection.
 const fn is_opening(parsed: &Parsed) -> bool {
-    parsed.tcp_flags & (tcp::SYN | tcp::ACK | tcp::RST | tcp::FIN) == tcp::SYN
+    parsed.tcp_flags & ALL_FLAGS == tcp::SYN
 }
 
 /// The slot of a member's ports for one protocol among the outbound counters.

@@ -12,7 +12,7 @@ use crate::policy::Snapshot;
 use crate::tables::Key;
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, OutboundAddressId, RuleId, Tick, Transport};
-use crate::wire::tcp::{self, TcpHeader};
+use crate::wire::tcp::TcpHeader;
 use crate::wire::{Parsed, ProtocolNumber};
 
 impl Worker {
@@ -97,7 +97,7 @@ impl Worker {
             Class::Reply(_) | Class::OutboundReply(_) | Class::Routed => Side::Responder,
         };
         let entry = self.flows.at_mut(slot);
-        let opens = parsed.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
+        let opens = parsed.asks_to_open();
         if opens && side == Side::Opener && entry.tcp.may_be_reopened() {
             self.end_flow(slot);
             return Stage::Missed(class);

@@ -107,7 +107,7 @@ fn answer_arp<F: Frames>(snapshot: &Snapshot, frames: &mut F, index: usize, offs
 /// Whether this is TCP that opens nothing.
 fn is_answer(parsed: &Parsed) -> bool {
     parsed.protocol == ProtocolNumber::TCP
-        && parsed.tcp_flags & (tcp::SYN | tcp::ACK) != tcp::SYN
+        && !parsed.asks_to_open()
         && parsed.tcp_flags & (tcp::ACK | tcp::RST) != 0
 }
 

@@ -12,7 +12,7 @@ use crate::policy::keys::{self, AMBIGUOUS, Host};
 use crate::policy::{Backend, Snapshot};
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, OutboundAddressId, PortId, Transport, WorkerId};
-use crate::wire::{Parsed, ProtocolNumber, icmp, tcp};
+use crate::wire::{Parsed, ProtocolNumber, icmp};
 
 /// What classification says of one packet.
 enum Sighting {
@@ -188,8 +188,7 @@ fn classify_from_endpoint(
         // No client: the appliance itself, or a frontend that has no rule for this port.
         return classify_by_host(snapshot, parsed, frame);
     }
-    let is_opening = parsed.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN;
-    if is_opening || tag.inbound_missed {
+    if parsed.asks_to_open() || tag.inbound_missed {
         let class = outbound_class(snapshot, backend.member, parsed, Some(backend));
         return class.map_or(Sighting::Class(Class::Reply(backend)), Sighting::Class);
     }

@@ -87,6 +87,15 @@ pub struct Parsed {
     pub time_to_live: u8,
 }
 
+impl Parsed {
+    /// Whether this is TCP with SYN and without ACK, whatever other flags it has.
+    #[must_use]
+    #[inline]
+    pub const fn asks_to_open(&self) -> bool {
+        self.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN
+    }
+}
+
 /// Parses one frame into `parsed`; what it leaves untouched means nothing.
 ///
 /// # Errors
