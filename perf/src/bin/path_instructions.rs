@@ -19,6 +19,7 @@ use weir_core::limits::BATCH;
 use weir_core::path::{Batch, Frames, Now, Sizes, Tag, Verdict, Worker};
 use weir_core::policy::Snapshot;
 use weir_core::units::{PortId, WorkerId};
+use weir_core::wire::Head;
 use weir_perf::traffic::{ACK, Kind, SYN, client};
 use weir_perf::world::{self, MEMBERS, WEB};
 
@@ -37,12 +38,24 @@ impl Frames for Memory {
         BATCH
     }
     #[inline]
-    fn frame(&self, index: usize) -> &[u8] {
-        &self.0[index]
+    fn head(&self, place: usize) -> &Head {
+        &self.0[place]
     }
     #[inline]
-    fn frame_mut(&mut self, index: usize) -> &mut [u8] {
-        &mut self.0[index]
+    fn head_mut(&mut self, place: usize) -> &mut Head {
+        &mut self.0[place]
+    }
+    #[inline]
+    fn length(&self, _: usize) -> usize {
+        LENGTH
+    }
+    #[inline]
+    fn frame(&self, place: usize) -> &[u8] {
+        &self.0[place]
+    }
+    #[inline]
+    fn frame_mut(&mut self, place: usize) -> &mut [u8] {
+        &mut self.0[place]
     }
     #[inline]
     fn is_segmented(&self, _: usize) -> bool {
@@ -58,8 +71,6 @@ impl Frames for Memory {
     }
     #[inline]
     fn set_tag(&mut self, _: usize, _: Tag) {}
-    #[inline]
-    fn prefetch(&self, _: usize) {}
 }
 
 /// The worker and what it needs.

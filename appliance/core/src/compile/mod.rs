@@ -27,7 +27,6 @@ use crate::config::{Configuration, OwnService};
 use crate::health::HealthTable;
 use crate::neighbour::World;
 use crate::policy::{OwnAddresses, OwnerFunction, Snapshot};
-use crate::tables::FlatMap;
 use crate::units::{Address, Generation, MacAddress, MemberId, RuleId, Transport};
 
 /// What is to be compiled.
@@ -176,10 +175,9 @@ fn empty(owner: Arc<OwnerFunction>) -> Snapshot {
         generation: Generation(0),
         flows_valid_since: Generation(0),
         owner,
-        endpoints: Arc::new(FlatMap::default()),
-        reverse: Arc::new(FlatMap::default()),
-        backends: Arc::new([]),
-        hosts: Arc::new(FlatMap::default()),
+        endpoints: Arc::default(),
+        reverse: Arc::default(),
+        hosts: Arc::default(),
         rules: Arc::new([]),
         pools: Arc::new([]),
         members: Arc::new([]),

@@ -79,10 +79,12 @@ impl FlowTable {
         self.records.prefetch(slot);
     }
 
-    /// Asks for the line that a look-up reads after the home line, once that is there.
+    /// The slot where the record with `key` is expected, whose line is asked for: to be called
+    /// once the home line is there.
+    #[must_use]
     #[inline]
-    pub fn prefetch_next(&self, key: &Key, home: u32) {
-        self.records.prefetch_next(key, home);
+    pub fn look_ahead(&self, key: &Key, home: u32) -> u32 {
+        self.records.look_ahead(key, home)
     }
 
     /// The slot of the record with `key`, whose home is `home`.

@@ -1,13 +1,25 @@
 //! What does a batch carry from stage to stage?
+//!
+//! Columns, one value per packet, and sets of places that say whose turn it is. A stage walks
+//! through its own packets only, and moves each on to the set of the next stage:
+//!
+//! ```text
+//!   whole ─┬─► inbound ───┐             ┌─► to_member ─────┐
+//!          ├─► replies ───┼─ tracked ───┼─► from_frontend ─┼─► verdicts
+//!          └─► elsewhere ─┘     │       ├─► elsewhere ─────┘
+//!                               └─ missed (asked by decide, in the order of arrival)
+//! ```
 
+use super::places::Places;
 use crate::limits::BATCH;
 use crate::policy::Backend;
 use crate::tables::Key;
 use crate::telemetry::{DropReason, PuntClass};
 use crate::units::{MemberId, OutboundAddressId, PortId, RuleId, WorkerId};
-use crate::wire::Parsed;
+use crate::wire::{Head, Parsed};
 
-/// The frames of a batch, wherever their bytes live.
+/// The frames of a batch, wherever their bytes live; their heads have been asked for. Places at or
+/// past [`Self::len`] read as empty frames.
 pub trait Frames {
     /// How many frames there are, at most `limits::BATCH`.
     fn len(&self) -> usize;
@@ -15,20 +27,24 @@ pub trait Frames {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// The bytes of frame `index`.
-    fn frame(&self, index: usize) -> &[u8];
-    /// The bytes of frame `index`, to rewrite in place.
-    fn frame_mut(&mut self, index: usize) -> &mut [u8];
+    /// The first bytes of the frame at `place`; those at or past [`Self::length`] mean nothing.
+    fn head(&self, place: usize) -> &Head;
+    /// The same, to rewrite in place.
+    fn head_mut(&mut self, place: usize) -> &mut Head;
+    /// Bytes of the frame at `place` that are in its first buffer.
+    fn length(&self, place: usize) -> usize;
+    /// These bytes.
+    fn frame(&self, place: usize) -> &[u8];
+    /// These bytes, to rewrite in place.
+    fn frame_mut(&mut self, place: usize) -> &mut [u8];
     /// Whether only the first part of the frame is in [`Self::frame`].
-    fn is_segmented(&self, index: usize) -> bool;
-    /// The port that frame `index` arrived on.
-    fn ingress(&self, index: usize) -> PortId;
-    /// What workers have noted about frame `index`; nothing for one fresh from the wire.
-    fn tag(&self, index: usize) -> Tag;
-    /// Notes something about frame `index` for the worker that it is handed to.
-    fn set_tag(&mut self, index: usize, tag: Tag);
-    /// Asks for the cache line of frame `index`.
-    fn prefetch(&self, index: usize);
+    fn is_segmented(&self, place: usize) -> bool;
+    /// The port that the frame at `place` arrived on.
+    fn ingress(&self, place: usize) -> PortId;
+    /// What workers have noted about the frame at `place`; nothing for one fresh from the wire.
+    fn tag(&self, place: usize) -> Tag;
+    /// Notes something about the frame at `place` for the worker that it is handed to.
+    fn set_tag(&mut self, place: usize, tag: Tag);
 }
 
 /// What workers tell each other about a packet that they hand over.
@@ -86,55 +102,111 @@ pub(super) enum Action {
     Route,
 }
 
-/// How far a packet has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// An IPv4 datagram or fragment, its tuple parsed.
-    Parsed { fragment: bool },
-    /// Classified; its flow, if it can have one, is asked for under the key.
-    Steered(Class),
-    /// No flow was found: policy must be asked.
-    Missed(Class),
-    /// Known what to do.
-    Decided(Action),
-    /// Done.
-    Ended(Verdict),
-}
-
-/// One batch's columns. Made once, used for every burst.
+/// One batch's columns and sets. Made once, used for every burst.
 #[derive(Debug)]
 pub struct Batch {
+    /// The tuple and where the headers are.
     pub(super) parsed: [Parsed; BATCH],
-    pub(super) stages: [Stage; BATCH],
+    /// Where it came in.
+    pub(super) ingress: [PortId; BATCH],
+    /// By rule and member: of packets that are inbound or replies.
+    pub(super) backends: [Backend; BATCH],
+    /// Of packets elsewhere, and of those that were asked for their class.
+    pub(super) classes: [Class; BATCH],
+    /// Of tracked packets: the flow's key, its home slot, and the slot where it is expected.
     pub(super) keys: [Key; BATCH],
     pub(super) homes: [u32; BATCH],
+    pub(super) slots: [u32; BATCH],
+    /// Of packets elsewhere that know what to do.
+    pub(super) actions: [Action; BATCH],
     verdicts: [Verdict; BATCH],
     length: usize,
+
+    /// Headers at their fixed places: quick to read and to write.
+    pub(super) plain: Places,
+    /// IPv4 fragments.
+    pub(super) fragments: Places,
+    /// Whole datagrams and fragments that wait for their class.
+    pub(super) unclassified: Places,
+    /// From clients to frontends.
+    pub(super) inbound: Places,
+    /// From members' endpoints.
+    pub(super) replies: Places,
+    /// Outbound flows and their replies.
+    pub(super) outbound: Places,
+    /// Of those three, packets that may have a record.
+    pub(super) tracked: Places,
+    /// Packets whose flow was not found, or that have none: policy must be asked.
+    pub(super) missed: Places,
+    /// Packets whose destination becomes a member.
+    pub(super) to_member: Places,
+    /// Packets whose source becomes a frontend.
+    pub(super) from_frontend: Places,
+    /// Packets that one of `actions` is to be done to.
+    pub(super) elsewhere: Places,
+    /// Packets for the kernel twin.
+    pub(super) punted: Places,
+    /// Packets that end here: all, until a stage says something else.
+    dropped: Places,
 }
 
 /// What a packet gets that no stage ended: it cannot happen, and is visible if it does.
 const UNDECIDED: Verdict = Verdict::Drop(DropReason::EtherTypeUnknown);
+const NOBODY: Backend = Backend { rule: RuleId(0), member: MemberId(0) };
 
 impl Default for Batch {
     fn default() -> Self {
         Self {
             parsed: [Parsed::default(); BATCH],
-            stages: [Stage::Ended(UNDECIDED); BATCH],
+            ingress: [PortId(0); BATCH],
+            backends: [NOBODY; BATCH],
+            classes: [Class::Routed; BATCH],
             keys: [[0; 3]; BATCH],
             homes: [0; BATCH],
+            slots: [0; BATCH],
+            actions: [Action::Route; BATCH],
             verdicts: [UNDECIDED; BATCH],
             length: 0,
+            plain: Places::default(),
+            fragments: Places::default(),
+            unclassified: Places::default(),
+            inbound: Places::default(),
+            replies: Places::default(),
+            outbound: Places::default(),
+            tracked: Places::default(),
+            missed: Places::default(),
+            to_member: Places::default(),
+            from_frontend: Places::default(),
+            elsewhere: Places::default(),
+            punted: Places::default(),
+            dropped: Places::default(),
         }
     }
 }
 
 impl Batch {
-    /// Starts over with `frames`, asking for all their first cache lines.
-    pub(super) fn begin<F: Frames>(&mut self, frames: &F) {
-        self.length = frames.len().min(BATCH);
-        for index in 0..self.length {
-            frames.prefetch(index);
+    /// Starts over with `length` frames.
+    #[inline]
+    pub(super) fn begin(&mut self, length: usize) {
+        self.length = length.min(BATCH);
+        self.verdicts = [UNDECIDED; BATCH];
+        for set in [
+            &mut self.plain,
+            &mut self.fragments,
+            &mut self.unclassified,
+            &mut self.inbound,
+            &mut self.replies,
+            &mut self.outbound,
+            &mut self.tracked,
+            &mut self.missed,
+            &mut self.to_member,
+            &mut self.from_frontend,
+            &mut self.elsewhere,
+            &mut self.punted,
+        ] {
+            *set = Places::default();
         }
+        self.dropped = self.all();
     }
 
     /// How many packets there are.
@@ -152,31 +224,81 @@ impl Batch {
     /// The verdicts, one per frame.
     #[must_use]
     pub fn verdicts(&self) -> &[Verdict] {
-        &self.verdicts[..self.length]
+        &self.verdicts[..self.length.min(BATCH)]
     }
 
-    /// The punt class of packet `index`, if it goes to the kernel twin.
-    pub(super) fn punt_of(&self, index: usize) -> Option<PuntClass> {
-        match self.stages[index] {
-            Stage::Ended(Verdict::Punt(class)) => Some(class),
-            Stage::Ended(_)
-            | Stage::Parsed { .. }
-            | Stage::Steered(_)
-            | Stage::Missed(_)
-            | Stage::Decided(_) => None,
+    /// The port that the packet at `place` came in by.
+    #[must_use]
+    pub const fn ingress(&self, place: usize) -> PortId {
+        self.ingress[place % BATCH]
+    }
+
+    /// All places.
+    #[inline]
+    pub(super) const fn all(&self) -> Places {
+        Places::first(self.length)
+    }
+
+    /// The reasons of all drops.
+    pub(super) fn drops(&self) -> impl Iterator<Item = DropReason> {
+        self.dropped.filter_map(|place| match self.verdicts[place] {
+            Verdict::Drop(reason) => Some(reason),
+            Verdict::Transmit(_) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::HandOff(_) => {
+                None
+            }
+        })
+    }
+
+    /// The punt class of a packet that goes to the kernel twin.
+    pub(super) const fn punt_of(&self, place: usize) -> Option<PuntClass> {
+        match self.verdicts[place] {
+            Verdict::Punt(class) => Some(class),
+            Verdict::Transmit(_) | Verdict::Answer(_) | Verdict::Drop(_) | Verdict::HandOff(_) => {
+                None
+            }
         }
     }
 
-    /// Ends packet `index`.
+    /// Notes what is to be done to a packet.
     #[inline]
-    pub(super) fn end(&mut self, index: usize, verdict: Verdict) {
-        self.stages[index] = Stage::Ended(verdict);
-        self.verdicts[index] = verdict;
+    pub(super) fn act(&mut self, place: usize, action: Action) {
+        match action {
+            Action::ToMember(rule, member) => {
+                self.backends[place] = Backend { rule, member };
+                self.to_member.add(place);
+            }
+            Action::FromFrontend(rule, member) => {
+                self.backends[place] = Backend { rule, member };
+                self.from_frontend.add(place);
+            }
+            Action::ToOutside(..) | Action::FromOutside(..) | Action::Route => {
+                self.actions[place] = action;
+                self.elsewhere.add(place);
+            }
+        }
     }
 
-    /// Drops packet `index`.
+    /// The packet leaves by `port`.
     #[inline]
-    pub(super) fn drop(&mut self, index: usize, reason: DropReason) {
-        self.end(index, Verdict::Drop(reason));
+    pub(super) fn transmit(&mut self, place: usize, port: PortId) {
+        self.verdicts[place] = Verdict::Transmit(port);
+        self.dropped.remove(place);
+    }
+
+    /// Ends a packet.
+    #[inline]
+    pub(super) fn end(&mut self, place: usize, verdict: Verdict) {
+        self.verdicts[place] = verdict;
+        self.dropped.remove(place);
+        if let Verdict::Punt(_) = verdict {
+            self.punted.add(place);
+        }
+    }
+
+    /// Drops a packet.
+    #[inline]
+    pub(super) fn drop(&mut self, place: usize, reason: DropReason) {
+        self.verdicts[place] = Verdict::Drop(reason);
+        self.dropped.add(place);
     }
 }

@@ -7,25 +7,30 @@
 //!   ARP, own   └─ another worker owns it: hand-off
 //! ```
 //!
-//! Each stage is a plain function over one [`Batch`], called in this order and nowhere else. A
-//! packet that has its [`Verdict`] is passed over by the stages behind. Stages are never inlined,
-//! so that profiles and the instruction budget know them by name; that is one call per batch. The
-//! slow path (`decide`) is entered on a miss only and records what it decided in the flow table.
-//! Three tiers of cost:
+//! Each stage is a plain function over one [`Batch`], called in this order and nowhere else. It
+//! walks through the packets whose turn it is, and leaves alone those that have their [`Verdict`].
+//! Stages are never inlined, so that profiles and the instruction budget know them by name; that is
+//! one call per batch. Three tiers of cost:
 //!
-//! 1. a hit in the flow table, or untracked UDP: replayed from record and snapshot;
-//! 2. TCP in mid-stream without a record: the hash alone;
-//! 3. a new flow: policy is asked once.
+//! 1. an open connection's packet in a plain frame: a straight line through every stage, replayed
+//!    from record and snapshot;
+//! 2. whatever else has a flow or needs none: out of line, each question asked;
+//! 3. a new flow: policy is asked once, by `decide`, which records what it decided.
+//!
+//! The first tier decides nothing that the others would decide otherwise: what is not as usual in
+//! any way is passed on to them, with nothing noted.
 //!
 //! Not here: buffers, queues and rings. The shell carries out the verdicts and counts what was
 //! sent; what is dropped is counted here.
 
 mod batch;
+mod classify;
 mod decide;
 mod expire;
 mod find;
 mod local;
 mod parse;
+mod places;
 mod police;
 mod rewrite;
 mod steer;
@@ -45,10 +50,10 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        batch.begin(frames);
+        batch.begin(frames.len());
         self.parse(snapshot, frames, batch);
         self.steer(snapshot, now, frames, batch);
-        self.find(snapshot, now, frames, batch);
+        self.find(snapshot, now, batch);
         self.decide(snapshot, now, frames, batch);
         self.rewrite(snapshot, frames, batch);
         self.account(batch);
@@ -57,10 +62,8 @@ impl Worker {
     /// Counts the batch's drops by their reasons.
     #[inline(never)]
     fn account(&self, batch: &Batch) {
-        for verdict in batch.verdicts() {
-            if let Verdict::Drop(reason) = verdict {
-                self.counters.drop_one(*reason);
-            }
+        for reason in batch.drops() {
+            self.counters.drop_one(reason);
         }
     }
 }

@@ -1,37 +1,16 @@
 //! Which bytes change, and by which port does the packet leave?
 //!
 //! The only stage that writes packets on their way. Ids become addresses here, from the small
-//! dense tables of the snapshot, and checksums are updated by what changed (RFC 1624), never
-//! computed anew.
+//! dense tables of the snapshot: a rule, a member and a next hop are a cache line each, with their
+//! share of the change in checksums.
 
-use zerocopy::FromBytes;
-
-use super::batch::{Action, Batch, Frames, Stage, Verdict};
+use super::batch::{Action, Batch, Frames};
 use super::worker::Worker;
-use crate::policy::{NextHop, Snapshot};
+use crate::policy::{Adjacency, Backend, NextHop, Snapshot};
 use crate::tables::mix;
 use crate::telemetry::{Counter, DropReason};
-use crate::units::{Address, AdjacencyId};
-use crate::wire::ethernet::EthernetHeader;
-use crate::wire::ipv4::Ipv4Header;
-use crate::wire::tcp::TcpHeader;
-use crate::wire::udp::UdpHeader;
-use crate::wire::{Delta, Parsed, ProtocolNumber};
-
-/// A new address and port for one end of a packet.
-#[derive(Clone, Copy, Debug)]
-struct Replacement {
-    end: End,
-    address: Address,
-    port: u16,
-}
-
-/// Which end of the packet is replaced.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    Source,
-    Destination,
-}
+use crate::units::AdjacencyId;
+use crate::wire::{End, Parsed, Translation, translate};
 
 impl Worker {
     /// Rewrites every packet that is to leave.
@@ -42,81 +21,130 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for index in 0..batch.len() {
-            let Stage::Decided(action) = batch.stages[index] else { continue };
-            let frame = frames.frame_mut(index);
-            match self.rewrite_one(snapshot, action, &batch.parsed[index], frame) {
-                Ok(verdict) => batch.end(index, verdict),
-                Err(reason) => batch.drop(index, reason),
+        for place in batch.to_member {
+            let backend = batch.backends[place];
+            let Some((to, hop)) = to_member(snapshot, backend) else {
+                batch.drop(place, DropReason::NoRule);
+                continue;
+            };
+            if self.send(snapshot, Some(&to), hop, frames, batch, place) {
+                self.count(backend, &batch.parsed[place]);
+            }
+        }
+        for place in batch.from_frontend {
+            let backend = batch.backends[place];
+            let Some(to) = from_frontend(snapshot, backend) else {
+                batch.drop(place, DropReason::NoRule);
+                continue;
+            };
+            let hop = match self.route(snapshot, &batch.parsed[place]) {
+                Ok(hop) => hop,
+                Err(reason) => {
+                    batch.drop(place, reason);
+                    continue;
+                }
+            };
+            if self.send(snapshot, Some(&to), hop, frames, batch, place) {
+                self.count(backend, &batch.parsed[place]);
+            }
+        }
+        for place in batch.elsewhere {
+            self.rewrite_elsewhere(snapshot, frames, batch, place);
+        }
+    }
+
+    /// Rewrites a packet that has to do with no frontend.
+    fn rewrite_elsewhere<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) {
+        let (action, parsed) = (batch.actions[place], batch.parsed[place]);
+        match self.resolve(snapshot, action, &parsed) {
+            Err(reason) => batch.drop(place, reason),
+            Ok((to, hop)) => {
+                if self.send(snapshot, to.as_ref(), hop, frames, batch, place) {
+                    self.count_elsewhere(action, &parsed);
+                }
             }
         }
     }
 
-    #[inline]
-    fn rewrite_one(
+    /// Writes the packet, unless it may not leave. Returns whether it leaves.
+    #[inline(always)]
+    fn send<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
-        action: Action,
-        parsed: &Parsed,
-        frame: &mut [u8],
-    ) -> Result<Verdict, DropReason> {
-        if parsed.time_to_live <= 1 {
-            return Err(DropReason::TtlExpired);
-        }
-        let (replacement, adjacency) = self.resolve(snapshot, action, parsed)?;
-        let adjacency = &snapshot.adjacencies[adjacency.index()];
-        // A member that no route leads to has an adjacency without a port.
-        let port = snapshot.ports.get(adjacency.port.index()).ok_or(DropReason::NoRoute)?;
-        let Some(mac) = adjacency.mac else {
-            self.request(adjacency.port, adjacency.address);
-            return Err(DropReason::NeighbourUnresolved);
+        to: Option<&Translation>,
+        hop: AdjacencyId,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) -> bool {
+        let parsed = &batch.parsed[place];
+        let Some(hop) = snapshot.adjacencies.get(hop.index()) else {
+            batch.drop(place, DropReason::NoRoute);
+            return false;
         };
-        if parsed.network_length > port.mtu {
-            return Err(DropReason::MtuExceeded);
+        if parsed.network_length > hop.mtu || parsed.time_to_live <= 1 {
+            let reason = self.why_not(snapshot, parsed, hop);
+            batch.drop(place, reason);
+            return false;
         }
-        let Ok((ethernet, _)) = EthernetHeader::mut_from_prefix(frame) else {
-            return Err(DropReason::EthernetTruncated);
-        };
-        ethernet.readdress(port.mac, mac);
-        replace(frame, parsed, replacement);
-        self.count(action, parsed);
-        Ok(Verdict::Transmit(adjacency.port))
+        let head = frames.head_mut(place);
+        head[..hop.link.len()].copy_from_slice(&hop.link);
+        match to {
+            Some(to) if batch.plain.contains(place) => translate::plain(head, parsed.protocol, to),
+            Some(_) | None => rewrite_any(frames.frame_mut(place), parsed, to),
+        }
+        batch.transmit(place, hop.port);
+        true
     }
 
-    /// The packet's new end, and its next hop.
-    #[inline]
+    /// Why a packet may not leave by this next hop.
+    #[cold]
+    fn why_not(&mut self, snapshot: &Snapshot, parsed: &Parsed, hop: &Adjacency) -> DropReason {
+        if parsed.time_to_live <= 1 {
+            DropReason::TtlExpired
+        } else if snapshot.ports.get(hop.port.index()).is_none() {
+            // A member that no route leads to has an adjacency without a port.
+            DropReason::NoRoute
+        } else if hop.mac.is_none() {
+            self.request(hop.port, hop.address);
+            DropReason::NeighbourUnresolved
+        } else {
+            DropReason::MtuExceeded
+        }
+    }
+
+    /// The packet's new end, if it gets one, and its next hop.
     fn resolve(
         &mut self,
         snapshot: &Snapshot,
         action: Action,
         parsed: &Parsed,
-    ) -> Result<(Option<Replacement>, AdjacencyId), DropReason> {
+    ) -> Result<(Option<Translation>, AdjacencyId), DropReason> {
         match action {
             Action::ToMember(rule, member) => {
-                let rule = snapshot.rule(rule).ok_or(DropReason::NoRule)?;
-                let member = snapshot.member(member).ok_or(DropReason::NoHealthyMember)?;
-                let port = rule.backend_port;
-                let address = member.address;
-                let end = End::Destination;
-                Ok((Some(Replacement { end, address, port }), member.adjacency))
+                let found = to_member(snapshot, Backend { rule, member });
+                found.map(|(to, hop)| (Some(to), hop)).ok_or(DropReason::NoRule)
             }
-            Action::FromFrontend(rule, _) => {
-                let rule = snapshot.rule(rule).ok_or(DropReason::NoRule)?;
-                let (address, port) = (rule.frontend, rule.frontend_port);
-                let next_hop = self.route(snapshot, parsed)?;
-                Ok((Some(Replacement { end: End::Source, address, port }), next_hop))
+            Action::FromFrontend(rule, member) => {
+                let to = from_frontend(snapshot, Backend { rule, member });
+                Ok((Some(to.ok_or(DropReason::NoRule)?), self.route(snapshot, parsed)?))
             }
             Action::ToOutside(_, outbound, port) => {
                 let outbound = snapshot.outbound_address(outbound);
                 let address = outbound.ok_or(DropReason::NoOutbound)?.address;
-                let next_hop = self.route(snapshot, parsed)?;
-                Ok((Some(Replacement { end: End::Source, address, port }), next_hop))
+                let to = Translation::of(parsed, End::Source, address, port);
+                Ok((Some(to), self.route(snapshot, parsed)?))
             }
             Action::FromOutside(member, port) => {
                 let member = snapshot.member(member).ok_or(DropReason::SnatFlowUnknown)?;
-                let address = member.address;
-                let end = End::Destination;
-                Ok((Some(Replacement { end, address, port }), member.adjacency))
+                let to = Translation::of(parsed, End::Destination, member.address, port);
+                Ok((Some(to), member.adjacency))
             }
             Action::Route => Ok((None, self.route(snapshot, parsed)?)),
         }
@@ -125,8 +153,10 @@ impl Worker {
     /// The next hop towards the packet's destination.
     #[inline]
     fn route(&mut self, snapshot: &Snapshot, parsed: &Parsed) -> Result<AdjacencyId, DropReason> {
-        let ports = u64::from(parsed.source_port) << 16 | u64::from(parsed.destination_port);
-        let hash = mix(parsed.source.low ^ ports, parsed.destination.low | 1);
+        let hash = || {
+            let ports = u64::from(parsed.source_port) << 16 | u64::from(parsed.destination_port);
+            mix(parsed.source.low ^ ports, parsed.destination.low | 1)
+        };
         match snapshot.routes.towards(parsed.destination, hash) {
             NextHop::Through(adjacency) => Ok(adjacency),
             NextHop::Unresolved(port) => {
@@ -138,69 +168,56 @@ impl Worker {
     }
 
     #[inline]
-    fn count(&self, action: Action, parsed: &Parsed) {
+    fn count(&self, backend: Backend, parsed: &Parsed) {
         let bytes = u64::from(parsed.network_length);
+        self.rules.packet(backend.rule.index(), bytes);
+        self.members.packet(backend.member.index(), bytes);
+    }
+
+    fn count_elsewhere(&self, action: Action, parsed: &Parsed) {
         match action {
             Action::ToMember(rule, member) | Action::FromFrontend(rule, member) => {
-                self.rules.packet(rule.index(), bytes);
-                self.members.packet(member.index(), bytes);
+                self.count(Backend { rule, member }, parsed);
             }
             Action::ToOutside(member, ..) | Action::FromOutside(member, _) => {
-                self.members.packet(member.index(), bytes);
+                self.members.packet(member.index(), parsed.network_length.into());
             }
             Action::Route => self.counters.count(Counter::RoutedPackets, 1),
         }
     }
 }
 
-/// Puts the new end and takes one hop away. `parsed` is what the frame says, so that the changes
-/// are known without reading it again.
+/// A client's packet becomes the member's. That the rule and the member are there has been
+/// checked with the flow's record, or just now.
 #[inline]
-fn replace(frame: &mut [u8], parsed: &Parsed, replacement: Option<Replacement>) {
-    let network = usize::from(parsed.network_offset);
-    let transport = usize::from(parsed.transport_offset);
-    let (head, segment) = frame.split_at_mut(transport);
-    let Ok((header, _)) = Ipv4Header::mut_from_prefix(&mut head[network..]) else { return };
-    let hop = Delta::of_u16(
-        u16::from_be_bytes([header.time_to_live, header.protocol]),
-        u16::from_be_bytes([header.time_to_live - 1, header.protocol]),
-    );
-    header.time_to_live -= 1;
-    let Some(replacement) = replacement else {
-        header.checksum = hop.apply(header.checksum.get()).into();
-        return;
+fn to_member(snapshot: &Snapshot, backend: Backend) -> Option<(Translation, AdjacencyId)> {
+    let rule = snapshot.rules.get(backend.rule.index())?;
+    let member = snapshot.members.get(backend.member.index())?;
+    let to = Translation {
+        end: End::Destination,
+        address: member.address,
+        port: rule.backend_port,
+        address_delta: rule.address_deltas.inwards.and(member.address_deltas.inwards),
+        port_delta: rule.port_deltas.inwards,
     };
-    let new = replacement.address.v4_bits();
-    let (address, old_port) = match replacement.end {
-        End::Source => (&mut header.source, parsed.source_port),
-        End::Destination => (&mut header.destination, parsed.destination_port),
-    };
-    let addresses = Delta::of_u32(address.get(), new);
-    *address = new.into();
-    header.checksum = addresses.and(hop).apply(header.checksum.get()).into();
-    let delta = addresses.and(Delta::of_u16(old_port, replacement.port));
-    replace_port(segment, parsed.protocol, replacement, delta);
+    Some((to, member.adjacency))
 }
 
+/// A member's reply becomes the frontend's.
 #[inline]
-fn replace_port(segment: &mut [u8], protocol: u8, replacement: Replacement, delta: Delta) {
-    match protocol {
-        ProtocolNumber::TCP => {
-            let Ok((header, _)) = TcpHeader::mut_from_prefix(segment) else { return };
-            match replacement.end {
-                End::Source => header.source_port = replacement.port.into(),
-                End::Destination => header.destination_port = replacement.port.into(),
-            }
-            header.checksum = delta.apply(header.checksum.get()).into();
-        }
-        ProtocolNumber::UDP => {
-            let Ok((header, _)) = UdpHeader::mut_from_prefix(segment) else { return };
-            match replacement.end {
-                End::Source => header.source_port = replacement.port.into(),
-                End::Destination => header.destination_port = replacement.port.into(),
-            }
-            header.checksum = delta.apply_to_udp(header.checksum.get()).into();
-        }
-        _ => {}
-    }
+fn from_frontend(snapshot: &Snapshot, backend: Backend) -> Option<Translation> {
+    let rule = snapshot.rules.get(backend.rule.index())?;
+    let member = snapshot.members.get(backend.member.index())?;
+    Some(Translation {
+        end: End::Source,
+        address: rule.frontend,
+        port: rule.frontend_port,
+        address_delta: rule.address_deltas.outwards.and(member.address_deltas.outwards),
+        port_delta: rule.port_deltas.outwards,
+    })
+}
+
+#[inline(never)]
+fn rewrite_any(frame: &mut [u8], parsed: &Parsed, to: Option<&Translation>) {
+    translate::any(frame, parsed, to);
 }

@@ -1,25 +1,20 @@
 //! What is this packet, and which worker owns its flow?
 //!
-//! Walks the ownership table of `policy::steer`, row by row. What this worker owns gets its flow
-//! key, and the record's cache line is asked for; what another owns is handed over.
+//! Walks the ownership table of `policy::steer`. Nearly all packets go to a frontend endpoint or
+//! come from a member's, which one look-up tells; the rest are asked after row by row in
+//! `classify`. What this worker owns gets its flow key, and the record's cache line is asked for;
+//! what another owns is handed over.
 
-use super::batch::{Batch, Class, Frames, Stage, Tag, Verdict};
-use super::parse::is_valid_destination;
+use super::batch::{Action, Batch, Class, Frames, Tag, Verdict};
+use super::classify::{Sighting, classify, classify_fragment, holder_of, transport};
+use super::places::Places;
 use super::worker::{Now, Worker};
 use crate::flow::key;
 use crate::limits::HANDOFFS_PER_PACKET_MAX;
-use crate::policy::keys::{self, AMBIGUOUS, Host};
-use crate::policy::{Backend, Snapshot};
+use crate::policy::{Backend, Origin, Snapshot};
 use crate::telemetry::DropReason;
-use crate::units::{MemberId, OutboundAddressId, PortId, Transport, WorkerId};
-use crate::wire::{Parsed, ProtocolNumber, icmp};
-
-/// What classification says of one packet.
-enum Sighting {
-    Class(Class),
-    Own(Host),
-    Drop(DropReason),
-}
+use crate::units::{MemberId, PortId, RuleId, WorkerId};
+use crate::wire::{Parsed, ProtocolNumber};
 
 impl Worker {
     /// Classifies the whole batch; hands over, ends or keys each packet.
@@ -31,82 +26,218 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for index in 0..batch.len() {
-            let Stage::Parsed { fragment } = batch.stages[index] else { continue };
-            let (ingress, tag) = (frames.ingress(index), frames.tag(index));
-            let sighting = if fragment {
-                classify_fragment(snapshot, &batch.parsed[index])
+        let mut to_us = Places::default();
+        for place in batch.plain {
+            to_us.add_if(place, snapshot.hosts.may_be_ours(batch.parsed[place].destination));
+        }
+        steer_to_frontends(snapshot, to_us, batch);
+        steer_from_members(snapshot, batch.plain - to_us, frames, batch);
+        if !(batch.unclassified | batch.fragments).is_empty() {
+            self.steer_elsewhere(snapshot, frames, batch);
+        }
+        if snapshot.owner.workers() > 1 {
+            self.hand_over_inbound(snapshot, frames, batch);
+        }
+        self.ask_for_flows(snapshot, batch);
+        if !batch.punted.is_empty() {
+            self.police(now, batch);
+        }
+    }
+
+    /// Asks row by row for the class of each packet that has none yet.
+    #[inline(never)]
+    fn steer_elsewhere<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        frames: &mut F,
+        batch: &mut Batch,
+    ) {
+        for place in batch.unclassified | batch.fragments {
+            let parsed = &batch.parsed[place];
+            let sighting = if batch.fragments.contains(place) {
+                classify_fragment(snapshot, parsed)
             } else {
-                classify(snapshot, &batch.parsed[index], frames.frame(index), tag)
+                classify(snapshot, parsed, frames.frame(place), frames.tag(place))
             };
             match sighting {
-                Sighting::Class(class)
-                    if !came_the_right_way(snapshot, class, &batch.parsed[index], ingress) =>
-                {
-                    batch.drop(index, DropReason::ReversePath);
-                }
                 Sighting::Class(class) => {
-                    let owner = self.owner(snapshot, class, &batch.parsed[index]);
-                    if owner == self.id {
-                        self.ask_for_flow(snapshot, class, batch, index);
-                    } else {
-                        hand_over(owner, tag, frames, batch, index);
-                    }
+                    self.take_class(snapshot, class, frames, batch, place);
                 }
-                Sighting::Own(source) => self.receive_own(snapshot, source, ingress, batch, index),
-                Sighting::Drop(reason) => batch.drop(index, reason),
+                Sighting::Own(source) => self.receive_own(snapshot, source, batch, place),
+                Sighting::Drop(reason) => batch.drop(place, reason),
             }
         }
-        self.police(now, frames, batch);
     }
 
-    /// The worker that a packet of this class belongs to; this one where any will do.
-    #[inline]
-    fn owner(&self, snapshot: &Snapshot, class: Class, parsed: &Parsed) -> WorkerId {
+    /// Puts a packet into the set of its class.
+    fn take_class<F: Frames>(
+        &self,
+        snapshot: &Snapshot,
+        class: Class,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) {
+        let (parsed, ingress) = (&batch.parsed[place], batch.ingress[place]);
+        if !came_the_right_way(snapshot, class, parsed, ingress) {
+            return batch.drop(place, DropReason::ReversePath);
+        }
+        batch.classes[place] = class;
         match class {
-            Class::Inbound(_) | Class::Reply(_) if parsed.protocol == ProtocolNumber::UDP => {
-                self.id
+            Class::Inbound(rule) => batch.take_inbound(place, rule),
+            Class::Reply(backend) => batch.take_reply(place, backend),
+            Class::Routed => batch.act(place, Action::Route),
+            Class::Outbound(..) | Class::OutboundReply(_) => {
+                let owner = outbound_owner(snapshot, class, parsed).unwrap_or(self.id);
+                if owner == self.id {
+                    batch.outbound.add(place);
+                } else {
+                    hand_over(owner, frames.tag(place), frames, batch, place);
+                }
             }
-            Class::Inbound(_) => snapshot.owner.of_flow(
-                parsed.source,
-                parsed.source_port,
-                parsed.destination,
-                parsed.destination_port,
-            ),
-            Class::Reply(backend) => {
-                let Some(rule) = snapshot.rule(backend.rule) else { return self.id };
-                snapshot.owner.of_flow(
-                    parsed.destination,
-                    parsed.destination_port,
-                    rule.frontend,
-                    rule.frontend_port,
-                )
-            }
-            Class::Outbound(_, mapping, _) => {
-                snapshot.mappings.get(mapping as usize).map_or(self.id, |mapping| mapping.worker)
-            }
-            Class::OutboundReply(address) => {
-                holder_of(snapshot, address, parsed).unwrap_or(self.id)
-            }
-            Class::Routed => self.id,
         }
     }
 
-    /// Sets the flow key and asks for the record.
+    /// Hands over what belongs to the flows of other workers.
+    #[inline(never)]
+    fn hand_over_inbound<F: Frames>(&self, snapshot: &Snapshot, frames: &mut F, batch: &mut Batch) {
+        for place in batch.tracked {
+            let owner = flow_owner(snapshot, batch, place);
+            if owner != self.id {
+                batch.tracked.remove(place);
+                hand_over(owner, frames.tag(place), frames, batch, place);
+            }
+        }
+    }
+
+    /// Sets the flow keys of all that may have a record, and asks for the records.
     #[inline]
-    fn ask_for_flow(&self, snapshot: &Snapshot, class: Class, batch: &mut Batch, index: usize) {
-        batch.stages[index] = Stage::Steered(class);
-        if let Some(key) = flow_key(snapshot, class, &batch.parsed[index]) {
-            let home = self.flows.home(&key);
-            self.flows.prefetch(home);
-            batch.keys[index] = key;
-            batch.homes[index] = home;
+    fn ask_for_flows(&self, snapshot: &Snapshot, batch: &mut Batch) {
+        batch.inbound = batch.inbound & batch.tracked;
+        batch.replies = batch.replies & batch.tracked;
+        for place in batch.inbound {
+            let parsed = &batch.parsed[place];
+            let rule = batch.backends[place].rule;
+            batch.keys[place] = key::inbound(parsed.source, parsed.source_port, rule);
+            self.ask_for_flow(batch, place);
+        }
+        for place in batch.replies {
+            let parsed = &batch.parsed[place];
+            let rule = batch.backends[place].rule;
+            batch.keys[place] = key::inbound(parsed.destination, parsed.destination_port, rule);
+            self.ask_for_flow(batch, place);
+        }
+        for place in batch.outbound {
+            let found = flow_key(snapshot, batch.classes[place], &batch.parsed[place]);
+            let Some(key) = found else {
+                batch.drop(place, DropReason::ProtocolNotTranslated);
+                batch.outbound.remove(place);
+                continue;
+            };
+            batch.keys[place] = key;
+            batch.tracked.add(place);
+            self.ask_for_flow(batch, place);
+        }
+    }
+
+    #[inline]
+    fn ask_for_flow(&self, batch: &mut Batch, place: usize) {
+        let home = self.flows.home(&batch.keys[place]);
+        self.flows.prefetch(home);
+        batch.homes[place] = home;
+    }
+}
+
+/// Packets to an address that may be ours: to a frontend endpoint, nearly always.
+#[inline]
+fn steer_to_frontends(snapshot: &Snapshot, to_us: Places, batch: &mut Batch) {
+    for place in to_us {
+        let parsed = &batch.parsed[place];
+        let (port, protocol) = (parsed.destination_port, parsed.protocol);
+        match snapshot.endpoints.get_v4(parsed.destination, port, protocol) {
+            #[allow(clippy::cast_possible_truncation, reason = "a rule's id was put in")]
+            Some(rule) => batch.take_inbound(place, RuleId(rule as u32)),
+            None => batch.unclassified.add(place),
         }
     }
 }
 
-/// The key of a tracked packet's flow; `None` for classes that need no record.
+/// Packets to addresses that are not ours: replies of members' endpoints, nearly always.
 #[inline]
+fn steer_from_members<F: Frames>(
+    snapshot: &Snapshot,
+    to_others: Places,
+    frames: &F,
+    batch: &mut Batch,
+) {
+    for place in to_others {
+        let parsed = &batch.parsed[place];
+        let (port, protocol) = (parsed.source_port, parsed.protocol);
+        let origin = snapshot.reverse.get_v4(parsed.source, port, protocol).map(Origin::from_word);
+        let Some(Origin::Backend(backend)) = origin else {
+            batch.unclassified.add(place);
+            continue;
+        };
+        let opens = parsed.asks_to_open() || frames.tag(place).inbound_missed;
+        if opens || !comes_by_its_port(snapshot, backend.member, batch.ingress[place]) {
+            batch.unclassified.add(place);
+            continue;
+        }
+        batch.take_reply(place, backend);
+    }
+}
+
+impl Batch {
+    /// A client's packet.
+    #[inline]
+    fn take_inbound(&mut self, place: usize, rule: RuleId) {
+        self.backends[place] = Backend { rule, member: MemberId(0) };
+        self.inbound.add(place);
+        self.take(place, || Class::Inbound(rule));
+    }
+
+    /// A member's reply.
+    #[inline]
+    fn take_reply(&mut self, place: usize, backend: Backend) {
+        self.backends[place] = backend;
+        self.replies.add(place);
+        self.take(place, || Class::Reply(backend));
+    }
+
+    /// TCP is tracked; of anything else policy is asked for every packet.
+    #[inline]
+    fn take(&mut self, place: usize, class: impl FnOnce() -> Class) {
+        if self.parsed[place].protocol == ProtocolNumber::TCP {
+            self.tracked.add(place);
+        } else {
+            self.classes[place] = class();
+            self.missed.add(place);
+        }
+    }
+}
+
+/// The worker that owns an inbound flow.
+fn flow_owner(snapshot: &Snapshot, batch: &Batch, place: usize) -> WorkerId {
+    let (parsed, owner) = (&batch.parsed[place], &snapshot.owner);
+    if batch.inbound.contains(place) {
+        let (client, frontend) = (parsed.source, parsed.destination);
+        return owner.of_flow(client, parsed.source_port, frontend, parsed.destination_port);
+    }
+    let Some(rule) = snapshot.rule(batch.backends[place].rule) else { return WorkerId(0) };
+    let (client, port) = (parsed.destination, parsed.destination_port);
+    owner.of_flow(client, port, rule.frontend, rule.frontend_port)
+}
+
+/// The worker that holds the ports of an outbound flow.
+fn outbound_owner(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<WorkerId> {
+    match class {
+        Class::Outbound(_, mapping, _) => Some(snapshot.mappings.get(mapping as usize)?.worker),
+        Class::OutboundReply(address) => holder_of(snapshot, address, parsed),
+        Class::Inbound(_) | Class::Reply(_) | Class::Routed => None,
+    }
+}
+
+/// The key of a tracked packet's flow; `None` for classes that need no record.
 pub(super) fn flow_key(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<[u64; 3]> {
     let tcp = parsed.protocol == ProtocolNumber::TCP;
     match class {
@@ -127,189 +258,22 @@ pub(super) fn flow_key(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Op
     }
 }
 
-#[inline]
-pub(super) const fn transport(parsed: &Parsed) -> Option<Transport> {
-    match parsed.protocol {
-        ProtocolNumber::TCP => Some(Transport::Tcp),
-        ProtocolNumber::UDP => Some(Transport::Udp),
-        _ => None,
-    }
-}
-
 /// Passes a packet to its owner, unless it has been passed around too often.
 pub(super) fn hand_over<F: Frames>(
     owner: WorkerId,
     tag: Tag,
     frames: &mut F,
     batch: &mut Batch,
-    index: usize,
+    place: usize,
 ) {
     if tag.handoffs >= HANDOFFS_PER_PACKET_MAX {
-        return batch.drop(index, DropReason::HandoffLoop);
+        return batch.drop(place, DropReason::HandoffLoop);
     }
-    frames.set_tag(index, Tag { handoffs: tag.handoffs + 1, ..tag });
-    batch.end(index, Verdict::HandOff(owner));
-}
-
-/// Rows of whole datagrams.
-#[inline]
-fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: Tag) -> Sighting {
-    let (to, from) = (parsed.destination, parsed.source);
-    if transport(parsed).is_some() {
-        let endpoint = keys::endpoint(to, parsed.destination_port, parsed.protocol);
-        if let Some(rule) = snapshot.endpoints.get(&endpoint) {
-            return Sighting::Class(Class::Inbound(crate::units::RuleId(rule)));
-        }
-        let endpoint = keys::endpoint(from, parsed.source_port, parsed.protocol);
-        match snapshot.reverse.get(&endpoint) {
-            Some(AMBIGUOUS) => return Sighting::Drop(DropReason::AmbiguousEndpoint),
-            Some(position) => {
-                if let Some(backend) = snapshot.backends.get(position as usize) {
-                    return classify_from_endpoint(snapshot, parsed, frame, *backend, tag);
-                }
-            }
-            None => {}
-        }
-    }
-    classify_by_host(snapshot, parsed, frame)
-}
-
-/// A packet from an endpoint: the reply to a client, unless it opens a connection of the
-/// member's own or the inbound owner knew no flow of it.
-#[inline]
-fn classify_from_endpoint(
-    snapshot: &Snapshot,
-    parsed: &Parsed,
-    frame: &[u8],
-    backend: Backend,
-    tag: Tag,
-) -> Sighting {
-    if snapshot.hosts.get(&keys::host(parsed.destination)).map(Host).is_some_and(Host::is_ours) {
-        // No client: the appliance itself, or a frontend that has no rule for this port.
-        return classify_by_host(snapshot, parsed, frame);
-    }
-    if parsed.asks_to_open() || tag.inbound_missed {
-        let class = outbound_class(snapshot, backend.member, parsed, Some(backend));
-        return class.map_or(Sighting::Class(Class::Reply(backend)), Sighting::Class);
-    }
-    Sighting::Class(Class::Reply(backend))
-}
-
-/// Rows that the endpoints' maps do not know.
-fn classify_by_host(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8]) -> Sighting {
-    let host = |address| snapshot.hosts.get(&keys::host(address)).map(Host).unwrap_or_default();
-    let (to, from) = (host(parsed.destination), host(parsed.source));
-    if to.is_own() {
-        return classify_to_this_appliance(to, from, parsed);
-    }
-    if from.is_frontend() {
-        return Sighting::Drop(DropReason::FloatingIpReply);
-    }
-    if from.is_own() || from.is_answered_for() {
-        return Sighting::Drop(DropReason::SourceIsFrontend);
-    }
-    if let Some(address) = to.as_outbound()
-        && transport(parsed).is_some()
-        && holder_of(snapshot, address, parsed).is_some()
-    {
-        return Sighting::Class(Class::OutboundReply(address));
-    }
-    if to.is_answered_for() {
-        return Sighting::Drop(reason_at_frontend(to, parsed, frame));
-    }
-    classify_through(snapshot, parsed, from)
-}
-
-fn classify_to_this_appliance(to: Host, from: Host, parsed: &Parsed) -> Sighting {
-    debug_assert!(to.is_own());
-    if from.is_own() || from.is_answered_for() || !super::parse::is_valid_source(parsed.source) {
-        return Sighting::Drop(DropReason::SourceIsFrontend);
-    }
-    Sighting::Own(from)
-}
-
-/// Why a frontend takes no such packet.
-fn reason_at_frontend(to: Host, parsed: &Parsed, frame: &[u8]) -> DropReason {
-    if parsed.protocol == ProtocolNumber::ICMP {
-        let kind = frame.get(usize::from(parsed.transport_offset)).copied().unwrap_or(0);
-        return if icmp::is_error(kind) {
-            DropReason::IcmpErrorNotTranslated
-        } else {
-            DropReason::IcmpToFrontend
-        };
-    }
-    match (to.is_frontend(), transport(parsed)) {
-        (_, None) => DropReason::ProtocolNotTranslated,
-        (true, Some(_)) => DropReason::NoRule,
-        (false, Some(_)) => DropReason::SnatFlowUnknown,
-    }
-}
-
-/// A packet that neither comes from an endpoint nor goes to this appliance: a member's outbound
-/// flow, or one to be routed.
-fn classify_through(snapshot: &Snapshot, parsed: &Parsed, from: Host) -> Sighting {
-    if !is_valid_destination(parsed.destination) {
-        return Sighting::Drop(DropReason::DestinationInvalid);
-    }
-    if snapshot.routes.is_routed(parsed.destination) {
-        return if snapshot.routes.is_routed(parsed.source) {
-            Sighting::Class(Class::Routed)
-        } else {
-            Sighting::Drop(DropReason::RouteNotPermitted)
-        };
-    }
-    let Some(member) = from.as_member() else {
-        return Sighting::Drop(DropReason::RouteNotPermitted);
-    };
-    if transport(parsed).is_none() {
-        return Sighting::Drop(DropReason::ProtocolNotTranslated);
-    }
-    match outbound_class(snapshot, member, parsed, None) {
-        Some(class) => Sighting::Class(class),
-        None => Sighting::Drop(DropReason::NoOutbound),
-    }
-}
-
-/// The outbound class of a member's packet, if it has ports for the protocol and the
-/// destination is outside.
-pub(super) fn outbound_class(
-    snapshot: &Snapshot,
-    member: MemberId,
-    parsed: &Parsed,
-    endpoint: Option<Backend>,
-) -> Option<Class> {
-    if snapshot.routes.is_routed(parsed.destination) || !is_valid_destination(parsed.destination) {
-        return None;
-    }
-    let mapping = snapshot.member(member)?.mapping(transport(parsed)?)?;
-    Some(Class::Outbound(member, mapping, endpoint))
-}
-
-/// Rows of fragments: translated flows take none, as in Azure; routed ones pass.
-fn classify_fragment(snapshot: &Snapshot, parsed: &Parsed) -> Sighting {
-    let host = |address| snapshot.hosts.get(&keys::host(address)).map(Host).unwrap_or_default();
-    let (to, from) = (host(parsed.destination), host(parsed.source));
-    if to.is_own() {
-        return Sighting::Drop(DropReason::OwnAddressClosed);
-    }
-    if from.is_answered_for() || from.is_own() {
-        return Sighting::Drop(DropReason::SourceIsFrontend);
-    }
-    let routed = snapshot.routes.is_routed(parsed.destination);
-    if to.is_answered_for() || from.as_member().is_some() && !routed {
-        return Sighting::Drop(DropReason::FragmentNotTranslated);
-    }
-    classify_through(snapshot, parsed, from)
-}
-
-/// The worker that holds the port which a packet from outside is addressed to.
-fn holder_of(snapshot: &Snapshot, address: OutboundAddressId, parsed: &Parsed) -> Option<WorkerId> {
-    let address = snapshot.outbound_address(address)?;
-    Some(address.holder(transport(parsed)?, parsed.destination_port)?.worker)
+    frames.set_tag(place, Tag { handoffs: tag.handoffs + 1, ..tag });
+    batch.end(place, Verdict::HandOff(owner));
 }
 
 /// Whether a member's packet came in by the port that leads to the member.
-#[inline]
 fn came_the_right_way(snapshot: &Snapshot, class: Class, parsed: &Parsed, ingress: PortId) -> bool {
     match class {
         // Both ends lie in prefixes of ours, so the source must come from where they are.

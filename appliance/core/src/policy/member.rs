@@ -1,9 +1,11 @@
 //! What is there to know about a member's address?
 
 use crate::units::{Address, AdjacencyId, PortId, Transport};
+use crate::wire::Deltas;
 
-/// A member, whatever pools it is in.
+/// A member, whatever pools it is in, in one cache line.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(align(64))]
 pub struct Member {
     /// Whether any pool has this member; slots of removed members stay for a while.
     pub live: bool,
@@ -16,7 +18,11 @@ pub struct Member {
     pub port: Option<PortId>,
     /// Its outbound mappings for TCP and for UDP, by position in `Snapshot::mappings`.
     pub outbound: [Option<u32>; 2],
+    /// What its address does to checksums.
+    pub address_deltas: Deltas,
 }
+
+const _: () = assert!(size_of::<Member>() == 64);
 
 impl Member {
     /// The position in `Snapshot::mappings` for one protocol.

@@ -12,7 +12,8 @@
 //! generation it was born in. Parts that a change does not touch are shared with the snapshot
 //! before. Not here: how a snapshot is made (`compile`), what a worker remembers (`flow`).
 
-pub mod keys;
+mod endpoints;
+mod hosts;
 mod maglev;
 mod member;
 mod outbound;
@@ -24,6 +25,8 @@ mod steer;
 
 use std::sync::Arc;
 
+pub use endpoints::{Endpoint, EndpointMap, Origin};
+pub use hosts::{Host, HostMap};
 pub use maglev::{SELECTION_ENTRIES, Selection};
 pub use member::Member;
 pub use outbound::{Granule, Granules, OutboundAddress, OutboundMapping};
@@ -33,7 +36,6 @@ pub use route::{Adjacency, Hop, NextHop, Routes};
 pub use rule::{Backend, LoadDistribution, Rule};
 pub use steer::{OwnerFunction, RSS_KEY_BYTES};
 
-use crate::tables::FlatMap;
 use crate::units::{Generation, MemberId, OutboundAddressId, RuleId};
 
 /// Everything that workers may read, in one generation.
@@ -46,15 +48,12 @@ pub struct Snapshot {
     pub flows_valid_since: Generation,
     /// Which worker owns what.
     pub owner: Arc<OwnerFunction>,
-    /// (frontend address, port, protocol) to [`RuleId`]; keys by [`keys::endpoint`].
-    pub endpoints: Arc<FlatMap>,
-    /// (member address, port, protocol) to a position in `backends`, or
-    /// [`keys::AMBIGUOUS`]; keys by [`keys::endpoint`].
-    pub reverse: Arc<FlatMap>,
-    /// What `reverse` points to.
-    pub backends: Arc<[Backend]>,
-    /// What an address is to this appliance; keys by [`keys::host`], values [`keys::Host`].
-    pub hosts: Arc<FlatMap>,
+    /// Frontend endpoints to [`RuleId`]s.
+    pub endpoints: Arc<EndpointMap>,
+    /// Members' endpoints to [`Origin`]s.
+    pub reverse: Arc<EndpointMap>,
+    /// What an address is to this appliance.
+    pub hosts: Arc<HostMap>,
     /// By [`RuleId`].
     pub rules: Arc<[Rule]>,
     /// By `Rule::pool`.

@@ -1,6 +1,7 @@
 //! What does a load-balancing rule say about its packets?
 
 use crate::units::{Address, MemberId, RuleId, Transport};
+use crate::wire::Deltas;
 
 /// Which fields choose the member (behaviour.md §2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,8 +15,9 @@ pub enum LoadDistribution {
     SourceIpProtocol,
 }
 
-/// One rule and its frontend endpoint.
+/// One rule and its frontend endpoint, in one cache line.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(align(64))]
 pub struct Rule {
     /// Whether the configuration has this rule; slots of removed rules stay for a while.
     pub live: bool,
@@ -35,7 +37,13 @@ pub struct Rule {
     pub idle_ticks: u32,
     /// The pool, by its position in `Snapshot::pools`.
     pub pool: u32,
+    /// What the frontend's address does to checksums.
+    pub address_deltas: Deltas,
+    /// What the two ports do to checksums.
+    pub port_deltas: Deltas,
 }
+
+const _: () = assert!(size_of::<Rule>() == 64);
 
 /// A member in its role behind one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

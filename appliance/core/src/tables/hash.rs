@@ -5,14 +5,14 @@
 //! secret do not collide under the next (a CRC's would). Secrets are drawn per boot where an
 //! adversary could aim at a table, and fixed where several appliances must agree.
 
-/// What all maps are keyed by.
+/// What flow records are keyed by, and whatever else both address families share.
 pub type Key = [u64; 3];
 
 /// Whether two keys are the same. One branch for all three words; the comparison of arrays calls
 /// for vectors that a key in registers would have to be written to memory for.
 #[must_use]
 #[inline]
-pub(super) const fn same(one: &Key, other: &Key) -> bool {
+pub const fn same(one: &Key, other: &Key) -> bool {
     (one[0] ^ other[0]) | (one[1] ^ other[1]) | (one[2] ^ other[2]) == 0
 }
 
@@ -36,6 +36,13 @@ impl Hasher {
         let first = mix(seed, 0x9e37_79b9_7f4a_7c15);
         let second = mix(first ^ seed, 0xd1b5_4a32_d192_ed03);
         Self { secret: [first | 1, second | 1, mix(second, first) | 1] }
+    }
+
+    /// The hash of one word; the upper bits are the good ones.
+    #[must_use]
+    #[inline]
+    pub const fn hash_word(&self, word: u64) -> u64 {
+        mix(word ^ self.secret[0], self.secret[1])
     }
 
     /// The hash of `key`; all 64 bits are usable.

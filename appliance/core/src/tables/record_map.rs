@@ -94,17 +94,20 @@ impl<R: Record> RecordMap<R> {
         prefetch(&self.records[slot as usize & self.mask()]);
     }
 
-    /// Asks for the line that [`Self::find`] reads after the home line of `key`; for the home line
-    /// once more if it will read none. To be called once the home line, asked for by
-    /// [`Self::prefetch`], is there. Without a branch: which records stand at home is anybody's
-    /// guess, the processor's too.
+    /// The slot where a record with `key` stands if it stands anywhere, nearly always: at home, or
+    /// in the first of the slots where records of that home are. Asks for its line. To be called
+    /// once the home line, asked for by [`Self::prefetch`], is there. Without a branch: which
+    /// records stand at home is anybody's guess, the processor's too.
+    #[must_use]
     #[inline]
-    pub fn prefetch_next(&self, key: &Key, home: u32) {
+    pub fn look_ahead(&self, key: &Key, home: u32) -> u32 {
         let at_home = &self.records[home as usize & self.mask()];
         let elsewhere = usize::from(!same(at_home.key(), key));
         // Without neighbours there are REACH trailing zeroes, and so no distance.
         let first = (at_home.neighbours() & !1).trailing_zeros() as usize % REACH;
-        self.prefetch(self.slot_after(home, first * elsewhere));
+        let slot = self.slot_after(home, first * elsewhere);
+        self.prefetch(slot);
+        slot
     }
 
     /// The slot of the record with `key`, whose home is `home`.

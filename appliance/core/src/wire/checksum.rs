@@ -8,11 +8,42 @@
 //! A forwarded packet is updated by deltas and never summed anew: a packet that was corrupt
 //! before Weir stays recognisably corrupt behind it.
 
+use crate::units::Address;
+
 /// What one or more changed words add to the complemented checksum: a one's complement sum that
 /// is folded to 16 bits only when it is applied. Each word adds less than 2^17, so that it holds
 /// the changes of thousands of words.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Delta(u32);
+
+/// What a translation changes on a packet's way inwards, to the member, and on the way back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Deltas {
+    /// Towards the member.
+    pub inwards: Delta,
+    /// From the member.
+    pub outwards: Delta,
+}
+
+impl Deltas {
+    /// Of a frontend's address, which leaves the packet on its way inwards.
+    #[must_use]
+    pub const fn of_frontend(address: Address) -> Self {
+        Self { inwards: Delta::without(address), outwards: Delta::with(address) }
+    }
+
+    /// Of a member's address, which enters the packet on its way inwards.
+    #[must_use]
+    pub const fn of_member(address: Address) -> Self {
+        Self { inwards: Delta::with(address), outwards: Delta::without(address) }
+    }
+
+    /// Of a frontend's port that becomes a member's.
+    #[must_use]
+    pub const fn of_ports(frontend: u16, member: u16) -> Self {
+        Self { inwards: Delta::of_u16(frontend, member), outwards: Delta::of_u16(member, frontend) }
+    }
+}
 
 impl Delta {
     /// The change from one 16-bit word to another.
@@ -27,6 +58,21 @@ impl Delta {
         let old = !old;
         Self((old >> 16) + (old & 0xffff) + (new >> 16) + (new & 0xffff))
     }
+
+    /// The change from no address to this one.
+    #[must_use]
+    pub const fn with(address: Address) -> Self {
+        Self(words_of(address))
+    }
+
+    /// The change from this address to none.
+    #[must_use]
+    pub const fn without(address: Address) -> Self {
+        Self(!fold(words_of(address)) as u32 & 0xffff)
+    }
+
+    /// The change that one hop makes: the time to live, the upper byte of its word, falls by one.
+    pub const HOP: Self = Self(0xffff - 0x0100);
 
     /// Both changes together.
     #[must_use]
@@ -93,6 +139,20 @@ pub const fn add(one: u16, other: u16) -> u16 {
     fold(one as u32 + other as u32)
 }
 
+/// The sum of an address as it stands in the header of its family.
+#[allow(clippy::cast_possible_truncation, reason = "words are cut out")]
+const fn words_of(address: Address) -> u32 {
+    let low = address.v4_bits();
+    let mut sum = (low >> 16) + (low & 0xffff);
+    if !address.is_v4() {
+        let (high, middle) = (address.high, (address.low >> 32) as u32);
+        sum += (high >> 48) as u32 + (high >> 32 & 0xffff) as u32;
+        sum += (high >> 16 & 0xffff) as u32 + (high & 0xffff) as u32;
+        sum += (middle >> 16) + (middle & 0xffff);
+    }
+    fold(sum) as u32
+}
+
 #[allow(clippy::cast_possible_truncation, reason = "two folds leave 16 bits")]
 const fn fold(total: u32) -> u16 {
     let once = (total & 0xffff) + (total >> 16);
@@ -127,6 +187,23 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_is_known_of_each_end_adds_up_to_the_change_between_them(
+            old in any::<u32>(),
+            new in any::<u32>(),
+            hops in 1u8..=255,
+            checksum in any::<u16>(),
+        ) {
+            let address = Address::from_v4_bits;
+            let ends = Delta::without(address(old)).and(Delta::with(address(new)));
+            let hop = Delta::of_u16(u16::from(hops) << 8 | 6, u16::from(hops - 1) << 8 | 6);
+            let whole = Delta::of_u32(old, new).and(hop);
+            let same = |one: u16, other: u16| {
+                one == other || (one ^ other) == 0xffff && one.min(other) == 0
+            };
+            prop_assert!(same(ends.and(Delta::HOP).apply(checksum), whole.apply(checksum)));
+        }
+
         #[test]
         fn an_updated_checksum_equals_one_computed_anew(
             mut words in prop::collection::vec(any::<u16>(), 4..40),

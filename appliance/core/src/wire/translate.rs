@@ -1,0 +1,171 @@
+//! Which bytes of a packet change when one of its ends is replaced?
+//!
+//! An address, a port, the time to live, and two checksums by what changed (RFC 1624), which are
+//! never computed anew. Two ways that write the same: [`plain`] for the frame that nearly all are,
+//! [`any`] for whatever the parser accepts.
+
+use zerocopy::{FromBytes, transmute_mut};
+
+use super::ipv4::Ipv4Header;
+use super::plain::{Head, PlainIpv4, PlainUdp};
+use super::tcp::TcpHeader;
+use super::udp::UdpHeader;
+use super::{Delta, Parsed, ProtocolNumber};
+use crate::units::Address;
+
+/// Which end of a packet is replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum End {
+    /// Where it comes from.
+    Source,
+    /// Where it goes.
+    Destination,
+}
+
+/// A new end for a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Translation {
+    /// Which end.
+    pub end: End,
+    /// Its new address.
+    pub address: Address,
+    /// Its new port.
+    pub port: u16,
+    /// From the old address to the new one.
+    pub address_delta: Delta,
+    /// From the old port to the new one.
+    pub port_delta: Delta,
+}
+
+impl Translation {
+    /// The translation of a packet that `parsed` describes.
+    #[must_use]
+    #[inline]
+    pub fn of(parsed: &Parsed, end: End, address: Address, port: u16) -> Self {
+        let (old, old_port) = match end {
+            End::Source => (parsed.source, parsed.source_port),
+            End::Destination => (parsed.destination, parsed.destination_port),
+        };
+        Self {
+            end,
+            address,
+            port,
+            address_delta: Delta::without(old).and(Delta::with(address)),
+            port_delta: Delta::of_u16(old_port, port),
+        }
+    }
+}
+
+/// Replaces an end of a plain TCP or UDP datagram over IPv4 and takes one hop away.
+#[inline]
+pub fn plain(head: &mut Head, protocol: u8, to: &Translation) {
+    let frame: &mut PlainIpv4 = transmute_mut!(head);
+    let ip = &mut frame.ip;
+    ip.time_to_live = ip.time_to_live.wrapping_sub(1);
+    ip.checksum = to.address_delta.and(Delta::HOP).apply(ip.checksum.get()).into();
+    let address = match to.end {
+        End::Source => &mut ip.source,
+        End::Destination => &mut ip.destination,
+    };
+    *address = to.address.v4_bits().into();
+    let delta = to.address_delta.and(to.port_delta);
+    if protocol == ProtocolNumber::TCP {
+        let header: &mut TcpHeader = transmute_mut!(&mut frame.transport);
+        put_tcp_port(header, to, delta);
+    } else {
+        let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
+        put_udp_port(&mut udp.header, to, delta);
+    }
+}
+
+/// Takes one hop away from an IPv4 datagram that `parsed` describes, and replaces an end of it.
+pub fn any(frame: &mut [u8], parsed: &Parsed, to: Option<&Translation>) {
+    let network = usize::from(parsed.network_offset);
+    let (head, segment) = frame.split_at_mut(usize::from(parsed.transport_offset));
+    let Ok((header, _)) = Ipv4Header::mut_from_prefix(&mut head[network..]) else { return };
+    header.time_to_live = header.time_to_live.wrapping_sub(1);
+    let Some(to) = to else {
+        header.checksum = Delta::HOP.apply(header.checksum.get()).into();
+        return;
+    };
+    header.checksum = to.address_delta.and(Delta::HOP).apply(header.checksum.get()).into();
+    let address = match to.end {
+        End::Source => &mut header.source,
+        End::Destination => &mut header.destination,
+    };
+    *address = to.address.v4_bits().into();
+    let delta = to.address_delta.and(to.port_delta);
+    if parsed.protocol == ProtocolNumber::TCP {
+        let Ok((header, _)) = TcpHeader::mut_from_prefix(segment) else { return };
+        put_tcp_port(header, to, delta);
+    } else if parsed.protocol == ProtocolNumber::UDP {
+        let Ok((header, _)) = UdpHeader::mut_from_prefix(segment) else { return };
+        put_udp_port(header, to, delta);
+    }
+}
+
+#[inline]
+fn put_tcp_port(header: &mut TcpHeader, to: &Translation, delta: Delta) {
+    match to.end {
+        End::Source => header.source_port = to.port.into(),
+        End::Destination => header.destination_port = to.port.into(),
+    }
+    header.checksum = delta.apply(header.checksum.get()).into();
+}
+
+#[inline]
+fn put_udp_port(header: &mut UdpHeader, to: &Translation, delta: Delta) {
+    match to.end {
+        End::Source => header.source_port = to.port.into(),
+        End::Destination => header.destination_port = to.port.into(),
+    }
+    header.checksum = delta.apply_to_udp(header.checksum.get()).into();
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::array::uniform32;
+    use proptest::num::u8::ANY as BYTE;
+    use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
+
+    use super::*;
+    use crate::units::MacAddress;
+    use crate::wire::plain::{HEAD, read};
+
+    const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
+
+    proptest! {
+        #[test]
+        fn the_quick_way_writes_what_the_general_one_writes(
+            mut head in uniform32(BYTE).prop_map(|half| {
+                let mut head = [0; HEAD];
+                head[..32].copy_from_slice(&half);
+                head[32..].copy_from_slice(&half);
+                head
+            }),
+            udp in proptest::bool::ANY,
+            source in proptest::bool::ANY,
+            address in proptest::num::u32::ANY,
+            port in proptest::num::u16::ANY,
+        ) {
+            head[..6].copy_from_slice(&OWN.0);
+            head[12..16].copy_from_slice(&[8, 0, 0x45, 0]);
+            head[16..18].copy_from_slice(&[0, 40]);
+            head[20..22].copy_from_slice(&[0x40, 0]);
+            head[23] = if udp { ProtocolNumber::UDP } else { ProtocolNumber::TCP };
+            if udp {
+                head[38..40].copy_from_slice(&[0, 20]);
+            } else {
+                head[46] = 0x50;
+            }
+            let mut parsed = Parsed::default();
+            prop_assert!(read(&head, HEAD, OWN, &mut parsed));
+            let end = if source { End::Source } else { End::Destination };
+            let to = Translation::of(&parsed, end, Address::from_v4_bits(address), port);
+            let mut general = head;
+            plain(&mut head, parsed.protocol, &to);
+            any(&mut general, &parsed, Some(&to));
+            prop_assert_eq!(head, general);
+        }
+    }
+}
