@@ -12,7 +12,7 @@ use crate::policy::{
 };
 use crate::tables::{Bitmap, mix};
 use crate::units::{Address, AdjacencyId, MemberId, RuleId, Transport, ticks_of_seconds};
-use crate::wire::Deltas;
+use crate::wire::{EndpointV4, Share};
 
 /// What identifies a rule to flows: its frontend endpoint. A rule that is renamed keeps its flows.
 pub(super) type Endpoint = (Address, u16, Transport);
@@ -154,8 +154,8 @@ impl Balance {
             tcp_reset: false,
             idle_ticks: 0,
             pool: 0,
-            address_deltas: Deltas::default(),
-            port_deltas: Deltas::default(),
+            endpoint: EndpointV4::default(),
+            share: Share::default(),
         };
         let mut rules = vec![gone; self.rules.bound()];
         for (id, rule) in live {
@@ -174,13 +174,13 @@ impl Balance {
             adjacency: AdjacencyId(0),
             port: None,
             outbound: [None; 2],
-            address_deltas: Deltas::default(),
+            share: Share::default(),
         };
         let mut members = vec![gone; self.members.bound()];
         for (id, address) in ids.into_iter().zip(addresses) {
             members[id as usize].live = true;
             members[id as usize].address = address;
-            members[id as usize].address_deltas = Deltas::of_member(address);
+            members[id as usize].share = Share::of_member(address);
         }
         members.into()
     }
@@ -218,8 +218,8 @@ fn lower(rule: &LoadBalancingRule, frontend: Address, pool: u32) -> Rule {
         tcp_reset: rule.enable_tcp_reset,
         idle_ticks: ticks_of_seconds(rule.idle_timeout_minutes * 60),
         pool,
-        address_deltas: Deltas::of_frontend(frontend),
-        port_deltas: Deltas::of_ports(rule.frontend_port, rule.backend_port),
+        endpoint: EndpointV4::new(frontend, rule.frontend_port, rule.protocol as u8),
+        share: Share::of_frontend(frontend, rule.frontend_port, rule.backend_port),
     }
 }
 

@@ -4,10 +4,10 @@
 //! through its own packets only, and moves each on to the set of the next stage:
 //!
 //! ```text
-//!   whole ─┬─► inbound ───┐             ┌─► to_member ─────┐
-//!          ├─► replies ───┼─ tracked ───┼─► from_frontend ─┼─► verdicts
-//!          └─► elsewhere ─┘     │       ├─► elsewhere ─────┘
-//!                               └─ missed (asked by decide, in the order of arrival)
+//!   plain ─┬─► inbound ──┐           ┌─► to_member ─────┐
+//!          ├─► replies ──┼─ tracked ─┼─► from_frontend ─┼─► verdicts
+//!   others ┴─► outbound ─┘     │     └─► elsewhere ─────┘
+//!                              └─► missed: decide is asked, in the order of arrival
 //! ```
 
 use super::places::Places;
@@ -16,7 +16,7 @@ use crate::policy::Backend;
 use crate::tables::Key;
 use crate::telemetry::{DropReason, PuntClass};
 use crate::units::{MemberId, OutboundAddressId, PortId, RuleId, WorkerId};
-use crate::wire::{Head, Parsed};
+use crate::wire::{Head, Parsed, Tuple};
 
 /// The frames of a batch, wherever their bytes live; their heads have been asked for. Places at or
 /// past [`Self::len`] read as empty frames.
@@ -105,7 +105,9 @@ pub(super) enum Action {
 /// One batch's columns and sets. Made once, used for every burst.
 #[derive(Debug)]
 pub struct Batch {
-    /// The tuple and where the headers are.
+    /// What plain frames say.
+    pub(super) tuples: [Tuple; BATCH],
+    /// What other frames say, and those plain ones that leave the straight line.
     pub(super) parsed: [Parsed; BATCH],
     /// Where it came in.
     pub(super) ingress: [PortId; BATCH],
@@ -113,6 +115,8 @@ pub struct Batch {
     pub(super) backends: [Backend; BATCH],
     /// Of packets elsewhere, and of those that were asked for their class.
     pub(super) classes: [Class; BATCH],
+    /// Of foreign packets: whose they are.
+    pub(super) owners: [WorkerId; BATCH],
     /// Of tracked packets: the flow's key, its home slot, and the slot where it is expected.
     pub(super) keys: [Key; BATCH],
     pub(super) homes: [u32; BATCH],
@@ -124,18 +128,20 @@ pub struct Batch {
 
     /// Headers at their fixed places: quick to read and to write.
     pub(super) plain: Places,
+    /// Of those, packets to an address that may be ours.
+    pub(super) to_us: Places,
     /// IPv4 fragments.
     pub(super) fragments: Places,
     /// Whole datagrams and fragments that wait for their class.
     pub(super) unclassified: Places,
-    /// From clients to frontends.
+    /// Tracked packets from clients to frontends.
     pub(super) inbound: Places,
-    /// From members' endpoints.
+    /// Tracked packets from members' endpoints.
     pub(super) replies: Places,
-    /// Outbound flows and their replies.
+    /// Packets of outbound flows and their replies.
     pub(super) outbound: Places,
-    /// Of those three, packets that may have a record.
-    pub(super) tracked: Places,
+    /// Inbound and replies that belong to flows of other workers.
+    pub(super) foreign: Places,
     /// Packets whose flow was not found, or that have none: policy must be asked.
     pub(super) missed: Places,
     /// Packets whose destination becomes a member.
@@ -157,10 +163,12 @@ const NOBODY: Backend = Backend { rule: RuleId(0), member: MemberId(0) };
 impl Default for Batch {
     fn default() -> Self {
         Self {
+            tuples: [Tuple::default(); BATCH],
             parsed: [Parsed::default(); BATCH],
             ingress: [PortId(0); BATCH],
             backends: [NOBODY; BATCH],
             classes: [Class::Routed; BATCH],
+            owners: [WorkerId(0); BATCH],
             keys: [[0; 3]; BATCH],
             homes: [0; BATCH],
             slots: [0; BATCH],
@@ -168,12 +176,13 @@ impl Default for Batch {
             verdicts: [UNDECIDED; BATCH],
             length: 0,
             plain: Places::default(),
+            to_us: Places::default(),
             fragments: Places::default(),
             unclassified: Places::default(),
             inbound: Places::default(),
             replies: Places::default(),
             outbound: Places::default(),
-            tracked: Places::default(),
+            foreign: Places::default(),
             missed: Places::default(),
             to_member: Places::default(),
             from_frontend: Places::default(),
@@ -192,12 +201,13 @@ impl Batch {
         self.verdicts = [UNDECIDED; BATCH];
         for set in [
             &mut self.plain,
+            &mut self.to_us,
             &mut self.fragments,
             &mut self.unclassified,
             &mut self.inbound,
             &mut self.replies,
             &mut self.outbound,
-            &mut self.tracked,
+            &mut self.foreign,
             &mut self.missed,
             &mut self.to_member,
             &mut self.from_frontend,
@@ -259,6 +269,19 @@ impl Batch {
         }
     }
 
+    /// Packets that may have a record.
+    #[inline]
+    pub(super) fn tracked(&self) -> Places {
+        self.inbound | self.replies | self.outbound
+    }
+
+    /// Puts what a packet says where the general way looks for it.
+    pub(super) fn describe(&mut self, place: usize) {
+        if self.plain.contains(place) {
+            self.parsed[place] = self.tuples[place].parsed();
+        }
+    }
+
     /// Notes what is to be done to a packet.
     #[inline]
     pub(super) fn act(&mut self, place: usize, action: Action) {
@@ -275,6 +298,18 @@ impl Batch {
                 self.actions[place] = action;
                 self.elsewhere.add(place);
             }
+        }
+    }
+
+    /// What is to be done to a packet that knows it.
+    pub(super) fn action(&self, place: usize) -> Action {
+        let Backend { rule, member } = self.backends[place];
+        if self.to_member.contains(place) {
+            Action::ToMember(rule, member)
+        } else if self.from_frontend.contains(place) {
+            Action::FromFrontend(rule, member)
+        } else {
+            self.actions[place]
         }
     }
 

@@ -74,7 +74,7 @@ impl Worker {
         batch: &mut Batch,
         place: usize,
     ) -> bool {
-        if !batch.tracked.contains(place) {
+        if !batch.tracked().contains(place) {
             return false;
         }
         let (key, home) = (&batch.keys[place], batch.homes[place]);
@@ -361,7 +361,7 @@ fn selection_hash(rule: &Rule, parsed: &Parsed) -> u64 {
 mod tests {
     use super::*;
     use crate::units::Address;
-    use crate::wire::Deltas;
+    use crate::wire::{EndpointV4, Share};
 
     fn rule(distribution: LoadDistribution) -> Rule {
         Rule {
@@ -374,8 +374,8 @@ mod tests {
             tcp_reset: false,
             idle_ticks: 10,
             pool: 0,
-            address_deltas: Deltas::default(),
-            port_deltas: Deltas::default(),
+            endpoint: EndpointV4::default(),
+            share: Share::default(),
         }
     }
 

@@ -31,12 +31,12 @@ impl Worker {
     #[inline(never)]
     pub(super) fn find(&mut self, snapshot: &Snapshot, now: Now, batch: &mut Batch) {
         // The home lines are there by now; a record that stands elsewhere would be waited for.
-        for place in batch.tracked {
+        for place in batch.tracked() {
             let (key, home) = (&batch.keys[place], batch.homes[place]);
             batch.slots[place] = self.flows.look_ahead(key, home);
         }
-        let mut turning = batch.outbound;
-        for place in batch.inbound {
+        let mut turning = batch.outbound | ((batch.inbound | batch.replies) - batch.plain);
+        for place in batch.inbound & batch.plain {
             match self.replay(snapshot, now, Side::Opener, batch, place) {
                 Some(member) => {
                     batch.backends[place].member = member;
@@ -45,11 +45,10 @@ impl Worker {
                 None => turning.add(place),
             }
         }
-        for place in batch.replies {
-            let member = batch.backends[place].member;
+        for place in batch.replies & batch.plain {
             match self.replay(snapshot, now, Side::Responder, batch, place) {
-                Some(served_by) if served_by == member => batch.from_frontend.add(place),
-                Some(_) | None => turning.add(place),
+                Some(_) => batch.from_frontend.add(place),
+                None => turning.add(place),
             }
         }
         for place in turning {
@@ -68,30 +67,28 @@ impl Worker {
         batch: &Batch,
         place: usize,
     ) -> Option<MemberId> {
-        let parsed = &batch.parsed[place];
+        let tuple = &batch.tuples[place];
         let entry = self.flows.at_mut(batch.slots[place]);
         let as_usual = entry.is(&batch.keys[place])
             && entry.generation >= snapshot.flows_valid_since
             && entry.tcp.is_established()
-            && parsed.tcp_flags & TURNING == 0;
+            && tuple.tcp_flags & TURNING == 0
+            && (side == Side::Opener || entry.target == batch.backends[place].member.0);
         if !as_usual {
-            return None;
-        }
-        let member = MemberId(entry.target);
-        if side == Side::Responder && member != batch.backends[place].member {
             return None;
         }
         entry.last_seen = now.tick();
         match side {
-            Side::Opener => entry.opener_expects = parsed.acknowledgement,
-            Side::Responder => entry.responder_expects = parsed.acknowledgement,
+            Side::Opener => entry.opener_expects = tuple.acknowledgement,
+            Side::Responder => entry.responder_expects = tuple.acknowledgement,
         }
-        Some(member)
+        Some(MemberId(entry.target))
     }
 
     /// Looks a packet's flow up that may be anything.
     #[inline(never)]
     fn look_up_one(&mut self, snapshot: &Snapshot, now: Now, batch: &mut Batch, place: usize) {
+        batch.describe(place);
         let class = batch.class_of_tracked(place);
         batch.classes[place] = class;
         let (key, home) = (&batch.keys[place], batch.homes[place]);

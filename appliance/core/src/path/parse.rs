@@ -3,7 +3,6 @@
 use zerocopy::FromBytes;
 
 use super::batch::{Batch, Frames};
-use super::places::Places;
 use super::worker::Worker;
 use crate::policy::{Port, Snapshot};
 use crate::telemetry::DropReason;
@@ -20,22 +19,21 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        let mut uncommon = Places::default();
         for place in batch.all() {
             let ingress = frames.ingress(place);
             batch.ingress[place] = ingress;
             let is_plain = snapshot.ports.get(ingress.index()).is_some_and(|port| {
                 let (head, length) = (frames.head(place), frames.length(place));
                 !port.partial_checksums
-                    && plain::read(head, length, port.mac, &mut batch.parsed[place])
+                    && plain::read(head, length, port.mac, &mut batch.tuples[place])
             });
             if is_plain {
                 batch.plain.add(place);
-            } else {
-                uncommon.add(place);
+                let destination = batch.tuples[place].destination.address();
+                batch.to_us.add_if(place, snapshot.hosts.may_be_ours(destination));
             }
         }
-        for place in uncommon {
+        for place in batch.all() - batch.plain {
             self.parse_uncommon(snapshot, frames, batch, place);
         }
     }

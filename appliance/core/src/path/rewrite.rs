@@ -9,7 +9,7 @@ use super::worker::Worker;
 use crate::policy::{Adjacency, Backend, NextHop, Snapshot};
 use crate::tables::mix;
 use crate::telemetry::{Counter, DropReason};
-use crate::units::AdjacencyId;
+use crate::units::{Address, AdjacencyId};
 use crate::wire::{End, Parsed, Translation, translate};
 
 impl Worker {
@@ -21,94 +21,69 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for place in batch.to_member {
+        let (rules, members) = (self.rules.packets(), self.members.packets());
+        let mut stuck = (batch.to_member | batch.from_frontend) - batch.plain;
+        for place in batch.to_member & batch.plain {
             let backend = batch.backends[place];
-            let Some((to, hop)) = to_member(snapshot, backend) else {
-                batch.drop(place, DropReason::NoRule);
+            let sent = to_member(snapshot, backend)
+                .and_then(|(to, hop)| send(snapshot, &to, hop, frames, batch, place));
+            let Some(bytes) = sent else {
+                stuck.add(place);
                 continue;
             };
-            if self.send(snapshot, Some(&to), hop, frames, batch, place) {
-                self.count(backend, &batch.parsed[place]);
-            }
+            rules.count(backend.rule.index(), bytes);
+            members.count(backend.member.index(), bytes);
         }
-        for place in batch.from_frontend {
+        for place in batch.from_frontend & batch.plain {
             let backend = batch.backends[place];
-            let Some(to) = from_frontend(snapshot, backend) else {
-                batch.drop(place, DropReason::NoRule);
+            let client = batch.tuples[place].destination.address();
+            let NextHop::Through(hop) = snapshot.routes.towards(client, || hash_of(batch, place))
+            else {
+                stuck.add(place);
                 continue;
             };
-            let hop = match self.route(snapshot, &batch.parsed[place]) {
-                Ok(hop) => hop,
-                Err(reason) => {
-                    batch.drop(place, reason);
-                    continue;
-                }
+            let sent = from_frontend(snapshot, backend)
+                .and_then(|to| send(snapshot, &to, hop, frames, batch, place));
+            let Some(bytes) = sent else {
+                stuck.add(place);
+                continue;
             };
-            if self.send(snapshot, Some(&to), hop, frames, batch, place) {
-                self.count(backend, &batch.parsed[place]);
-            }
+            rules.count(backend.rule.index(), bytes);
+            members.count(backend.member.index(), bytes);
         }
-        for place in batch.elsewhere {
-            self.rewrite_elsewhere(snapshot, frames, batch, place);
+        for place in stuck | batch.elsewhere {
+            self.rewrite_any(snapshot, frames, batch, place);
         }
     }
 
-    /// Rewrites a packet that has to do with no frontend.
-    fn rewrite_elsewhere<F: Frames>(
+    /// Rewrites a packet that may be anything, or drops it.
+    #[inline(never)]
+    fn rewrite_any<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         frames: &mut F,
         batch: &mut Batch,
         place: usize,
     ) {
-        let (action, parsed) = (batch.actions[place], batch.parsed[place]);
+        batch.describe(place);
+        let (action, parsed) = (batch.action(place), batch.parsed[place]);
         match self.resolve(snapshot, action, &parsed) {
             Err(reason) => batch.drop(place, reason),
             Ok((to, hop)) => {
-                if self.send(snapshot, to.as_ref(), hop, frames, batch, place) {
-                    self.count_elsewhere(action, &parsed);
+                let frame = frames.frame_mut(place);
+                if let Some(head) = frame.get_mut(..hop.link.len()) {
+                    head.copy_from_slice(&hop.link);
                 }
+                translate::any(frame, &parsed, to.as_ref());
+                batch.transmit(place, hop.port);
+                self.count(action, &parsed);
             }
         }
     }
 
-    /// Writes the packet, unless it may not leave. Returns whether it leaves.
-    #[inline(always)]
-    fn send<F: Frames>(
-        &mut self,
-        snapshot: &Snapshot,
-        to: Option<&Translation>,
-        hop: AdjacencyId,
-        frames: &mut F,
-        batch: &mut Batch,
-        place: usize,
-    ) -> bool {
-        let parsed = &batch.parsed[place];
-        let Some(hop) = snapshot.adjacencies.get(hop.index()) else {
-            batch.drop(place, DropReason::NoRoute);
-            return false;
-        };
-        if parsed.network_length > hop.mtu || parsed.time_to_live <= 1 {
-            let reason = self.why_not(snapshot, parsed, hop);
-            batch.drop(place, reason);
-            return false;
-        }
-        let head = frames.head_mut(place);
-        head[..hop.link.len()].copy_from_slice(&hop.link);
-        match to {
-            Some(to) if batch.plain.contains(place) => translate::plain(head, parsed.protocol, to),
-            Some(_) | None => rewrite_any(frames.frame_mut(place), parsed, to),
-        }
-        batch.transmit(place, hop.port);
-        true
-    }
-
     /// Why a packet may not leave by this next hop.
-    #[cold]
-    fn why_not(&mut self, snapshot: &Snapshot, parsed: &Parsed, hop: &Adjacency) -> DropReason {
-        if parsed.time_to_live <= 1 {
-            DropReason::TtlExpired
-        } else if snapshot.ports.get(hop.port.index()).is_none() {
+    fn why_not(&mut self, snapshot: &Snapshot, hop: &Adjacency) -> DropReason {
+        if snapshot.ports.get(hop.port.index()).is_none() {
             // A member that no route leads to has an adjacency without a port.
             DropReason::NoRoute
         } else if hop.mac.is_none() {
@@ -119,8 +94,25 @@ impl Worker {
         }
     }
 
-    /// The packet's new end, if it gets one, and its next hop.
-    fn resolve(
+    /// The packet's new end, if it gets one, and its next hop, which it may take.
+    fn resolve<'a>(
+        &mut self,
+        snapshot: &'a Snapshot,
+        action: Action,
+        parsed: &Parsed,
+    ) -> Result<(Option<Translation>, &'a Adjacency), DropReason> {
+        if parsed.time_to_live <= 1 {
+            return Err(DropReason::TtlExpired);
+        }
+        let (to, hop) = self.translation(snapshot, action, parsed)?;
+        let hop = snapshot.adjacencies.get(hop.index()).ok_or(DropReason::NoRoute)?;
+        if parsed.network_length > hop.mtu {
+            return Err(self.why_not(snapshot, hop));
+        }
+        Ok((to, hop))
+    }
+
+    fn translation(
         &mut self,
         snapshot: &Snapshot,
         action: Action,
@@ -153,10 +145,8 @@ impl Worker {
     /// The next hop towards the packet's destination.
     #[inline]
     fn route(&mut self, snapshot: &Snapshot, parsed: &Parsed) -> Result<AdjacencyId, DropReason> {
-        let hash = || {
-            let ports = u64::from(parsed.source_port) << 16 | u64::from(parsed.destination_port);
-            mix(parsed.source.low ^ ports, parsed.destination.low | 1)
-        };
+        let ports = (parsed.source_port, parsed.destination_port);
+        let hash = || hash(parsed.source, parsed.destination, ports);
         match snapshot.routes.towards(parsed.destination, hash) {
             NextHop::Through(adjacency) => Ok(adjacency),
             NextHop::Unresolved(port) => {
@@ -167,24 +157,53 @@ impl Worker {
         }
     }
 
-    #[inline]
-    fn count(&self, backend: Backend, parsed: &Parsed) {
+    fn count(&self, action: Action, parsed: &Parsed) {
         let bytes = u64::from(parsed.network_length);
-        self.rules.packet(backend.rule.index(), bytes);
-        self.members.packet(backend.member.index(), bytes);
-    }
-
-    fn count_elsewhere(&self, action: Action, parsed: &Parsed) {
         match action {
             Action::ToMember(rule, member) | Action::FromFrontend(rule, member) => {
-                self.count(Backend { rule, member }, parsed);
+                self.rules.packets().count(rule.index(), bytes);
+                self.members.packets().count(member.index(), bytes);
             }
             Action::ToOutside(member, ..) | Action::FromOutside(member, _) => {
-                self.members.packet(member.index(), parsed.network_length.into());
+                self.members.packets().count(member.index(), bytes);
             }
             Action::Route => self.counters.count(Counter::RoutedPackets, 1),
         }
     }
+}
+
+/// Writes a plain packet, unless it may not leave. Returns how many bytes leave.
+#[inline(always)]
+fn send<F: Frames>(
+    snapshot: &Snapshot,
+    to: &Translation,
+    hop: AdjacencyId,
+    frames: &mut F,
+    batch: &mut Batch,
+    place: usize,
+) -> Option<u64> {
+    let tuple = &batch.tuples[place];
+    let hop = snapshot.adjacencies.get(hop.index())?;
+    if tuple.network_length > hop.mtu || tuple.time_to_live <= 1 {
+        return None;
+    }
+    let head = frames.head_mut(place);
+    head[..hop.link.len()].copy_from_slice(&hop.link);
+    translate::plain(head, tuple.source.protocol(), to);
+    let bytes = tuple.network_length.into();
+    batch.transmit(place, hop.port);
+    Some(bytes)
+}
+
+/// What picks among several next hops: the same for all packets of a flow.
+fn hash(source: Address, destination: Address, ports: (u16, u16)) -> u64 {
+    let ports = u64::from(ports.0) << 16 | u64::from(ports.1);
+    mix(source.low ^ ports, destination.low | 1)
+}
+
+fn hash_of(batch: &Batch, place: usize) -> u64 {
+    let (from, to) = (batch.tuples[place].source, batch.tuples[place].destination);
+    hash(from.address(), to.address(), (from.port(), to.port()))
 }
 
 /// A client's packet becomes the member's. That the rule and the member are there has been
@@ -197,8 +216,7 @@ fn to_member(snapshot: &Snapshot, backend: Backend) -> Option<(Translation, Adja
         end: End::Destination,
         address: member.address,
         port: rule.backend_port,
-        address_delta: rule.address_deltas.inwards.and(member.address_deltas.inwards),
-        port_delta: rule.port_deltas.inwards,
+        change: rule.share.inwards.and(member.share.inwards),
     };
     Some((to, member.adjacency))
 }
@@ -212,12 +230,6 @@ fn from_frontend(snapshot: &Snapshot, backend: Backend) -> Option<Translation> {
         end: End::Source,
         address: rule.frontend,
         port: rule.frontend_port,
-        address_delta: rule.address_deltas.outwards.and(member.address_deltas.outwards),
-        port_delta: rule.port_deltas.outwards,
+        change: rule.share.outwards.and(member.share.outwards),
     })
-}
-
-#[inline(never)]
-fn rewrite_any(frame: &mut [u8], parsed: &Parsed, to: Option<&Translation>) {
-    translate::any(frame, parsed, to);
 }

@@ -7,14 +7,14 @@
 
 use super::batch::{Action, Batch, Class, Frames, Tag, Verdict};
 use super::classify::{Sighting, classify, classify_fragment, holder_of, transport};
-use super::places::Places;
 use super::worker::{Now, Worker};
 use crate::flow::key;
 use crate::limits::HANDOFFS_PER_PACKET_MAX;
 use crate::policy::{Backend, Origin, Snapshot};
+use crate::tables::Key;
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, PortId, RuleId, WorkerId};
-use crate::wire::{Parsed, ProtocolNumber};
+use crate::wire::{EndpointV4, Parsed, ProtocolNumber};
 
 impl Worker {
     /// Classifies the whole batch; hands over, ends or keys each packet.
@@ -26,22 +26,99 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        let mut to_us = Places::default();
-        for place in batch.plain {
-            to_us.add_if(place, snapshot.hosts.may_be_ours(batch.parsed[place].destination));
-        }
-        steer_to_frontends(snapshot, to_us, batch);
-        steer_from_members(snapshot, batch.plain - to_us, frames, batch);
+        self.steer_to_frontends(snapshot, batch);
+        self.steer_from_members(snapshot, frames, batch);
         if !(batch.unclassified | batch.fragments).is_empty() {
             self.steer_elsewhere(snapshot, frames, batch);
         }
-        if snapshot.owner.workers() > 1 {
-            self.hand_over_inbound(snapshot, frames, batch);
+        for place in batch.foreign {
+            hand_over(batch.owners[place], frames.tag(place), frames, batch, place);
         }
-        self.ask_for_flows(snapshot, batch);
         if !batch.punted.is_empty() {
             self.police(now, batch);
         }
+    }
+
+    /// Packets to an address that may be ours: to a frontend endpoint, nearly always.
+    #[inline]
+    fn steer_to_frontends(&self, snapshot: &Snapshot, batch: &mut Batch) {
+        for place in batch.to_us {
+            let tuple = &batch.tuples[place];
+            match snapshot.endpoints.get_v4(tuple.destination) {
+                #[allow(clippy::cast_possible_truncation, reason = "a rule's id was put in")]
+                Some(rule) if tuple.is_tcp() => {
+                    let rule = RuleId(rule as u32);
+                    batch.backends[place].rule = rule;
+                    let client = tuple.source;
+                    if self.ask_for_flow(snapshot, rule, client, tuple.destination, batch, place) {
+                        batch.inbound.add(place);
+                    }
+                }
+                Some(_) | None => batch.unclassified.add(place),
+            }
+        }
+    }
+
+    /// Packets to addresses that are not ours: replies of members' endpoints, nearly always.
+    #[inline]
+    fn steer_from_members<F: Frames>(&self, snapshot: &Snapshot, frames: &F, batch: &mut Batch) {
+        for place in batch.plain - batch.to_us {
+            let tuple = &batch.tuples[place];
+            let origin = snapshot.reverse.get_v4(tuple.source).map(Origin::from_word);
+            let Some(Origin::Backend(backend)) = origin else {
+                batch.unclassified.add(place);
+                continue;
+            };
+            let is_reply = tuple.is_tcp()
+                && !tuple.asks_to_open()
+                && !frames.tag(place).inbound_missed
+                && comes_by_its_port(snapshot, backend.member, batch.ingress[place]);
+            let Some(rule) = snapshot.rules.get(backend.rule.index()).filter(|_| is_reply) else {
+                batch.unclassified.add(place);
+                continue;
+            };
+            batch.backends[place] = backend;
+            let (client, frontend) = (tuple.destination, rule.endpoint);
+            if self.ask_for_flow(snapshot, backend.rule, client, frontend, batch, place) {
+                batch.replies.add(place);
+            }
+        }
+    }
+
+    /// Sets the key of a client's flow and asks for its record. `false` if it is another worker's.
+    #[inline(always)]
+    fn ask_for_flow(
+        &self,
+        snapshot: &Snapshot,
+        rule: RuleId,
+        client: EndpointV4,
+        frontend: EndpointV4,
+        batch: &mut Batch,
+        place: usize,
+    ) -> bool {
+        if snapshot.owner.workers() > 1 {
+            let owner = snapshot.owner.of_flow(
+                client.address(),
+                client.port(),
+                frontend.address(),
+                frontend.port(),
+            );
+            if owner != self.id {
+                batch.foreign.add(place);
+                batch.owners[place] = owner;
+                return false;
+            }
+        }
+        self.ask_for_record(key::inbound(client.address(), client.port(), rule), batch, place);
+        true
+    }
+
+    #[inline(always)]
+    fn ask_for_record(&self, key: Key, batch: &mut Batch, place: usize) {
+        let home = self.flows.home(&key);
+        self.flows.prefetch(home);
+        batch.keys[place] = key;
+        batch.homes[place] = home;
     }
 
     /// Asks row by row for the class of each packet that has none yet.
@@ -53,6 +130,7 @@ impl Worker {
         batch: &mut Batch,
     ) {
         for place in batch.unclassified | batch.fragments {
+            batch.describe(place);
             let parsed = &batch.parsed[place];
             let sighting = if batch.fragments.contains(place) {
                 classify_fragment(snapshot, parsed)
@@ -69,7 +147,7 @@ impl Worker {
         }
     }
 
-    /// Puts a packet into the set of its class.
+    /// Puts a packet into the set of its class, or passes it to its owner.
     fn take_class<F: Frames>(
         &self,
         snapshot: &Snapshot,
@@ -82,163 +160,56 @@ impl Worker {
         if !came_the_right_way(snapshot, class, parsed, ingress) {
             return batch.drop(place, DropReason::ReversePath);
         }
+        let owner = owner(snapshot, class, parsed).unwrap_or(self.id);
+        if owner != self.id {
+            return hand_over(owner, frames.tag(place), frames, batch, place);
+        }
         batch.classes[place] = class;
+        let key = flow_key(snapshot, class, parsed);
+        if let Some(key) = key {
+            self.ask_for_record(key, batch, place);
+        }
         match class {
-            Class::Inbound(rule) => batch.take_inbound(place, rule),
-            Class::Reply(backend) => batch.take_reply(place, backend),
             Class::Routed => batch.act(place, Action::Route),
-            Class::Outbound(..) | Class::OutboundReply(_) => {
-                let owner = outbound_owner(snapshot, class, parsed).unwrap_or(self.id);
-                if owner == self.id {
-                    batch.outbound.add(place);
-                } else {
-                    hand_over(owner, frames.tag(place), frames, batch, place);
-                }
+            Class::Inbound(_) | Class::Reply(_) if key.is_none() => batch.missed.add(place),
+            Class::Inbound(rule) => {
+                batch.backends[place].rule = rule;
+                batch.inbound.add(place);
             }
-        }
-    }
-
-    /// Hands over what belongs to the flows of other workers.
-    #[inline(never)]
-    fn hand_over_inbound<F: Frames>(&self, snapshot: &Snapshot, frames: &mut F, batch: &mut Batch) {
-        for place in batch.tracked {
-            let owner = flow_owner(snapshot, batch, place);
-            if owner != self.id {
-                batch.tracked.remove(place);
-                hand_over(owner, frames.tag(place), frames, batch, place);
+            Class::Reply(backend) => {
+                batch.backends[place] = backend;
+                batch.replies.add(place);
             }
-        }
-    }
-
-    /// Sets the flow keys of all that may have a record, and asks for the records.
-    #[inline]
-    fn ask_for_flows(&self, snapshot: &Snapshot, batch: &mut Batch) {
-        batch.inbound = batch.inbound & batch.tracked;
-        batch.replies = batch.replies & batch.tracked;
-        for place in batch.inbound {
-            let parsed = &batch.parsed[place];
-            let rule = batch.backends[place].rule;
-            batch.keys[place] = key::inbound(parsed.source, parsed.source_port, rule);
-            self.ask_for_flow(batch, place);
-        }
-        for place in batch.replies {
-            let parsed = &batch.parsed[place];
-            let rule = batch.backends[place].rule;
-            batch.keys[place] = key::inbound(parsed.destination, parsed.destination_port, rule);
-            self.ask_for_flow(batch, place);
-        }
-        for place in batch.outbound {
-            let found = flow_key(snapshot, batch.classes[place], &batch.parsed[place]);
-            let Some(key) = found else {
+            Class::Outbound(..) | Class::OutboundReply(_) if key.is_none() => {
                 batch.drop(place, DropReason::ProtocolNotTranslated);
-                batch.outbound.remove(place);
-                continue;
-            };
-            batch.keys[place] = key;
-            batch.tracked.add(place);
-            self.ask_for_flow(batch, place);
-        }
-    }
-
-    #[inline]
-    fn ask_for_flow(&self, batch: &mut Batch, place: usize) {
-        let home = self.flows.home(&batch.keys[place]);
-        self.flows.prefetch(home);
-        batch.homes[place] = home;
-    }
-}
-
-/// Packets to an address that may be ours: to a frontend endpoint, nearly always.
-#[inline]
-fn steer_to_frontends(snapshot: &Snapshot, to_us: Places, batch: &mut Batch) {
-    for place in to_us {
-        let parsed = &batch.parsed[place];
-        let (port, protocol) = (parsed.destination_port, parsed.protocol);
-        match snapshot.endpoints.get_v4(parsed.destination, port, protocol) {
-            #[allow(clippy::cast_possible_truncation, reason = "a rule's id was put in")]
-            Some(rule) => batch.take_inbound(place, RuleId(rule as u32)),
-            None => batch.unclassified.add(place),
+            }
+            Class::Outbound(..) | Class::OutboundReply(_) => batch.outbound.add(place),
         }
     }
 }
 
-/// Packets to addresses that are not ours: replies of members' endpoints, nearly always.
-#[inline]
-fn steer_from_members<F: Frames>(
-    snapshot: &Snapshot,
-    to_others: Places,
-    frames: &F,
-    batch: &mut Batch,
-) {
-    for place in to_others {
-        let parsed = &batch.parsed[place];
-        let (port, protocol) = (parsed.source_port, parsed.protocol);
-        let origin = snapshot.reverse.get_v4(parsed.source, port, protocol).map(Origin::from_word);
-        let Some(Origin::Backend(backend)) = origin else {
-            batch.unclassified.add(place);
-            continue;
-        };
-        let opens = parsed.asks_to_open() || frames.tag(place).inbound_missed;
-        if opens || !comes_by_its_port(snapshot, backend.member, batch.ingress[place]) {
-            batch.unclassified.add(place);
-            continue;
-        }
-        batch.take_reply(place, backend);
-    }
-}
-
-impl Batch {
-    /// A client's packet.
-    #[inline]
-    fn take_inbound(&mut self, place: usize, rule: RuleId) {
-        self.backends[place] = Backend { rule, member: MemberId(0) };
-        self.inbound.add(place);
-        self.take(place, || Class::Inbound(rule));
-    }
-
-    /// A member's reply.
-    #[inline]
-    fn take_reply(&mut self, place: usize, backend: Backend) {
-        self.backends[place] = backend;
-        self.replies.add(place);
-        self.take(place, || Class::Reply(backend));
-    }
-
-    /// TCP is tracked; of anything else policy is asked for every packet.
-    #[inline]
-    fn take(&mut self, place: usize, class: impl FnOnce() -> Class) {
-        if self.parsed[place].protocol == ProtocolNumber::TCP {
-            self.tracked.add(place);
-        } else {
-            self.classes[place] = class();
-            self.missed.add(place);
-        }
-    }
-}
-
-/// The worker that owns an inbound flow.
-fn flow_owner(snapshot: &Snapshot, batch: &Batch, place: usize) -> WorkerId {
-    let (parsed, owner) = (&batch.parsed[place], &snapshot.owner);
-    if batch.inbound.contains(place) {
-        let (client, frontend) = (parsed.source, parsed.destination);
-        return owner.of_flow(client, parsed.source_port, frontend, parsed.destination_port);
-    }
-    let Some(rule) = snapshot.rule(batch.backends[place].rule) else { return WorkerId(0) };
-    let (client, port) = (parsed.destination, parsed.destination_port);
-    owner.of_flow(client, port, rule.frontend, rule.frontend_port)
-}
-
-/// The worker that holds the ports of an outbound flow.
-fn outbound_owner(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<WorkerId> {
+/// The worker that owns a packet of this class; `None` where any will do.
+fn owner(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<WorkerId> {
+    let of_flow = |client, port, frontend, frontend_port| {
+        let tracked = parsed.protocol == ProtocolNumber::TCP;
+        tracked.then(|| snapshot.owner.of_flow(client, port, frontend, frontend_port))
+    };
+    let (source, destination) = (parsed.source, parsed.destination);
+    let (from, to) = (parsed.source_port, parsed.destination_port);
     match class {
+        Class::Inbound(_) => of_flow(source, from, destination, to),
+        Class::Reply(backend) => {
+            let rule = snapshot.rule(backend.rule)?;
+            of_flow(destination, to, rule.frontend, rule.frontend_port)
+        }
         Class::Outbound(_, mapping, _) => Some(snapshot.mappings.get(mapping as usize)?.worker),
         Class::OutboundReply(address) => holder_of(snapshot, address, parsed),
-        Class::Inbound(_) | Class::Reply(_) | Class::Routed => None,
+        Class::Routed => None,
     }
 }
 
 /// The key of a tracked packet's flow; `None` for classes that need no record.
-pub(super) fn flow_key(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<[u64; 3]> {
+pub(super) fn flow_key(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<Key> {
     let tcp = parsed.protocol == ProtocolNumber::TCP;
     match class {
         Class::Inbound(rule) => tcp.then(|| key::inbound(parsed.source, parsed.source_port, rule)),

@@ -2,6 +2,7 @@
 
 use crate::tables::{FlatMap, Key};
 use crate::units::{Address, MemberId, RuleId};
+use crate::wire::EndpointV4;
 
 use super::Backend;
 
@@ -22,7 +23,7 @@ impl EndpointMap {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
         for ((address, port, protocol), value) in entries {
             if address.is_v4() {
-                v4.push((narrow(address, port, protocol), value));
+                v4.push((EndpointV4::new(address, port, protocol).0, value));
             } else {
                 v6.push((wide(address, port, protocol), value));
             }
@@ -35,24 +36,18 @@ impl EndpointMap {
     #[inline]
     pub fn get(&self, address: Address, port: u16, protocol: u8) -> Option<u64> {
         if address.is_v4() {
-            self.v4.get(&narrow(address, port, protocol))
+            self.get_v4(EndpointV4::new(address, port, protocol))
         } else {
             self.v6.get(&wide(address, port, protocol))
         }
     }
 
-    /// The same for an address that is known to be of IPv4.
+    /// The same for an endpoint of IPv4.
     #[must_use]
     #[inline]
-    pub fn get_v4(&self, address: Address, port: u16, protocol: u8) -> Option<u64> {
-        self.v4.get(&narrow(address, port, protocol))
+    pub fn get_v4(&self, endpoint: EndpointV4) -> Option<u64> {
+        self.v4.get(&endpoint.0)
     }
-}
-
-/// The protocol is never 0 (IANA: hop-by-hop options), so that no key is.
-#[inline]
-const fn narrow(address: Address, port: u16, protocol: u8) -> u64 {
-    (address.v4_bits() as u64) << 32 | (protocol as u64) << 16 | port as u64
 }
 
 #[inline]

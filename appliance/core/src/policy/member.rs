@@ -1,7 +1,7 @@
 //! What is there to know about a member's address?
 
 use crate::units::{Address, AdjacencyId, PortId, Transport};
-use crate::wire::Deltas;
+use crate::wire::Share;
 
 /// A member, whatever pools it is in, in one cache line.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,8 +18,8 @@ pub struct Member {
     pub port: Option<PortId>,
     /// Its outbound mappings for TCP and for UDP, by position in `Snapshot::mappings`.
     pub outbound: [Option<u32>; 2],
-    /// What its address does to checksums.
-    pub address_deltas: Deltas,
+    /// Its share in what translations change in checksums.
+    pub share: Share,
 }
 
 const _: () = assert!(size_of::<Member>() == 64);

@@ -1,7 +1,7 @@
 //! What does a load-balancing rule say about its packets?
 
 use crate::units::{Address, MemberId, RuleId, Transport};
-use crate::wire::Deltas;
+use crate::wire::{EndpointV4, Share};
 
 /// Which fields choose the member (behaviour.md §2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,10 +37,10 @@ pub struct Rule {
     pub idle_ticks: u32,
     /// The pool, by its position in `Snapshot::pools`.
     pub pool: u32,
-    /// What the frontend's address does to checksums.
-    pub address_deltas: Deltas,
-    /// What the two ports do to checksums.
-    pub port_deltas: Deltas,
+    /// The frontend's address, port and protocol; of an IPv6 address the lower half.
+    pub endpoint: EndpointV4,
+    /// Its share in what translations change in checksums.
+    pub share: Share,
 }
 
 const _: () = assert!(size_of::<Rule>() == 64);

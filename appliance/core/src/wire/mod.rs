@@ -23,7 +23,7 @@ pub mod tcp;
 pub mod translate;
 pub mod udp;
 
-pub use checksum::{Delta, Deltas};
+pub use checksum::{Change, Delta, Share};
 pub use parse::{Content, Malformed, Parsed, ProtocolNumber, parse};
-pub use plain::Head;
+pub use plain::{EndpointV4, Head, Tuple};
 pub use translate::{End, Translation};

@@ -73,7 +73,7 @@ pub struct Parsed {
     pub source_port: u16,
     /// The TCP or UDP destination port; 0 for others and for fragments.
     pub destination_port: u16,
-    /// What a TCP segment acknowledges; 0 or meaningless for others.
+    /// What a TCP segment acknowledges; 0 for others.
     pub acknowledgement: u32,
     /// Bytes of the IP datagram, header included.
     pub network_length: u16,

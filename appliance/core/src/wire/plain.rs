@@ -43,11 +43,100 @@ pub(super) struct PlainUdp {
     rest: [u8; tcp::HEADER_LENGTH - udp::HEADER_LENGTH],
 }
 
+/// An endpoint of IPv4 in one word: address:32 │ 0:8 │ protocol:8 │ port:16. Never 0, since no
+/// protocol that has ports is (IANA protocol-numbers).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EndpointV4(pub u64);
+
+impl EndpointV4 {
+    /// The endpoint of these parts; of an IPv6 address the lower 32 bits count.
+    #[must_use]
+    #[inline]
+    pub const fn new(address: Address, port: u16, protocol: u8) -> Self {
+        Self((address.v4_bits() as u64) << 32 | (protocol as u64) << 16 | port as u64)
+    }
+
+    /// Its address.
+    #[must_use]
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
+    pub const fn address(self) -> Address {
+        Address::from_v4_bits((self.0 >> 32) as u32)
+    }
+
+    /// Its port.
+    #[must_use]
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the lowest 16 bits")]
+    pub const fn port(self) -> u16 {
+        self.0 as u16
+    }
+
+    /// Its protocol.
+    #[must_use]
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "eight bits are cut out")]
+    pub const fn protocol(self) -> u8 {
+        (self.0 >> 16) as u8
+    }
+}
+
+/// What a plain frame says, in three words.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tuple {
+    /// Where it comes from.
+    pub source: EndpointV4,
+    /// Where it goes.
+    pub destination: EndpointV4,
+    /// What a TCP segment acknowledges; nothing in particular for UDP.
+    pub acknowledgement: u32,
+    /// Bytes of the IP datagram.
+    pub network_length: u16,
+    /// Hops that remain.
+    pub time_to_live: u8,
+    /// The TCP flags; 0 for UDP.
+    pub tcp_flags: u8,
+}
+
+impl Tuple {
+    /// Whether it is TCP; else it is UDP.
+    #[must_use]
+    #[inline]
+    pub const fn is_tcp(&self) -> bool {
+        self.source.protocol() == ProtocolNumber::TCP
+    }
+
+    /// Whether this is TCP with SYN and without ACK, whatever other flags it has.
+    #[must_use]
+    #[inline]
+    pub const fn asks_to_open(&self) -> bool {
+        self.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN
+    }
+
+    /// The same in the form that any frame has.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "two header lengths")]
+    pub const fn parsed(&self) -> Parsed {
+        Parsed {
+            source: self.source.address(),
+            destination: self.destination.address(),
+            source_port: self.source.port(),
+            destination_port: self.destination.port(),
+            acknowledgement: self.acknowledgement,
+            network_length: self.network_length,
+            network_offset: ethernet::HEADER_LENGTH as u8,
+            transport_offset: TRANSPORT as u8,
+            protocol: self.source.protocol(),
+            tcp_flags: self.tcp_flags,
+            time_to_live: self.time_to_live,
+        }
+    }
+}
+
 /// Reads a plain frame for the station `own` whose first buffer holds `length` bytes. `false` for
-/// any other frame, of which `parsed` then says nothing.
+/// any other frame, of which `tuple` then says nothing.
 #[inline]
-#[allow(clippy::cast_possible_truncation, reason = "two header lengths")]
-pub fn read(head: &Head, length: usize, own: MacAddress, parsed: &mut Parsed) -> bool {
+pub fn read(head: &Head, length: usize, own: MacAddress, tuple: &mut Tuple) -> bool {
     let frame: &PlainIpv4 = transmute_ref!(head);
     let (ethernet, ip) = (&frame.ethernet, &frame.ip);
     let total = usize::from(ip.total_length.get());
@@ -61,33 +150,31 @@ pub fn read(head: &Head, length: usize, own: MacAddress, parsed: &mut Parsed) ->
         return false;
     }
     let tcp: &TcpHeader = transmute_ref!(&frame.transport);
-    let payload = total.wrapping_sub(ipv4::HEADER_LENGTH);
     if ip.protocol == ProtocolNumber::TCP {
         let header = tcp.header_length();
         if header < tcp::HEADER_LENGTH || ipv4::HEADER_LENGTH + header > total {
             return false;
         }
-        parsed.tcp_flags = tcp.flags;
-        parsed.acknowledgement = tcp.acknowledgement.get();
+        tuple.tcp_flags = tcp.flags;
+        tuple.acknowledgement = tcp.acknowledgement.get();
     } else if ip.protocol == ProtocolNumber::UDP {
         let udp: &PlainUdp = transmute_ref!(&frame.transport);
         let datagram = usize::from(udp.header.length.get());
-        if total < ipv4::HEADER_LENGTH || datagram < udp::HEADER_LENGTH || datagram > payload {
+        if datagram < udp::HEADER_LENGTH || ipv4::HEADER_LENGTH + datagram > total {
             return false;
         }
-        parsed.tcp_flags = 0;
+        tuple.tcp_flags = 0;
+        tuple.acknowledgement = 0;
     } else {
         return false;
     }
-    parsed.source = Address::from_v4_bits(ip.source.get());
-    parsed.destination = Address::from_v4_bits(ip.destination.get());
-    parsed.source_port = tcp.source_port.get();
-    parsed.destination_port = tcp.destination_port.get();
-    parsed.network_length = ip.total_length.get();
-    parsed.network_offset = ethernet::HEADER_LENGTH as u8;
-    parsed.transport_offset = TRANSPORT as u8;
-    parsed.protocol = ip.protocol;
-    parsed.time_to_live = ip.time_to_live;
+    let protocol = ip.protocol;
+    let source = Address::from_v4_bits(ip.source.get());
+    let destination = Address::from_v4_bits(ip.destination.get());
+    tuple.source = EndpointV4::new(source, tcp.source_port.get(), protocol);
+    tuple.destination = EndpointV4::new(destination, tcp.destination_port.get(), protocol);
+    tuple.network_length = ip.total_length.get();
+    tuple.time_to_live = ip.time_to_live;
     true
 }
 
@@ -127,10 +214,10 @@ mod tests {
             for (at, value) in changes {
                 head[at] = value;
             }
-            let (mut plain, mut general) = (Parsed::default(), Parsed::default());
-            if read(&head, length, OWN, &mut plain) {
+            let (mut tuple, mut general) = (Tuple::default(), Parsed::default());
+            if read(&head, length, OWN, &mut tuple) {
                 prop_assert_eq!(parse(&head[..length], &mut general), Ok(Content::Ipv4));
-                prop_assert_eq!(plain, general);
+                prop_assert_eq!(tuple.parsed(), general);
             }
         }
     }
@@ -139,9 +226,9 @@ mod tests {
     fn ordinary_segments_are_plain_and_cut_ones_are_not() {
         for protocol in [ProtocolNumber::TCP, ProtocolNumber::UDP] {
             let head = segment(protocol);
-            assert!(read(&head, 54, OWN, &mut Parsed::default()));
-            assert!(read(&head, 64, OWN, &mut Parsed::default()), "padding");
-            assert!(!read(&head, 53, OWN, &mut Parsed::default()));
+            assert!(read(&head, 54, OWN, &mut Tuple::default()));
+            assert!(read(&head, 64, OWN, &mut Tuple::default()), "padding");
+            assert!(!read(&head, 53, OWN, &mut Tuple::default()));
         }
     }
 }

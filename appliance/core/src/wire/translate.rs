@@ -10,7 +10,7 @@ use super::ipv4::Ipv4Header;
 use super::plain::{Head, PlainIpv4, PlainUdp};
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
-use super::{Delta, Parsed, ProtocolNumber};
+use super::{Change, Delta, Parsed, ProtocolNumber};
 use crate::units::Address;
 
 /// Which end of a packet is replaced.
@@ -31,28 +31,19 @@ pub struct Translation {
     pub address: Address,
     /// Its new port.
     pub port: u16,
-    /// From the old address to the new one.
-    pub address_delta: Delta,
-    /// From the old port to the new one.
-    pub port_delta: Delta,
+    /// What that changes in the checksums, one hop further.
+    pub change: Change,
 }
 
 impl Translation {
     /// The translation of a packet that `parsed` describes.
     #[must_use]
-    #[inline]
-    pub fn of(parsed: &Parsed, end: End, address: Address, port: u16) -> Self {
-        let (old, old_port) = match end {
+    pub const fn of(parsed: &Parsed, end: End, address: Address, port: u16) -> Self {
+        let old = match end {
             End::Source => (parsed.source, parsed.source_port),
             End::Destination => (parsed.destination, parsed.destination_port),
         };
-        Self {
-            end,
-            address,
-            port,
-            address_delta: Delta::without(old).and(Delta::with(address)),
-            port_delta: Delta::of_u16(old_port, port),
-        }
+        Self { end, address, port, change: Change::of(old, (address, port)) }
     }
 }
 
@@ -62,19 +53,18 @@ pub fn plain(head: &mut Head, protocol: u8, to: &Translation) {
     let frame: &mut PlainIpv4 = transmute_mut!(head);
     let ip = &mut frame.ip;
     ip.time_to_live = ip.time_to_live.wrapping_sub(1);
-    ip.checksum = to.address_delta.and(Delta::HOP).apply(ip.checksum.get()).into();
+    to.change.network.apply(&mut ip.checksum);
     let address = match to.end {
         End::Source => &mut ip.source,
         End::Destination => &mut ip.destination,
     };
     *address = to.address.v4_bits().into();
-    let delta = to.address_delta.and(to.port_delta);
     if protocol == ProtocolNumber::TCP {
         let header: &mut TcpHeader = transmute_mut!(&mut frame.transport);
-        put_tcp_port(header, to, delta);
+        put_tcp_port(header, to);
     } else {
         let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
-        put_udp_port(&mut udp.header, to, delta);
+        put_udp_port(&mut udp.header, to);
     }
 }
 
@@ -85,41 +75,40 @@ pub fn any(frame: &mut [u8], parsed: &Parsed, to: Option<&Translation>) {
     let Ok((header, _)) = Ipv4Header::mut_from_prefix(&mut head[network..]) else { return };
     header.time_to_live = header.time_to_live.wrapping_sub(1);
     let Some(to) = to else {
-        header.checksum = Delta::HOP.apply(header.checksum.get()).into();
+        Delta::HOP.apply(&mut header.checksum);
         return;
     };
-    header.checksum = to.address_delta.and(Delta::HOP).apply(header.checksum.get()).into();
+    to.change.network.apply(&mut header.checksum);
     let address = match to.end {
         End::Source => &mut header.source,
         End::Destination => &mut header.destination,
     };
     *address = to.address.v4_bits().into();
-    let delta = to.address_delta.and(to.port_delta);
     if parsed.protocol == ProtocolNumber::TCP {
         let Ok((header, _)) = TcpHeader::mut_from_prefix(segment) else { return };
-        put_tcp_port(header, to, delta);
+        put_tcp_port(header, to);
     } else if parsed.protocol == ProtocolNumber::UDP {
         let Ok((header, _)) = UdpHeader::mut_from_prefix(segment) else { return };
-        put_udp_port(header, to, delta);
+        put_udp_port(header, to);
     }
 }
 
 #[inline]
-fn put_tcp_port(header: &mut TcpHeader, to: &Translation, delta: Delta) {
+fn put_tcp_port(header: &mut TcpHeader, to: &Translation) {
     match to.end {
         End::Source => header.source_port = to.port.into(),
         End::Destination => header.destination_port = to.port.into(),
     }
-    header.checksum = delta.apply(header.checksum.get()).into();
+    to.change.transport.apply(&mut header.checksum);
 }
 
 #[inline]
-fn put_udp_port(header: &mut UdpHeader, to: &Translation, delta: Delta) {
+fn put_udp_port(header: &mut UdpHeader, to: &Translation) {
     match to.end {
         End::Source => header.source_port = to.port.into(),
         End::Destination => header.destination_port = to.port.into(),
     }
-    header.checksum = delta.apply_to_udp(header.checksum.get()).into();
+    to.change.transport.apply_to_udp(&mut header.checksum);
 }
 
 #[cfg(test)]
@@ -130,7 +119,7 @@ mod tests {
 
     use super::*;
     use crate::units::MacAddress;
-    use crate::wire::plain::{HEAD, read};
+    use crate::wire::plain::{HEAD, Tuple, read};
 
     const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 
@@ -158,8 +147,9 @@ mod tests {
             } else {
                 head[46] = 0x50;
             }
-            let mut parsed = Parsed::default();
-            prop_assert!(read(&head, HEAD, OWN, &mut parsed));
+            let mut tuple = Tuple::default();
+            prop_assert!(read(&head, HEAD, OWN, &mut tuple));
+            let parsed = tuple.parsed();
             let end = if source { End::Source } else { End::Destination };
             let to = Translation::of(&parsed, end, Address::from_v4_bits(address), port);
             let mut general = head;
