@@ -171,10 +171,9 @@ impl Running {
         let pool = &load_balancer.pools[rule.pool];
         let frontend = load_balancer.frontends[rule.frontend].address.into();
         let endpoints = &self.lane.published().endpoints;
-        let id = endpoints.get(frontend, rule.frontend_port, rule.protocol as u8);
-        let id = id.and_then(|id| usize::try_from(id).ok());
-        let totals =
-            id.map_or_else(ObjectTotals::default, |id| self.sum(id, |worker| &worker.rules));
+        let id = endpoints.frontend(frontend, rule.frontend_port, rule.protocol as u8);
+        let totals = id
+            .map_or_else(ObjectTotals::default, |id| self.sum(id.index(), |worker| &worker.rules));
         let up = rule_view(load_balancer, rule, &self.health).eligible_count();
         RuleStatus {
             name: rule.name.clone(),

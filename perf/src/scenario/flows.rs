@@ -172,8 +172,7 @@ pub fn members_of(worker: &Worker, snapshot: &Snapshot, flows: usize) -> anyhow:
 
 fn web_rule(snapshot: &Snapshot) -> anyhow::Result<RuleId> {
     let frontend = Address::from_v4_bits(world::FRONTEND);
-    let rule = snapshot.endpoints.get(frontend, WEB.0, 6).context("the rule exists")?;
-    Ok(RuleId(u32::try_from(rule)?))
+    snapshot.endpoints.frontend(frontend, WEB.0, 6).context("the rule exists")
 }
 
 fn taken_port(rig: &mut Rig, member: u32, near: u16, far: (u32, u16)) -> anyhow::Result<u16> {

@@ -8,11 +8,11 @@ use super::identity::Identities;
 use super::{Inputs, rule_view};
 use crate::config::{self, Configuration, LoadBalancer, LoadBalancingRule};
 use crate::policy::{
-    self, Backend, EndpointMap, LoadDistribution, Member, Origin, Pool, Rule, Selection, Snapshot,
+    self, Backend, EndpointMap, LoadDistribution, Member, Pool, Rule, Selection, Snapshot, Standing,
 };
 use crate::tables::{Bitmap, mix};
 use crate::units::{Address, AdjacencyId, MemberId, RuleId, Transport, ticks_of_seconds};
-use crate::wire::{EndpointV4, Share};
+use crate::wire::Share;
 
 /// What identifies a rule to flows: its frontend endpoint. A rule that is renamed keeps its flows.
 pub(super) type Endpoint = (Address, u16, Transport);
@@ -44,7 +44,7 @@ impl Balance {
         self.members.get(&address).map(MemberId)
     }
 
-    /// Writes rules, members, endpoints and the reverse map. Returns whether a member that could
+    /// Writes rules, members and endpoints. Returns whether a member that could
     /// have flows of a rule no longer can.
     pub(super) fn write(
         &mut self,
@@ -61,7 +61,7 @@ impl Balance {
             let (frontend, port, protocol) = endpoint;
             let id = RuleId(self.rules.of(&endpoint, now));
             let pool = u32::try_from(live.len()).unwrap_or(u32::MAX);
-            endpoints.push(((frontend, port, protocol as u8), u64::from(id.0)));
+            endpoints.push(((frontend, port, protocol as u8), Standing::Frontend(id)));
             live.push((id, lower(rule, frontend, pool)));
             for member in &load_balancer.pools[rule.pool].members {
                 let backend = Backend { rule: id, member: self.member(member.address, now) };
@@ -71,8 +71,8 @@ impl Balance {
             }
         }
         let ended = self.note_backends(&reverse);
+        endpoints.extend(standing_of(reverse));
         next.endpoints = Arc::new(EndpointMap::build(endpoints));
-        next.reverse = Arc::new(reverse_map(reverse));
         next.rules = self.rule_table(live);
         next.members = self.member_table(configuration, now);
         ended
@@ -154,7 +154,7 @@ impl Balance {
             tcp_reset: false,
             idle_ticks: 0,
             pool: 0,
-            endpoint: EndpointV4::default(),
+            on_wire: Default::default(),
             share: Share::default(),
         };
         let mut rules = vec![gone; self.rules.bound()];
@@ -174,12 +174,14 @@ impl Balance {
             adjacency: AdjacencyId(0),
             port: None,
             outbound: [None; 2],
+            on_wire: Default::default(),
             share: Share::default(),
         };
         let mut members = vec![gone; self.members.bound()];
         for (id, address) in ids.into_iter().zip(addresses) {
             members[id as usize].live = true;
             members[id as usize].address = address;
+            members[id as usize].on_wire = address.v4_bits().into();
             members[id as usize].share = Share::of_member(address);
         }
         members.into()
@@ -218,19 +220,16 @@ fn lower(rule: &LoadBalancingRule, frontend: Address, pool: u32) -> Rule {
         tcp_reset: rule.enable_tcp_reset,
         idle_ticks: ticks_of_seconds(rule.idle_timeout_minutes * 60),
         pool,
-        endpoint: EndpointV4::new(frontend, rule.frontend_port, rule.protocol as u8),
+        on_wire: (frontend.v4_bits().into(), rule.frontend_port.into(), rule.backend_port.into()),
         share: Share::of_frontend(frontend, rule.frontend_port, rule.backend_port),
     }
 }
 
-fn reverse_map(reverse: Leading) -> EndpointMap {
-    EndpointMap::build(reverse.into_iter().map(|(endpoint, leading)| {
-        let origin = match leading[..] {
-            [backend] => Origin::Backend(backend),
-            _ => Origin::Ambiguous,
-        };
-        (endpoint, origin.to_word())
-    }))
+fn standing_of(reverse: Leading) -> impl Iterator<Item = (policy::Endpoint, Standing)> {
+    reverse.into_iter().map(|(endpoint, leading)| match leading[..] {
+        [backend] => (endpoint, Standing::Member(backend)),
+        _ => (endpoint, Standing::Ambiguous),
+    })
 }
 
 /// What a member is called in a selection table: the same on every appliance.

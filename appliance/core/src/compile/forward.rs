@@ -11,6 +11,7 @@ use crate::limits::ADJACENCIES_MAX;
 use crate::neighbour::{NextHop, World};
 use crate::policy::{Adjacency, Hop, Member, Port, Routes, Snapshot};
 use crate::units::{Address, AdjacencyId, MemberId, PortId, Prefix};
+use crate::wire::plain;
 
 /// What identifies a next hop.
 type Neighbour = (PortId, Address);
@@ -137,6 +138,7 @@ fn ports(inputs: Inputs<'_>) -> Arc<[Port]> {
     let configured = inputs.configuration.appliance.ports.iter();
     let lower = |(port, facts): (&config::Port, &PortFacts)| Port {
         mac: facts.mac,
+        station: if facts.partial_checksums { plain::NOBODY } else { plain::station(facts.mac) },
         mtu: port.mtu,
         partial_checksums: facts.partial_checksums,
         subnets: port.addresses.iter().filter_map(|address| address.subnet()).collect(),

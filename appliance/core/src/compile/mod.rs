@@ -1,7 +1,7 @@
 //! What do a valid configuration, health, neighbours and routes mean for workers?
 //!
 //! ```text
-//!   Configuration ─┐                      ┌─ balance   rules, pools, endpoints, reverse map
+//!   Configuration ─┐                      ┌─ balance   rules, pools, members, endpoints
 //!   HealthTable ───┼─► Compiler::compile ─┼─ outbound  blocks of ports, granules, workers
 //!   World ─────────┤                      ├─ forward   adjacencies, routes, members
 //!   PortFacts ─────┘                      └─ hosts     what an address is to us
@@ -176,7 +176,6 @@ fn empty(owner: Arc<OwnerFunction>) -> Snapshot {
         flows_valid_since: Generation(0),
         owner,
         endpoints: Arc::default(),
-        reverse: Arc::default(),
         hosts: Arc::default(),
         rules: Arc::new([]),
         pools: Arc::new([]),

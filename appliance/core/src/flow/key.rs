@@ -2,8 +2,10 @@
 //!
 //! ```text
 //!   word 0, 1   the address of the far side: client or remote host (IPv4-mapped or IPv6)
-//!   word 2      kind:8 │ id:24 │ near port:16 │ far port:16
+//!   word 2      IPv6:1 │ kind:7 │ id:24 │ near port:16 │ far port:16
 //! ```
+//!
+//! The last two words of an IPv4 flow's key are no other key's.
 //!
 //! | kind | id | near port | looked up by |
 //! |---|---|---|---|
@@ -11,7 +13,7 @@
 //! | outbound | member | the member's source port | packets of the member |
 //! | outbound reply | outbound address | the port taken | packets from outside |
 
-use crate::tables::Key;
+use crate::tables::{Key, ShortKey};
 use crate::units::{Address, MemberId, OutboundAddressId, RuleId, Transport};
 
 /// What a key stands for; never zero, so that no key is all zeroes.
@@ -52,6 +54,14 @@ pub const fn inbound(client: Address, client_port: u16, rule: RuleId) -> Key {
     pack(Kind::Inbound, rule.0, client, client_port, 0)
 }
 
+/// The last two words of the key of an IPv4 client's flow to the frontend endpoint of `rule`.
+#[must_use]
+#[inline]
+pub const fn inbound_v4(client: u32, client_port: u16, rule: RuleId) -> ShortKey {
+    let [_, far, word] = inbound(Address::from_v4_bits(client), client_port, rule);
+    [far, word]
+}
+
 /// The key of a member's flow to the outside, as the member sees it.
 #[must_use]
 #[inline]
@@ -88,7 +98,8 @@ pub const fn outbound_reply(
 
 #[inline]
 const fn pack(kind: Kind, id: u32, far: Address, far_port: u16, near_port: u16) -> Key {
-    let word = (kind as u64) << 56
+    let word = (!far.is_v4() as u64) << 63
+        | (kind as u64) << 56
         | (id as u64 & 0x00ff_ffff) << 32
         | (near_port as u64) << 16
         | far_port as u64;
@@ -101,7 +112,7 @@ impl FlowKey {
     #[allow(clippy::cast_possible_truncation, reason = "fields are cut out of the word")]
     pub const fn unpack(key: &Key) -> Option<Self> {
         let word = key[2];
-        let kind = match (word >> 56) as u8 {
+        let kind = match (word >> 56) as u8 & 0x7f {
             1 => Kind::Inbound,
             2 => Kind::OutboundTcp,
             3 => Kind::OutboundUdp,
@@ -134,17 +145,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_short_key_of_an_ipv4_flow_is_no_ipv6_flows() {
+        let (v4, rule) = (Address::from_v4_bits(0xc000_0201), RuleId(3));
+        let v6 = Address { high: 0x2001_0db8 << 32, ..v4 };
+        assert_eq!(inbound(v4, 9, rule)[1..], inbound_v4(0xc000_0201, 9, rule));
+        assert_ne!(inbound(v6, 9, rule)[1..], inbound_v4(0xc000_0201, 9, rule));
+    }
+
+    #[test]
     fn keys_come_apart_as_they_were_put_together() {
-        let remote = Address::from_v4_bits(0xc000_0201);
-        let key = outbound(Transport::Udp, MemberId(0x00ab_cdef), 5353, remote, 53);
-        let expected = FlowKey {
-            kind: Kind::OutboundUdp,
-            id: 0x00ab_cdef,
-            far: remote,
-            far_port: 53,
-            near_port: 5353,
-        };
-        assert_eq!(FlowKey::unpack(&key), Some(expected));
+        for remote in
+            [Address::from_v4_bits(0xc000_0201), Address { high: 7, low: 0xffff_0000_0001 }]
+        {
+            let key = outbound(Transport::Udp, MemberId(0x00ab_cdef), 5353, remote, 53);
+            let expected = FlowKey {
+                kind: Kind::OutboundUdp,
+                id: 0x00ab_cdef,
+                far: remote,
+                far_port: 53,
+                near_port: 5353,
+            };
+            assert_eq!(FlowKey::unpack(&key), Some(expected));
+        }
         assert_eq!(FlowKey::unpack(&[0, 0, 0]), None);
     }
 }

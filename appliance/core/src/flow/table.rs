@@ -2,7 +2,7 @@
 
 use super::entry::{Entry, NONE};
 use super::timers::IDLE_TICKS_MAX;
-use crate::tables::{Full, Key, Links, RecordMap, TimingWheel};
+use crate::tables::{Full, Key, Links, RecordMap, ShortKey, TimingWheel};
 use crate::units::Tick;
 
 /// Of 8 parts of the slots, those that may be filled: beyond, look-ups would wander.
@@ -79,12 +79,24 @@ impl FlowTable {
         self.records.prefetch(slot);
     }
 
+    /// The home slot of the key of an IPv4 flow.
+    #[must_use]
+    #[inline]
+    pub fn home_v4(&self, key: ShortKey) -> u32 {
+        self.records.home_short(key)
+    }
+
     /// The slot where the record with `key` is expected, whose line is asked for: to be called
     /// once the home line is there.
-    #[must_use]
     #[inline]
     pub fn look_ahead(&self, key: &Key, home: u32) -> u32 {
         self.records.look_ahead(key, home)
+    }
+
+    /// The same for an IPv4 flow.
+    #[inline]
+    pub fn look_ahead_v4(&self, key: ShortKey, home: u32) -> u32 {
+        self.records.look_ahead_short(key, home)
     }
 
     /// The slot of the record with `key`, whose home is `home`.

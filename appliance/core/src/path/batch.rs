@@ -4,19 +4,18 @@
 //! through its own packets only, and moves each on to the set of the next stage:
 //!
 //! ```text
-//!   plain ─┬─► inbound ──┐           ┌─► to_member ─────┐
-//!          ├─► replies ──┼─ tracked ─┼─► from_frontend ─┼─► verdicts
-//!   others ┴─► outbound ─┘     │     └─► elsewhere ─────┘
-//!                              └─► missed: decide is asked, in the order of arrival
+//!   plain ─► inwards, outwards ─────────────────────────────► verdicts
+//!                    └─ turning ─┐                               ▲
+//!   others ─► whole, fragments ──┴► tracked ─► missed ─► decided ┘
 //! ```
 
 use super::places::Places;
 use crate::limits::BATCH;
-use crate::policy::Backend;
-use crate::tables::Key;
+use crate::policy::{Backend, StandingWord};
+use crate::tables::{Key, ShortKey};
 use crate::telemetry::{DropReason, PuntClass};
 use crate::units::{MemberId, OutboundAddressId, PortId, RuleId, WorkerId};
-use crate::wire::{Head, Parsed, Tuple};
+use crate::wire::{Head, Parsed};
 
 /// The frames of a batch, wherever their bytes live; their heads have been asked for. Places at or
 /// past [`Self::len`] read as empty frames.
@@ -105,51 +104,41 @@ pub(super) enum Action {
 /// One batch's columns and sets. Made once, used for every burst.
 #[derive(Debug)]
 pub struct Batch {
-    /// What plain frames say.
-    pub(super) tuples: [Tuple; BATCH],
-    /// What other frames say, and those plain ones that leave the straight line.
-    pub(super) parsed: [Parsed; BATCH],
     /// Where it came in.
     pub(super) ingress: [PortId; BATCH],
-    /// By rule and member: of packets that are inbound or replies.
-    pub(super) backends: [Backend; BATCH],
-    /// Of packets elsewhere, and of those that were asked for their class.
+    /// Of sorted packets: what stands at the endpoint, and the flow's key.
+    pub(super) standings: [StandingWord; BATCH],
+    pub(super) short_keys: [ShortKey; BATCH],
+    /// Of sorted packets: the slot of the flow's record, home at first.
+    pub(super) slots: [u32; BATCH],
+    /// Of all others, and of those that turned out to be unusual: tuple and headers,
+    pub(super) parsed: [Parsed; BATCH],
+    /// class,
     pub(super) classes: [Class; BATCH],
-    /// Of foreign packets: whose they are.
-    pub(super) owners: [WorkerId; BATCH],
-    /// Of tracked packets: the flow's key, its home slot, and the slot where it is expected.
+    /// the flow's key with its home slot,
     pub(super) keys: [Key; BATCH],
     pub(super) homes: [u32; BATCH],
-    pub(super) slots: [u32; BATCH],
-    /// Of packets elsewhere that know what to do.
+    /// and what is to be done.
     pub(super) actions: [Action; BATCH],
     verdicts: [Verdict; BATCH],
     length: usize,
 
-    /// Headers at their fixed places: quick to read and to write.
-    pub(super) plain: Places,
-    /// Of those, packets to an address that may be ours.
-    pub(super) to_us: Places,
-    /// IPv4 fragments.
+    /// Plain segments from clients to frontends.
+    pub(super) inwards: Places,
+    /// Plain segments from members' endpoints.
+    pub(super) outwards: Places,
+    /// Of both, those that are not as usual.
+    pub(super) turning: Places,
+    /// Whole datagrams that wait for their class.
+    pub(super) whole: Places,
+    /// Fragments that do.
     pub(super) fragments: Places,
-    /// Whole datagrams and fragments that wait for their class.
-    pub(super) unclassified: Places,
-    /// Tracked packets from clients to frontends.
-    pub(super) inbound: Places,
-    /// Tracked packets from members' endpoints.
-    pub(super) replies: Places,
-    /// Packets of outbound flows and their replies.
-    pub(super) outbound: Places,
-    /// Inbound and replies that belong to flows of other workers.
-    pub(super) foreign: Places,
+    /// Packets that may have a record under `keys`.
+    pub(super) tracked: Places,
     /// Packets whose flow was not found, or that have none: policy must be asked.
     pub(super) missed: Places,
-    /// Packets whose destination becomes a member.
-    pub(super) to_member: Places,
-    /// Packets whose source becomes a frontend.
-    pub(super) from_frontend: Places,
     /// Packets that one of `actions` is to be done to.
-    pub(super) elsewhere: Places,
+    pub(super) decided: Places,
     /// Packets for the kernel twin.
     pub(super) punted: Places,
     /// Packets that end here: all, until a stage says something else.
@@ -158,35 +147,29 @@ pub struct Batch {
 
 /// What a packet gets that no stage ended: it cannot happen, and is visible if it does.
 const UNDECIDED: Verdict = Verdict::Drop(DropReason::EtherTypeUnknown);
-const NOBODY: Backend = Backend { rule: RuleId(0), member: MemberId(0) };
 
 impl Default for Batch {
     fn default() -> Self {
         Self {
-            tuples: [Tuple::default(); BATCH],
-            parsed: [Parsed::default(); BATCH],
             ingress: [PortId(0); BATCH],
-            backends: [NOBODY; BATCH],
+            standings: [StandingWord::default(); BATCH],
+            short_keys: [[0; 2]; BATCH],
+            slots: [0; BATCH],
+            parsed: [Parsed::default(); BATCH],
             classes: [Class::Routed; BATCH],
-            owners: [WorkerId(0); BATCH],
             keys: [[0; 3]; BATCH],
             homes: [0; BATCH],
-            slots: [0; BATCH],
             actions: [Action::Route; BATCH],
             verdicts: [UNDECIDED; BATCH],
             length: 0,
-            plain: Places::default(),
-            to_us: Places::default(),
+            inwards: Places::default(),
+            outwards: Places::default(),
+            turning: Places::default(),
+            whole: Places::default(),
             fragments: Places::default(),
-            unclassified: Places::default(),
-            inbound: Places::default(),
-            replies: Places::default(),
-            outbound: Places::default(),
-            foreign: Places::default(),
+            tracked: Places::default(),
             missed: Places::default(),
-            to_member: Places::default(),
-            from_frontend: Places::default(),
-            elsewhere: Places::default(),
+            decided: Places::default(),
             punted: Places::default(),
             dropped: Places::default(),
         }
@@ -200,18 +183,14 @@ impl Batch {
         self.length = length.min(BATCH);
         self.verdicts = [UNDECIDED; BATCH];
         for set in [
-            &mut self.plain,
-            &mut self.to_us,
+            &mut self.inwards,
+            &mut self.outwards,
+            &mut self.turning,
+            &mut self.whole,
             &mut self.fragments,
-            &mut self.unclassified,
-            &mut self.inbound,
-            &mut self.replies,
-            &mut self.outbound,
-            &mut self.foreign,
+            &mut self.tracked,
             &mut self.missed,
-            &mut self.to_member,
-            &mut self.from_frontend,
-            &mut self.elsewhere,
+            &mut self.decided,
             &mut self.punted,
         ] {
             *set = Places::default();
@@ -269,48 +248,10 @@ impl Batch {
         }
     }
 
-    /// Packets that may have a record.
-    #[inline]
-    pub(super) fn tracked(&self) -> Places {
-        self.inbound | self.replies | self.outbound
-    }
-
-    /// Puts what a packet says where the general way looks for it.
-    pub(super) fn describe(&mut self, place: usize) {
-        if self.plain.contains(place) {
-            self.parsed[place] = self.tuples[place].parsed();
-        }
-    }
-
     /// Notes what is to be done to a packet.
-    #[inline]
     pub(super) fn act(&mut self, place: usize, action: Action) {
-        match action {
-            Action::ToMember(rule, member) => {
-                self.backends[place] = Backend { rule, member };
-                self.to_member.add(place);
-            }
-            Action::FromFrontend(rule, member) => {
-                self.backends[place] = Backend { rule, member };
-                self.from_frontend.add(place);
-            }
-            Action::ToOutside(..) | Action::FromOutside(..) | Action::Route => {
-                self.actions[place] = action;
-                self.elsewhere.add(place);
-            }
-        }
-    }
-
-    /// What is to be done to a packet that knows it.
-    pub(super) fn action(&self, place: usize) -> Action {
-        let Backend { rule, member } = self.backends[place];
-        if self.to_member.contains(place) {
-            Action::ToMember(rule, member)
-        } else if self.from_frontend.contains(place) {
-            Action::FromFrontend(rule, member)
-        } else {
-            self.actions[place]
-        }
+        self.actions[place] = action;
+        self.decided.add(place);
     }
 
     /// The packet leaves by `port`.

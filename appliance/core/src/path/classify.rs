@@ -5,9 +5,9 @@
 
 use super::batch::{Class, Tag};
 use super::parse::{is_valid_destination, is_valid_source};
-use crate::policy::{Backend, Host, Origin, Snapshot};
+use crate::policy::{Backend, Host, Snapshot};
 use crate::telemetry::DropReason;
-use crate::units::{MemberId, OutboundAddressId, RuleId, Transport, WorkerId};
+use crate::units::{MemberId, OutboundAddressId, Transport, WorkerId};
 use crate::wire::{Parsed, ProtocolNumber, icmp};
 
 /// What classification says of one packet.
@@ -34,13 +34,12 @@ pub(super) fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: 
     let (to, from) = (parsed.destination, parsed.source);
     if transport(parsed).is_some() {
         let (near, far) = (parsed.destination_port, parsed.source_port);
-        if let Some(rule) = snapshot.endpoints.get(to, near, parsed.protocol) {
-            #[allow(clippy::cast_possible_truncation, reason = "a rule's id was put in")]
-            return Sighting::Class(Class::Inbound(RuleId(rule as u32)));
+        if let Some(rule) = snapshot.endpoints.frontend(to, near, parsed.protocol) {
+            return Sighting::Class(Class::Inbound(rule));
         }
-        match snapshot.reverse.get(from, far, parsed.protocol).map(Origin::from_word) {
-            Some(Origin::Ambiguous) => return Sighting::Drop(DropReason::AmbiguousEndpoint),
-            Some(Origin::Backend(backend)) => {
+        match snapshot.endpoints.member(from, far, parsed.protocol) {
+            Some(None) => return Sighting::Drop(DropReason::AmbiguousEndpoint),
+            Some(Some(backend)) => {
                 return classify_from_endpoint(snapshot, parsed, frame, backend, tag);
             }
             None => {}

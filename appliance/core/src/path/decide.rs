@@ -74,7 +74,7 @@ impl Worker {
         batch: &mut Batch,
         place: usize,
     ) -> bool {
-        if !batch.tracked().contains(place) {
+        if !batch.tracked.contains(place) {
             return false;
         }
         let (key, home) = (&batch.keys[place], batch.homes[place]);
@@ -361,7 +361,7 @@ fn selection_hash(rule: &Rule, parsed: &Parsed) -> u64 {
 mod tests {
     use super::*;
     use crate::units::Address;
-    use crate::wire::{EndpointV4, Share};
+    use crate::wire::Share;
 
     fn rule(distribution: LoadDistribution) -> Rule {
         Rule {
@@ -374,7 +374,7 @@ mod tests {
             tcp_reset: false,
             idle_ticks: 10,
             pool: 0,
-            endpoint: EndpointV4::default(),
+            on_wire: Default::default(),
             share: Share::default(),
         }
     }

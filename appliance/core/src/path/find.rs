@@ -3,17 +3,15 @@
 //! A hit is replayed: time, state and what the sides expect are noted in the record, and the
 //! record says what to do. Packets that need no record are ended by the snapshot here as well.
 
-use super::batch::{Action, Batch, Class};
+use super::batch::{Action, Batch, Class, Frames};
+use super::steer::comes_by_its_port;
 use super::worker::{Now, Worker};
 use crate::flow::{FlowKey, Kind, Side, TcpState, inbound_ticks, outbound_ticks};
-use crate::policy::Snapshot;
+use crate::policy::{Backend, Snapshot};
 use crate::tables::Key;
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, OutboundAddressId, RuleId, Tick, Transport};
-use crate::wire::{Parsed, ProtocolNumber, tcp};
-
-/// What tells a segment that changes nothing: no flag of these.
-const TURNING: u8 = tcp::SYN | tcp::FIN | tcp::RST;
+use crate::wire::{Content, Parsed, ProtocolNumber, parse};
 
 /// What became of a packet's look-up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,75 +25,39 @@ pub(super) enum Found {
 }
 
 impl Worker {
-    /// Finds the flows of the whole batch.
+    /// Finds the flows of all that may have one and did not go straight through, in the order of
+    /// arrival.
     #[inline(never)]
-    pub(super) fn find(&mut self, snapshot: &Snapshot, now: Now, batch: &mut Batch) {
-        // The home lines are there by now; a record that stands elsewhere would be waited for.
-        for place in batch.tracked() {
-            let (key, home) = (&batch.keys[place], batch.homes[place]);
-            batch.slots[place] = self.flows.look_ahead(key, home);
-        }
-        let mut turning = batch.outbound | ((batch.inbound | batch.replies) - batch.plain);
-        for place in batch.inbound & batch.plain {
-            match self.replay(snapshot, now, Side::Opener, batch, place) {
-                Some(member) => {
-                    batch.backends[place].member = member;
-                    batch.to_member.add(place);
-                }
-                None => turning.add(place),
-            }
-        }
-        for place in batch.replies & batch.plain {
-            match self.replay(snapshot, now, Side::Responder, batch, place) {
-                Some(_) => batch.from_frontend.add(place),
-                None => turning.add(place),
-            }
-        }
-        for place in turning {
-            self.look_up_one(snapshot, now, batch, place);
-        }
-    }
-
-    /// Notes a packet of an open connection in the record where it is expected, and says which
-    /// member serves the flow. `None`, and nothing noted, if there is more to it.
-    #[inline]
-    fn replay(
+    pub(super) fn find<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
-        side: Side,
-        batch: &Batch,
-        place: usize,
-    ) -> Option<MemberId> {
-        let tuple = &batch.tuples[place];
-        let entry = self.flows.at_mut(batch.slots[place]);
-        let as_usual = entry.is(&batch.keys[place])
-            && entry.generation >= snapshot.flows_valid_since
-            && entry.tcp.is_established()
-            && tuple.tcp_flags & TURNING == 0
-            && (side == Side::Opener || entry.target == batch.backends[place].member.0);
-        if !as_usual {
-            return None;
+        frames: &F,
+        batch: &mut Batch,
+    ) {
+        for place in batch.turning {
+            batch.describe(frames, place);
+            batch.homes[place] = self.flows.home(&batch.keys[place]);
+            match batch.classes[place] {
+                Class::Reply(Backend { member, .. })
+                    if !comes_by_its_port(snapshot, member, batch.ingress[place]) =>
+                {
+                    batch.drop(place, DropReason::ReversePath);
+                }
+                _ => batch.tracked.add(place),
+            }
         }
-        entry.last_seen = now.tick();
-        match side {
-            Side::Opener => entry.opener_expects = tuple.acknowledgement,
-            Side::Responder => entry.responder_expects = tuple.acknowledgement,
+        for place in batch.tracked {
+            self.flows.look_ahead(&batch.keys[place], batch.homes[place]);
         }
-        Some(MemberId(entry.target))
-    }
-
-    /// Looks a packet's flow up that may be anything.
-    #[inline(never)]
-    fn look_up_one(&mut self, snapshot: &Snapshot, now: Now, batch: &mut Batch, place: usize) {
-        batch.describe(place);
-        let class = batch.class_of_tracked(place);
-        batch.classes[place] = class;
-        let (key, home) = (&batch.keys[place], batch.homes[place]);
-        match self.look_up(snapshot, now, class, key, home, &batch.parsed[place]) {
-            Found::Act(action) => batch.act(place, action),
-            Found::Refused(reason) => batch.drop(place, reason),
-            Found::Missed => batch.missed.add(place),
+        for place in batch.tracked {
+            let class = batch.classes[place];
+            let (key, home) = (&batch.keys[place], batch.homes[place]);
+            match self.look_up(snapshot, now, class, key, home, &batch.parsed[place]) {
+                Found::Act(action) => batch.act(place, action),
+                Found::Refused(reason) => batch.drop(place, reason),
+                Found::Missed => batch.missed.add(place),
+            }
         }
     }
 
@@ -245,16 +207,20 @@ impl Worker {
 }
 
 impl Batch {
-    /// The class of a packet that may have a record.
-    fn class_of_tracked(&self, place: usize) -> Class {
-        let backend = self.backends[place];
-        if self.inbound.contains(place) {
-            Class::Inbound(backend.rule)
-        } else if self.replies.contains(place) {
-            Class::Reply(backend)
+    /// Puts what is known of a sorted packet where the general way looks for it.
+    fn describe<F: Frames>(&mut self, frames: &F, place: usize) {
+        // It was read before, and so it can be read.
+        let content = parse(frames.frame(place), &mut self.parsed[place]);
+        debug_assert_eq!(content, Ok(Content::Ipv4), "a plain segment");
+        let standing = self.standings[place];
+        let (rule, member) = (standing.rule(), standing.member());
+        self.classes[place] = if self.inwards.contains(place) {
+            Class::Inbound(rule)
         } else {
-            self.classes[place]
-        }
+            Class::Reply(Backend { rule, member })
+        };
+        let [far, word] = self.short_keys[place];
+        self.keys[place] = [0, far, word];
     }
 }
 

@@ -1,10 +1,12 @@
 //! How does a packet travel? Read [`Worker::process`] and you know the product.
 //!
 //! ```text
-//!   parse ─► steer ─► find ─► decide ─► rewrite ─► account
-//!     │        │        │        │          │
-//!   malformed  │      miss ──────┘     bytes change here only
-//!   ARP, own   └─ another worker owns it: hand-off
+//!   sort ────────────────────────► replay ─► an open connection's packet: done
+//!     │ not as usual                 │ not as usual
+//!     └─► parse ─► steer ────────────┴─► find ─► decide ─► rewrite ─► account
+//!           │        │                     │        │          │
+//!       malformed    │                   miss ──────┘     bytes change here and in replay only
+//!       ARP, own     └─ another worker owns it: hand-off
 //! ```
 //!
 //! Each stage is a plain function over one [`Batch`], called in this order and nowhere else. It
@@ -12,13 +14,12 @@
 //! Stages are never inlined, so that profiles and the instruction budget know them by name; that is
 //! one call per batch. Three tiers of cost:
 //!
-//! 1. an open connection's packet in a plain frame: a straight line through every stage, replayed
-//!    from record and snapshot;
-//! 2. whatever else has a flow or needs none: out of line, each question asked;
-//! 3. a new flow: policy is asked once, by `decide`, which records what it decided.
+//! 1. an open connection's packet in a plain frame goes straight through `sort` and `replay`;
+//! 2. whatever else has a flow or needs none is asked every question, in the order of arrival;
+//! 3. for a new flow policy is asked once, by `decide`, which records what it decided.
 //!
-//! The first tier decides nothing that the others would decide otherwise: what is not as usual in
-//! any way is passed on to them, with nothing noted.
+//! The straight line decides nothing that the long way would decide otherwise: what is not as usual
+//! in any respect is left to the long way, with nothing noted and nothing written.
 //!
 //! Not here: buffers, queues and rings. The shell carries out the verdicts and counts what was
 //! sent; what is dropped is counted here.
@@ -32,7 +33,9 @@ mod local;
 mod parse;
 mod places;
 mod police;
+mod replay;
 mod rewrite;
+mod sort;
 mod steer;
 mod worker;
 
@@ -51,9 +54,11 @@ impl Worker {
         batch: &mut Batch,
     ) {
         batch.begin(frames.len());
+        self.sort(snapshot, frames, batch);
         self.parse(snapshot, frames, batch);
         self.steer(snapshot, now, frames, batch);
-        self.find(snapshot, now, batch);
+        self.replay(snapshot, now, frames, batch);
+        self.find(snapshot, now, frames, batch);
         self.decide(snapshot, now, frames, batch);
         self.rewrite(snapshot, frames, batch);
         self.account(batch);

@@ -8,10 +8,10 @@ use crate::policy::{Port, Snapshot};
 use crate::telemetry::DropReason;
 use crate::units::Address;
 use crate::wire::ethernet::EthernetHeader;
-use crate::wire::{Content, Malformed, Parsed, ProtocolNumber, checksum, parse, plain, tcp, udp};
+use crate::wire::{Content, Malformed, Parsed, ProtocolNumber, checksum, parse, tcp, udp};
 
 impl Worker {
-    /// Fills the columns of the whole batch; ends what is malformed, foreign or ARP.
+    /// Fills the columns of what was not sorted; ends what is malformed, foreign or ARP.
     #[inline(never)]
     pub(super) fn parse<F: Frames>(
         &mut self,
@@ -19,28 +19,12 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for place in batch.all() {
-            let ingress = frames.ingress(place);
-            batch.ingress[place] = ingress;
-            let is_plain = snapshot.ports.get(ingress.index()).is_some_and(|port| {
-                let (head, length) = (frames.head(place), frames.length(place));
-                !port.partial_checksums
-                    && plain::read(head, length, port.mac, &mut batch.tuples[place])
-            });
-            if is_plain {
-                batch.plain.add(place);
-                let destination = batch.tuples[place].destination.address();
-                batch.to_us.add_if(place, snapshot.hosts.may_be_ours(destination));
-            }
-        }
-        for place in batch.all() - batch.plain {
-            self.parse_uncommon(snapshot, frames, batch, place);
+        for place in batch.all() - (batch.inwards | batch.outwards) {
+            self.parse_one(snapshot, frames, batch, place);
         }
     }
 
-    /// Parses a frame that may be anything.
-    #[inline(never)]
-    fn parse_uncommon<F: Frames>(
+    fn parse_one<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         frames: &mut F,
@@ -67,7 +51,7 @@ impl Worker {
                 if port.partial_checksums && is_partial(frame, &batch.parsed[place]) {
                     batch.drop(place, DropReason::ChecksumPartial);
                 } else {
-                    batch.unclassified.add(place);
+                    batch.whole.add(place);
                 }
             }
             Content::Ipv4Fragment => batch.fragments.add(place),

@@ -17,12 +17,6 @@ impl Places {
         if count >= BATCH { Self(u32::MAX) } else { Self((1 << count) - 1) }
     }
 
-    /// Whether there are none.
-    #[inline]
-    pub(super) const fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
     /// Adds `place`.
     #[inline]
     pub(super) const fn add(&mut self, place: usize) {

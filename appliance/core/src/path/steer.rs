@@ -1,23 +1,22 @@
 //! What is this packet, and which worker owns its flow?
 //!
-//! Walks the ownership table of `policy::steer`. Nearly all packets go to a frontend endpoint or
-//! come from a member's, which one look-up tells; the rest are asked after row by row in
-//! `classify`. What this worker owns gets its flow key, and the record's cache line is asked for;
-//! what another owns is handed over.
+//! Walks the ownership table of `policy::steer`, row by row, for whatever was not sorted. What this
+//! worker owns gets its flow key, and the record's cache line is asked for; what another owns is
+//! handed over.
 
 use super::batch::{Action, Batch, Class, Frames, Tag, Verdict};
 use super::classify::{Sighting, classify, classify_fragment, holder_of, transport};
 use super::worker::{Now, Worker};
 use crate::flow::key;
 use crate::limits::HANDOFFS_PER_PACKET_MAX;
-use crate::policy::{Backend, Origin, Snapshot};
+use crate::policy::{Backend, Snapshot};
 use crate::tables::Key;
 use crate::telemetry::DropReason;
-use crate::units::{MemberId, PortId, RuleId, WorkerId};
-use crate::wire::{EndpointV4, Parsed, ProtocolNumber};
+use crate::units::{MemberId, PortId, WorkerId};
+use crate::wire::{Parsed, ProtocolNumber};
 
 impl Worker {
-    /// Classifies the whole batch; hands over, ends or keys each packet.
+    /// Classifies what was not sorted; hands over, ends or keys each packet.
     #[inline(never)]
     pub(super) fn steer<F: Frames>(
         &mut self,
@@ -26,111 +25,7 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        self.steer_to_frontends(snapshot, batch);
-        self.steer_from_members(snapshot, frames, batch);
-        if !(batch.unclassified | batch.fragments).is_empty() {
-            self.steer_elsewhere(snapshot, frames, batch);
-        }
-        for place in batch.foreign {
-            hand_over(batch.owners[place], frames.tag(place), frames, batch, place);
-        }
-        if !batch.punted.is_empty() {
-            self.police(now, batch);
-        }
-    }
-
-    /// Packets to an address that may be ours: to a frontend endpoint, nearly always.
-    #[inline]
-    fn steer_to_frontends(&self, snapshot: &Snapshot, batch: &mut Batch) {
-        for place in batch.to_us {
-            let tuple = &batch.tuples[place];
-            match snapshot.endpoints.get_v4(tuple.destination) {
-                #[allow(clippy::cast_possible_truncation, reason = "a rule's id was put in")]
-                Some(rule) if tuple.is_tcp() => {
-                    let rule = RuleId(rule as u32);
-                    batch.backends[place].rule = rule;
-                    let client = tuple.source;
-                    if self.ask_for_flow(snapshot, rule, client, tuple.destination, batch, place) {
-                        batch.inbound.add(place);
-                    }
-                }
-                Some(_) | None => batch.unclassified.add(place),
-            }
-        }
-    }
-
-    /// Packets to addresses that are not ours: replies of members' endpoints, nearly always.
-    #[inline]
-    fn steer_from_members<F: Frames>(&self, snapshot: &Snapshot, frames: &F, batch: &mut Batch) {
-        for place in batch.plain - batch.to_us {
-            let tuple = &batch.tuples[place];
-            let origin = snapshot.reverse.get_v4(tuple.source).map(Origin::from_word);
-            let Some(Origin::Backend(backend)) = origin else {
-                batch.unclassified.add(place);
-                continue;
-            };
-            let is_reply = tuple.is_tcp()
-                && !tuple.asks_to_open()
-                && !frames.tag(place).inbound_missed
-                && comes_by_its_port(snapshot, backend.member, batch.ingress[place]);
-            let Some(rule) = snapshot.rules.get(backend.rule.index()).filter(|_| is_reply) else {
-                batch.unclassified.add(place);
-                continue;
-            };
-            batch.backends[place] = backend;
-            let (client, frontend) = (tuple.destination, rule.endpoint);
-            if self.ask_for_flow(snapshot, backend.rule, client, frontend, batch, place) {
-                batch.replies.add(place);
-            }
-        }
-    }
-
-    /// Sets the key of a client's flow and asks for its record. `false` if it is another worker's.
-    #[inline(always)]
-    fn ask_for_flow(
-        &self,
-        snapshot: &Snapshot,
-        rule: RuleId,
-        client: EndpointV4,
-        frontend: EndpointV4,
-        batch: &mut Batch,
-        place: usize,
-    ) -> bool {
-        if snapshot.owner.workers() > 1 {
-            let owner = snapshot.owner.of_flow(
-                client.address(),
-                client.port(),
-                frontend.address(),
-                frontend.port(),
-            );
-            if owner != self.id {
-                batch.foreign.add(place);
-                batch.owners[place] = owner;
-                return false;
-            }
-        }
-        self.ask_for_record(key::inbound(client.address(), client.port(), rule), batch, place);
-        true
-    }
-
-    #[inline(always)]
-    fn ask_for_record(&self, key: Key, batch: &mut Batch, place: usize) {
-        let home = self.flows.home(&key);
-        self.flows.prefetch(home);
-        batch.keys[place] = key;
-        batch.homes[place] = home;
-    }
-
-    /// Asks row by row for the class of each packet that has none yet.
-    #[inline(never)]
-    fn steer_elsewhere<F: Frames>(
-        &mut self,
-        snapshot: &Snapshot,
-        frames: &mut F,
-        batch: &mut Batch,
-    ) {
-        for place in batch.unclassified | batch.fragments {
-            batch.describe(place);
+        for place in batch.whole | batch.fragments {
             let parsed = &batch.parsed[place];
             let sighting = if batch.fragments.contains(place) {
                 classify_fragment(snapshot, parsed)
@@ -145,6 +40,7 @@ impl Worker {
                 Sighting::Drop(reason) => batch.drop(place, reason),
             }
         }
+        self.police(now, batch);
     }
 
     /// Puts a packet into the set of its class, or passes it to its owner.
@@ -165,25 +61,18 @@ impl Worker {
             return hand_over(owner, frames.tag(place), frames, batch, place);
         }
         batch.classes[place] = class;
-        let key = flow_key(snapshot, class, parsed);
-        if let Some(key) = key {
-            self.ask_for_record(key, batch, place);
-        }
-        match class {
-            Class::Routed => batch.act(place, Action::Route),
-            Class::Inbound(_) | Class::Reply(_) if key.is_none() => batch.missed.add(place),
-            Class::Inbound(rule) => {
-                batch.backends[place].rule = rule;
-                batch.inbound.add(place);
+        match (flow_key(snapshot, class, parsed), class) {
+            (Some(key), _) => {
+                let home = self.flows.home(&key);
+                self.flows.prefetch(home);
+                (batch.keys[place], batch.homes[place]) = (key, home);
+                batch.tracked.add(place);
             }
-            Class::Reply(backend) => {
-                batch.backends[place] = backend;
-                batch.replies.add(place);
-            }
-            Class::Outbound(..) | Class::OutboundReply(_) if key.is_none() => {
+            (None, Class::Routed) => batch.act(place, Action::Route),
+            (None, Class::Inbound(_) | Class::Reply(_)) => batch.missed.add(place),
+            (None, Class::Outbound(..) | Class::OutboundReply(_)) => {
                 batch.drop(place, DropReason::ProtocolNotTranslated);
             }
-            Class::Outbound(..) | Class::OutboundReply(_) => batch.outbound.add(place),
         }
     }
 }

@@ -2,14 +2,68 @@
 
 use crate::tables::{FlatMap, Key};
 use crate::units::{Address, MemberId, RuleId};
-use crate::wire::EndpointV4;
 
 use super::Backend;
 
 /// What identifies an endpoint: address, port, IP protocol number.
 pub type Endpoint = (Address, u16, u8);
 
-/// A map from endpoints to words, with one table per address family.
+/// What stands at an endpoint: a frontend's, or a member's behind one rule or several. One
+/// endpoint may be both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// A frontend's, with the rule for it.
+    Frontend(RuleId),
+    /// A member's in its role behind one rule.
+    Member(Backend),
+    /// A member's, which several rules lead to.
+    Ambiguous,
+}
+
+/// The word of a [`Standing`]: rule:32 │ member:32.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct StandingWord(u64);
+
+impl StandingWord {
+    /// A member that there is not.
+    const NOBODY: u32 = u32::MAX;
+    const AMBIGUOUS: Self = Self(u64::MAX);
+
+    /// The word of what stands there.
+    #[must_use]
+    pub const fn new(standing: Standing) -> Self {
+        match standing {
+            Standing::Frontend(rule) => Self((rule.0 as u64) << 32 | Self::NOBODY as u64),
+            Standing::Member(it) => Self((it.rule.0 as u64) << 32 | it.member.0 as u64),
+            Standing::Ambiguous => Self::AMBIGUOUS,
+        }
+    }
+
+    /// Whether several rules lead there.
+    #[must_use]
+    #[inline]
+    pub const fn is_ambiguous(self) -> bool {
+        self.0 == Self::AMBIGUOUS.0
+    }
+
+    /// The rule, unless there are several.
+    #[must_use]
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
+    pub const fn rule(self) -> RuleId {
+        RuleId((self.0 >> 32) as u32)
+    }
+
+    /// The member, if it is a member's.
+    #[must_use]
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+    pub const fn member(self) -> MemberId {
+        MemberId(self.0 as u32)
+    }
+}
+
+/// A map from endpoints to what stands there, with one table per address family.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointMap {
     v4: FlatMap<u64>,
@@ -17,75 +71,61 @@ pub struct EndpointMap {
 }
 
 impl EndpointMap {
-    /// A map of `entries`; of two entries with the same key the later one counts.
+    /// A map of `entries`; of two frontends or two members at one endpoint the later one counts.
     #[must_use]
-    pub fn build(entries: impl IntoIterator<Item = (Endpoint, u64)>) -> Self {
+    pub fn build(entries: impl IntoIterator<Item = (Endpoint, Standing)>) -> Self {
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
-        for ((address, port, protocol), value) in entries {
+        for ((address, port, protocol), standing) in entries {
+            let word = StandingWord::new(standing).0;
+            let side = u32::from(matches!(standing, Standing::Frontend(_)));
             if address.is_v4() {
-                v4.push((EndpointV4::new(address, port, protocol).0, value));
+                v4.push((narrow(address.v4_bits(), port, protocol, side), word));
             } else {
-                v6.push((wide(address, port, protocol), value));
+                v6.push((wide(address, port, protocol, side), word));
             }
         }
         Self { v4: FlatMap::build(v4), v6: FlatMap::build(v6) }
     }
 
-    /// What stands at this endpoint.
+    /// The rule for a frontend endpoint.
+    #[must_use]
+    pub fn frontend(&self, address: Address, port: u16, protocol: u8) -> Option<RuleId> {
+        Some(self.get(address, port, protocol, 1)?.rule())
+    }
+
+    /// Whose a member's endpoint is: one backend's, or [`None`] inside for several.
+    #[must_use]
+    pub fn member(&self, address: Address, port: u16, protocol: u8) -> Option<Option<Backend>> {
+        let word = self.get(address, port, protocol, 0)?;
+        let backend = Backend { rule: word.rule(), member: word.member() };
+        Some((!word.is_ambiguous()).then_some(backend))
+    }
+
+    /// What stands at an endpoint of IPv4: with `side` 1 the frontend's, with 0 the member's.
     #[must_use]
     #[inline]
-    pub fn get(&self, address: Address, port: u16, protocol: u8) -> Option<u64> {
+    pub fn get_v4(&self, address: u32, port: u16, protocol: u8, side: u32) -> Option<StandingWord> {
+        self.v4.get(&narrow(address, port, protocol, side)).map(StandingWord)
+    }
+
+    fn get(&self, address: Address, port: u16, protocol: u8, side: u32) -> Option<StandingWord> {
         if address.is_v4() {
-            self.get_v4(EndpointV4::new(address, port, protocol))
+            self.get_v4(address.v4_bits(), port, protocol, side)
         } else {
-            self.v6.get(&wide(address, port, protocol))
+            self.v6.get(&wide(address, port, protocol, side)).map(StandingWord)
         }
-    }
-
-    /// The same for an endpoint of IPv4.
-    #[must_use]
-    #[inline]
-    pub fn get_v4(&self, endpoint: EndpointV4) -> Option<u64> {
-        self.v4.get(&endpoint.0)
     }
 }
 
+/// address:32 │ side:1 │ 0:7 │ protocol:8 │ port:16. The protocol is never 0 (IANA: hop-by-hop
+/// options), so that no key is.
 #[inline]
-const fn wide(address: Address, port: u16, protocol: u8) -> Key {
-    [address.high, address.low, (protocol as u64) << 16 | port as u64]
+const fn narrow(address: u32, port: u16, protocol: u8, side: u32) -> u64 {
+    (address as u64) << 32 | (side as u64) << 31 | (protocol as u64) << 16 | port as u64
 }
 
-/// Whose endpoint it is that packets come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// One member's in its role behind one rule.
-    Backend(Backend),
-    /// Several rules lead to it.
-    Ambiguous,
-}
-
-impl Origin {
-    const AMBIGUOUS: u64 = u64::MAX;
-
-    /// The origin as a value of an [`EndpointMap`].
-    #[must_use]
-    pub const fn to_word(self) -> u64 {
-        match self {
-            Self::Backend(Backend { rule, member }) => (rule.0 as u64) << 32 | member.0 as u64,
-            Self::Ambiguous => Self::AMBIGUOUS,
-        }
-    }
-
-    /// The origin that a value stands for.
-    #[must_use]
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the two halves")]
-    pub const fn from_word(word: u64) -> Self {
-        if word == Self::AMBIGUOUS {
-            return Self::Ambiguous;
-        }
-        Self::Backend(Backend { rule: RuleId((word >> 32) as u32), member: MemberId(word as u32) })
-    }
+const fn wide(address: Address, port: u16, protocol: u8, side: u32) -> Key {
+    [address.high, address.low, (side as u64) << 31 | (protocol as u64) << 16 | port as u64]
 }
 
 #[cfg(test)]
@@ -95,28 +135,29 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_families_are_told_apart_by_every_part() {
+    fn both_families_and_both_sides_are_told_apart_by_every_part() {
         let address = |text: &str| -> Address { text.parse::<IpAddr>().expect("one").into() };
+        let backend = Backend { rule: RuleId(0x00ff_ffff), member: MemberId(0x00ff_ffff) };
         let entries = [
-            ((address("203.0.113.10"), 80, 6), 1),
-            ((address("203.0.113.10"), 80, 17), 2),
-            ((address("203.0.113.10"), 81, 6), 3),
-            ((address("2001:db8::10"), 80, 6), 4),
-            ((address("2001:db8:0:1::10"), 80, 6), 5),
+            ((address("203.0.113.10"), 80, 6), Standing::Frontend(RuleId(1))),
+            ((address("203.0.113.10"), 80, 17), Standing::Frontend(RuleId(2))),
+            ((address("203.0.113.10"), 81, 6), Standing::Frontend(RuleId(3))),
+            ((address("203.0.113.10"), 80, 6), Standing::Member(backend)),
+            ((address("2001:db8::10"), 80, 6), Standing::Frontend(RuleId(4))),
+            ((address("2001:db8:0:1::10"), 80, 6), Standing::Ambiguous),
         ];
         let map = EndpointMap::build(entries);
-        for ((address, port, protocol), value) in entries {
-            assert_eq!(map.get(address, port, protocol), Some(value), "{address} {port}");
+        for ((address, port, protocol), standing) in entries {
+            let (frontend, member) =
+                (map.frontend(address, port, protocol), map.member(address, port, protocol));
+            match standing {
+                Standing::Frontend(rule) => assert_eq!(frontend, Some(rule)),
+                Standing::Member(backend) => assert_eq!(member, Some(Some(backend))),
+                Standing::Ambiguous => assert_eq!((frontend, member), (None, Some(None))),
+            }
         }
-        assert_eq!(map.get(address("::ffff:203.0.113.11"), 80, 6), None);
-        assert_eq!(map.get(address("2001:db8::10"), 81, 6), None);
-    }
-
-    #[test]
-    fn origins_survive_their_words() {
-        let backend = Backend { rule: RuleId(0x00ff_ffff), member: MemberId(0x00ff_ffff) };
-        for origin in [Origin::Backend(backend), Origin::Ambiguous] {
-            assert_eq!(Origin::from_word(origin.to_word()), origin);
-        }
+        assert_eq!(map.frontend(address("::ffff:203.0.113.11"), 80, 6), None);
+        assert_eq!(map.frontend(address("2001:db8::10"), 81, 6), None);
+        assert_eq!(map.member(address("2001:db8::10"), 80, 6), None);
     }
 }

@@ -22,11 +22,11 @@ impl HostMap {
         for (address, host) in entries {
             if address.is_v4() {
                 v4.push((narrow(address), host.0.into()));
+                if host.is_ours() {
+                    ours.push(u64::from(address.v4_bits()));
+                }
             } else {
                 v6.push((wide(address), host.0.into()));
-            }
-            if host.is_ours() {
-                ours.push(fold(address));
             }
         }
         Self { v4: FlatMap::build(v4), v6: FlatMap::build(v6), ours: Filter::build(ours) }
@@ -45,12 +45,12 @@ impl HostMap {
         Host(found.unwrap_or(0) as u32)
     }
 
-    /// 1 if `address` may be the appliance's in any way ([`Host::is_ours`]), and 0 if it is not
-    /// for certain.
+    /// 1 if the IPv4 address with these bits may be the appliance's in any way
+    /// ([`Host::is_ours`]), and 0 if it is not for certain.
     #[must_use]
     #[inline]
-    pub fn may_be_ours(&self, address: Address) -> u32 {
-        self.ours.may_contain(fold(address))
+    pub fn may_be_ours_v4(&self, bits: u32) -> u32 {
+        self.ours.may_contain(bits.into())
     }
 }
 
@@ -62,11 +62,6 @@ const fn narrow(address: Address) -> u64 {
 #[inline]
 const fn wide(address: Address) -> Key {
     [address.high, address.low, HOST]
-}
-
-#[inline]
-const fn fold(address: Address) -> u64 {
-    address.high.rotate_left(29) ^ address.low
 }
 
 /// What an address is to this appliance. An address can be a frontend and an outbound address at

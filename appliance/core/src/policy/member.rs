@@ -1,5 +1,7 @@
 //! What is there to know about a member's address?
 
+use zerocopy::big_endian::U32;
+
 use crate::units::{Address, AdjacencyId, PortId, Transport};
 use crate::wire::Share;
 
@@ -18,6 +20,8 @@ pub struct Member {
     pub port: Option<PortId>,
     /// Its outbound mappings for TCP and for UDP, by position in `Snapshot::mappings`.
     pub outbound: [Option<u32>; 2],
+    /// Its IPv4 address as it stands on the wire.
+    pub on_wire: U32,
     /// Its share in what translations change in checksums.
     pub share: Share,
 }

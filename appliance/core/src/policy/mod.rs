@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   address, port, protocol ─► endpoints ─► Rule ─► Pool ─► Member ─► Adjacency ─► bytes
-//!   member's address, port  ─► reverse ──► Rule, Member        (the reply's way)
+//!   member's address, port  ─► endpoints ─► Rule, Member        (the reply's way)
 //!   any address             ─► hosts ────► frontend, own, outbound, member
 //!   outbound address, port  ─► granules ─► member, worker
 //!   any address             ─► routes ───► Adjacency
@@ -25,7 +25,7 @@ mod steer;
 
 use std::sync::Arc;
 
-pub use endpoints::{Endpoint, EndpointMap, Origin};
+pub use endpoints::{Endpoint, EndpointMap, Standing, StandingWord};
 pub use hosts::{Host, HostMap};
 pub use maglev::{SELECTION_ENTRIES, Selection};
 pub use member::Member;
@@ -48,10 +48,8 @@ pub struct Snapshot {
     pub flows_valid_since: Generation,
     /// Which worker owns what.
     pub owner: Arc<OwnerFunction>,
-    /// Frontend endpoints to [`RuleId`]s.
+    /// What stands at frontends' and members' endpoints.
     pub endpoints: Arc<EndpointMap>,
-    /// Members' endpoints to [`Origin`]s.
-    pub reverse: Arc<EndpointMap>,
     /// What an address is to this appliance.
     pub hosts: Arc<HostMap>,
     /// By [`RuleId`].

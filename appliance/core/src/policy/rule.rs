@@ -1,7 +1,9 @@
 //! What does a load-balancing rule say about its packets?
 
+use zerocopy::big_endian::{U16, U32};
+
 use crate::units::{Address, MemberId, RuleId, Transport};
-use crate::wire::{EndpointV4, Share};
+use crate::wire::Share;
 
 /// Which fields choose the member (behaviour.md §2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,8 +39,8 @@ pub struct Rule {
     pub idle_ticks: u32,
     /// The pool, by its position in `Snapshot::pools`.
     pub pool: u32,
-    /// The frontend's address, port and protocol; of an IPv6 address the lower half.
-    pub endpoint: EndpointV4,
+    /// The frontend's IPv4 address and port, and the member's port, as they stand on the wire.
+    pub on_wire: (U32, U16, U16),
     /// Its share in what translations change in checksums.
     pub share: Share,
 }

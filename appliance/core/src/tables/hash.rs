@@ -12,8 +12,18 @@ pub type Key = [u64; 3];
 /// for vectors that a key in registers would have to be written to memory for.
 #[must_use]
 #[inline]
-pub const fn same(one: &Key, other: &Key) -> bool {
+pub(super) const fn same(one: &Key, other: &Key) -> bool {
     (one[0] ^ other[0]) | (one[1] ^ other[1]) | (one[2] ^ other[2]) == 0
+}
+
+/// The last two words of a key whose first one is 0.
+pub type ShortKey = [u64; 2];
+
+/// Whether `key` has these as its last two words.
+#[must_use]
+#[inline]
+pub const fn same_short(key: &Key, short: ShortKey) -> bool {
+    (key[1] ^ short[0]) | (key[2] ^ short[1]) == 0
 }
 
 /// Whether a key is the zero key, which marks free slots.

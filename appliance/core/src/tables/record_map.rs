@@ -15,7 +15,7 @@
 //! unless an insertion must make room; the caller is told of each move, so that links by index
 //! can follow. Nothing is ever allocated after the map was made.
 
-use super::hash::{Hasher, Key, is_zero, same};
+use super::hash::{Hasher, Key, ShortKey, is_zero, same, same_short};
 use super::prefetch::prefetch;
 
 /// How many slots from its home a record may stand: as many as `Record::neighbours` has bits.
@@ -94,18 +94,36 @@ impl<R: Record> RecordMap<R> {
         prefetch(&self.records[slot as usize & self.mask()]);
     }
 
+    /// The home slot of the key `[0, key[0], key[1]]`.
+    #[must_use]
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "a slot number is below 2^32")]
+    pub const fn home_short(&self, key: ShortKey) -> u32 {
+        (self.hasher.hash(&[0, key[0], key[1]]) >> self.shift) as u32
+    }
+
     /// The slot where a record with `key` stands if it stands anywhere, nearly always: at home, or
     /// in the first of the slots where records of that home are. Asks for its line. To be called
     /// once the home line, asked for by [`Self::prefetch`], is there. Without a branch: which
     /// records stand at home is anybody's guess, the processor's too.
-    #[must_use]
     #[inline]
     pub fn look_ahead(&self, key: &Key, home: u32) -> u32 {
         let at_home = &self.records[home as usize & self.mask()];
-        let elsewhere = usize::from(!same(at_home.key(), key));
+        self.expected(at_home, home, !same(at_home.key(), key))
+    }
+
+    /// The same by the two words of a key that begins with 0 and shares them with no other.
+    #[inline]
+    pub fn look_ahead_short(&self, key: ShortKey, home: u32) -> u32 {
+        let at_home = &self.records[home as usize & self.mask()];
+        self.expected(at_home, home, !same_short(at_home.key(), key))
+    }
+
+    #[inline(always)]
+    fn expected(&self, at_home: &R, home: u32, is_elsewhere: bool) -> u32 {
         // Without neighbours there are REACH trailing zeroes, and so no distance.
         let first = (at_home.neighbours() & !1).trailing_zeros() as usize % REACH;
-        let slot = self.slot_after(home, first * elsewhere);
+        let slot = self.slot_after(home, first * usize::from(is_elsewhere));
         self.prefetch(slot);
         slot
     }

@@ -25,5 +25,5 @@ pub mod udp;
 
 pub use checksum::{Change, Delta, Share};
 pub use parse::{Content, Malformed, Parsed, ProtocolNumber, parse};
-pub use plain::{EndpointV4, Head, Tuple};
-pub use translate::{End, Translation};
+pub use plain::{Head, PlainIpv4};
+pub use translate::{End, PlainTranslation, Translation};

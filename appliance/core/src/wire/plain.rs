@@ -8,14 +8,13 @@
 //! No tags, no IP options, no fragment: every field stands at a fixed place, so that the head is
 //! read and written without a check per field. Whatever else there may be is `parse`'s.
 
-use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute_ref};
+use zerocopy::big_endian::{U16, U32};
+use zerocopy::{
+    FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute_mut, transmute_ref,
+};
 
-use super::ethernet::{self, EthernetHeader};
-use super::ipv4::{self, Ipv4Header};
-use super::tcp::{self, TcpHeader};
-use super::udp::{self, UdpHeader};
-use super::{Parsed, ProtocolNumber};
-use crate::units::{Address, MacAddress};
+use super::{ProtocolNumber, ethernet, ipv4, tcp, udp};
+use crate::units::MacAddress;
 
 /// Bytes of a frame that are always in memory, whether or not the frame is that long.
 pub const HEAD: usize = 64;
@@ -25,157 +24,144 @@ pub type Head = [u8; HEAD];
 
 const TRANSPORT: usize = ethernet::HEADER_LENGTH + ipv4::HEADER_LENGTH;
 
-/// The head as headers.
+/// The head as headers, with what both ends of a packet have side by side: the source first.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
-pub(super) struct PlainIpv4 {
-    pub(super) ethernet: EthernetHeader,
-    pub(super) ip: Ipv4Header,
-    pub(super) transport: [u8; tcp::HEADER_LENGTH],
+pub struct PlainIpv4 {
+    /// Destination and source of the frame.
+    pub link: [u8; 12],
+    ether_type: U16,
+    version_and_length: u8,
+    traffic_class: u8,
+    /// Bytes of the IP datagram.
+    pub network_length: U16,
+    identification: U16,
+    flags_and_offset: U16,
+    /// Hops that remain.
+    pub time_to_live: u8,
+    /// TCP or UDP.
+    pub protocol: u8,
+    pub(super) checksum: U16,
+    pub(super) addresses: [U32; 2],
+    pub(super) ports: [U16; 2],
+    pub(super) transport: [u8; tcp::HEADER_LENGTH - 4],
     rest: [u8; HEAD - TRANSPORT - tcp::HEADER_LENGTH],
 }
 
-/// The first bytes of the transport header as UDP's.
+/// TCP behind the ports.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct PlainTcp {
+    sequence: U32,
+    acknowledgement: U32,
+    data_offset: u8,
+    flags: u8,
+    window: U16,
+    pub(super) checksum: U16,
+    urgent: U16,
+}
+
+/// UDP behind the ports.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(super) struct PlainUdp {
-    pub(super) header: UdpHeader,
-    rest: [u8; tcp::HEADER_LENGTH - udp::HEADER_LENGTH],
+    length: U16,
+    pub(super) checksum: U16,
+    rest: [u8; 12],
 }
 
-/// An endpoint of IPv4 in one word: address:32 │ 0:8 │ protocol:8 │ port:16. Never 0, since no
-/// protocol that has ports is (IANA protocol-numbers).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct EndpointV4(pub u64);
+/// A station that no frame is for.
+pub const NOBODY: u64 = u64::MAX;
 
-impl EndpointV4 {
-    /// The endpoint of these parts; of an IPv6 address the lower 32 bits count.
-    #[must_use]
-    #[inline]
-    pub const fn new(address: Address, port: u16, protocol: u8) -> Self {
-        Self((address.v4_bits() as u64) << 32 | (protocol as u64) << 16 | port as u64)
-    }
-
-    /// Its address.
-    #[must_use]
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
-    pub const fn address(self) -> Address {
-        Address::from_v4_bits((self.0 >> 32) as u32)
-    }
-
-    /// Its port.
-    #[must_use]
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the lowest 16 bits")]
-    pub const fn port(self) -> u16 {
-        self.0 as u16
-    }
-
-    /// Its protocol.
-    #[must_use]
-    #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "eight bits are cut out")]
-    pub const fn protocol(self) -> u8 {
-        (self.0 >> 16) as u8
-    }
+/// Whose packets a port takes for its own, as [`PlainIpv4::is_for`] compares it: the six bytes of
+/// its address above two of nothing.
+#[must_use]
+pub const fn station(mac: MacAddress) -> u64 {
+    let [a, b, c, d, e, f] = mac.0;
+    u64::from_le_bytes([0, 0, a, b, c, d, e, f])
 }
 
-/// What a plain frame says, in three words.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Tuple {
-    /// Where it comes from.
-    pub source: EndpointV4,
-    /// Where it goes.
-    pub destination: EndpointV4,
-    /// What a TCP segment acknowledges; nothing in particular for UDP.
-    pub acknowledgement: u32,
-    /// Bytes of the IP datagram.
-    pub network_length: u16,
-    /// Hops that remain.
-    pub time_to_live: u8,
-    /// The TCP flags; 0 for UDP.
-    pub tcp_flags: u8,
-}
-
-impl Tuple {
-    /// Whether it is TCP; else it is UDP.
+impl PlainIpv4 {
+    /// The head of a frame, whatever it is.
     #[must_use]
     #[inline]
-    pub const fn is_tcp(&self) -> bool {
-        self.source.protocol() == ProtocolNumber::TCP
+    pub const fn of(head: &Head) -> &Self {
+        transmute_ref!(head)
     }
 
-    /// Whether this is TCP with SYN and without ACK, whatever other flags it has.
+    /// The same, to be written.
     #[must_use]
     #[inline]
-    pub const fn asks_to_open(&self) -> bool {
-        self.tcp_flags & (tcp::SYN | tcp::ACK) == tcp::SYN
+    pub fn of_mut(head: &mut Head) -> &mut Self {
+        transmute_mut!(head)
     }
 
-    /// The same in the form that any frame has.
+    /// Whether the frame is to `station` and not from it.
     #[must_use]
-    #[allow(clippy::cast_possible_truncation, reason = "two header lengths")]
-    pub const fn parsed(&self) -> Parsed {
-        Parsed {
-            source: self.source.address(),
-            destination: self.destination.address(),
-            source_port: self.source.port(),
-            destination_port: self.destination.port(),
-            acknowledgement: self.acknowledgement,
-            network_length: self.network_length,
-            network_offset: ethernet::HEADER_LENGTH as u8,
-            transport_offset: TRANSPORT as u8,
-            protocol: self.source.protocol(),
-            tcp_flags: self.tcp_flags,
-            time_to_live: self.time_to_live,
+    #[inline]
+    pub fn is_for(&self, station: u64) -> bool {
+        let [d0, d1, d2, d3, d4, d5, s0, s1, ..] = self.link;
+        let [.., s2, s3, s4, s5] = self.link;
+        // The bytes next to each address come along, and are shifted out or differ only there.
+        let to = u64::from_le_bytes([d0, d1, d2, d3, d4, d5, s0, s1]);
+        let from = u64::from_le_bytes([d4, d5, s0, s1, s2, s3, s4, s5]);
+        to << 16 == station && from ^ station > 0xffff
+    }
+
+    /// Whether this is a plain frame of which `length` bytes are in its first buffer: untagged,
+    /// IPv4 without options, whole, TCP or UDP, with lengths that agree.
+    #[must_use]
+    #[inline]
+    pub fn is_plain(&self, length: usize) -> bool {
+        let total = usize::from(self.network_length.get());
+        self.ether_type == U16::new(ethernet::ETHERTYPE_IPV4)
+            && self.version_and_length == 0x45
+            && self.flags_and_offset.get() & 0x3fff == 0
+            && total + ethernet::HEADER_LENGTH <= length
+            && self.has_transport(total)
+    }
+
+    #[inline]
+    fn has_transport(&self, total: usize) -> bool {
+        if self.protocol == ProtocolNumber::TCP {
+            let header = usize::from(self.tcp().data_offset >> 4) * 4;
+            header >= tcp::HEADER_LENGTH && ipv4::HEADER_LENGTH + header <= total
+        } else if self.protocol == ProtocolNumber::UDP {
+            let udp: &PlainUdp = transmute_ref!(&self.transport);
+            let datagram = usize::from(udp.length.get());
+            datagram >= udp::HEADER_LENGTH && ipv4::HEADER_LENGTH + datagram <= total
+        } else {
+            false
         }
     }
-}
 
-/// Reads a plain frame for the station `own` whose first buffer holds `length` bytes. `false` for
-/// any other frame, of which `tuple` then says nothing.
-#[inline]
-pub fn read(head: &Head, length: usize, own: MacAddress, tuple: &mut Tuple) -> bool {
-    let frame: &PlainIpv4 = transmute_ref!(head);
-    let (ethernet, ip) = (&frame.ethernet, &frame.ip);
-    let total = usize::from(ip.total_length.get());
-    let is_plain = ethernet.ether_type.get() == ethernet::ETHERTYPE_IPV4
-        && ip.version_and_length == 0x45
-        && !ip.is_fragment()
-        && total + ethernet::HEADER_LENGTH <= length
-        && ethernet.destination == own.0
-        && ethernet.source != own.0;
-    if !is_plain {
-        return false;
+    #[inline]
+    const fn tcp(&self) -> &PlainTcp {
+        transmute_ref!(&self.transport)
     }
-    let tcp: &TcpHeader = transmute_ref!(&frame.transport);
-    if ip.protocol == ProtocolNumber::TCP {
-        let header = tcp.header_length();
-        if header < tcp::HEADER_LENGTH || ipv4::HEADER_LENGTH + header > total {
-            return false;
-        }
-        tuple.tcp_flags = tcp.flags;
-        tuple.acknowledgement = tcp.acknowledgement.get();
-    } else if ip.protocol == ProtocolNumber::UDP {
-        let udp: &PlainUdp = transmute_ref!(&frame.transport);
-        let datagram = usize::from(udp.header.length.get());
-        if datagram < udp::HEADER_LENGTH || ipv4::HEADER_LENGTH + datagram > total {
-            return false;
-        }
-        tuple.tcp_flags = 0;
-        tuple.acknowledgement = 0;
-    } else {
-        return false;
+
+    /// Where it goes (1) or comes from (0), in host order. An index, since nobody could foresee
+    /// which of the two is asked for.
+    #[must_use]
+    #[inline]
+    pub const fn end(&self, end: u32) -> (u32, u16) {
+        let end = end as usize & 1;
+        (self.addresses[end].get(), self.ports[end].get())
     }
-    let protocol = ip.protocol;
-    let source = Address::from_v4_bits(ip.source.get());
-    let destination = Address::from_v4_bits(ip.destination.get());
-    tuple.source = EndpointV4::new(source, tcp.source_port.get(), protocol);
-    tuple.destination = EndpointV4::new(destination, tcp.destination_port.get(), protocol);
-    tuple.network_length = ip.total_length.get();
-    tuple.time_to_live = ip.time_to_live;
-    true
+
+    /// The TCP flags; of UDP something else.
+    #[must_use]
+    #[inline]
+    pub const fn tcp_flags(&self) -> u8 {
+        self.tcp().flags
+    }
+
+    /// What a TCP segment acknowledges; of UDP something else.
+    #[must_use]
+    #[inline]
+    pub const fn acknowledgement(&self) -> u32 {
+        self.tcp().acknowledgement.get()
+    }
 }
 
 #[cfg(test)]
@@ -183,7 +169,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::wire::{Content, parse};
+    use crate::wire::{Content, Parsed, parse};
 
     const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 
@@ -214,10 +200,22 @@ mod tests {
             for (at, value) in changes {
                 head[at] = value;
             }
-            let (mut tuple, mut general) = (Tuple::default(), Parsed::default());
-            if read(&head, length, OWN, &mut tuple) {
-                prop_assert_eq!(parse(&head[..length], &mut general), Ok(Content::Ipv4));
-                prop_assert_eq!(tuple.parsed(), general);
+            let (plain, mut parsed) = (PlainIpv4::of(&head), Parsed::default());
+            if plain.is_plain(length) {
+                prop_assert_eq!(parse(&head[..length], &mut parsed), Ok(Content::Ipv4));
+                let (source, destination) = (parsed.source, parsed.destination);
+                prop_assert_eq!(plain.end(0), (source.v4_bits(), parsed.source_port));
+                prop_assert_eq!(
+                    plain.end(1),
+                    (destination.v4_bits(), parsed.destination_port)
+                );
+                prop_assert_eq!(plain.network_length.get(), parsed.network_length);
+                prop_assert_eq!(plain.time_to_live, parsed.time_to_live);
+                prop_assert_eq!(plain.protocol, parsed.protocol);
+                if plain.protocol == ProtocolNumber::TCP {
+                    prop_assert_eq!(plain.tcp_flags(), parsed.tcp_flags);
+                    prop_assert_eq!(plain.acknowledgement(), parsed.acknowledgement);
+                }
             }
         }
     }
@@ -226,9 +224,20 @@ mod tests {
     fn ordinary_segments_are_plain_and_cut_ones_are_not() {
         for protocol in [ProtocolNumber::TCP, ProtocolNumber::UDP] {
             let head = segment(protocol);
-            assert!(read(&head, 54, OWN, &mut Tuple::default()));
-            assert!(read(&head, 64, OWN, &mut Tuple::default()), "padding");
-            assert!(!read(&head, 53, OWN, &mut Tuple::default()));
+            let plain = PlainIpv4::of(&head);
+            assert!(plain.is_plain(54));
+            assert!(plain.is_plain(64), "padding");
+            assert!(!plain.is_plain(53));
         }
+    }
+
+    #[test]
+    fn a_frame_is_for_the_station_that_it_names_and_that_has_not_sent_it() {
+        let (own, other) = (station(OWN), station(MacAddress([2, 0, 0, 0, 0, 2])));
+        let mut head = segment(ProtocolNumber::TCP);
+        assert!(PlainIpv4::of(&head).is_for(own));
+        assert!(!PlainIpv4::of(&head).is_for(other));
+        head.copy_within(..6, 6);
+        assert!(!PlainIpv4::of(&head).is_for(own), "sent by ourselves");
     }
 }

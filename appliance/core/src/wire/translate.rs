@@ -4,10 +4,11 @@
 //! never computed anew. Two ways that write the same: [`plain`] for the frame that nearly all are,
 //! [`any`] for whatever the parser accepts.
 
+use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, transmute_mut};
 
 use super::ipv4::Ipv4Header;
-use super::plain::{Head, PlainIpv4, PlainUdp};
+use super::plain::{PlainIpv4, PlainTcp, PlainUdp};
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
 use super::{Change, Delta, Parsed, ProtocolNumber};
@@ -17,9 +18,9 @@ use crate::units::Address;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
     /// Where it comes from.
-    Source,
+    Source = 0,
     /// Where it goes.
-    Destination,
+    Destination = 1,
 }
 
 /// A new end for a packet.
@@ -47,24 +48,32 @@ impl Translation {
     }
 }
 
-/// Replaces an end of a plain TCP or UDP datagram over IPv4 and takes one hop away.
-#[inline]
-pub fn plain(head: &mut Head, protocol: u8, to: &Translation) {
-    let frame: &mut PlainIpv4 = transmute_mut!(head);
-    let ip = &mut frame.ip;
-    ip.time_to_live = ip.time_to_live.wrapping_sub(1);
-    to.change.network.apply(&mut ip.checksum);
-    let address = match to.end {
-        End::Source => &mut ip.source,
-        End::Destination => &mut ip.destination,
-    };
-    *address = to.address.v4_bits().into();
-    if protocol == ProtocolNumber::TCP {
-        let header: &mut TcpHeader = transmute_mut!(&mut frame.transport);
-        put_tcp_port(header, to);
+/// What replaces an end of a plain datagram.
+#[derive(Clone, Copy, Debug)]
+pub struct PlainTranslation {
+    /// Its new address.
+    pub address: U32,
+    /// Its new port.
+    pub port: U16,
+    /// What that changes in the checksums, one hop further.
+    pub change: Change,
+}
+
+/// Replaces the source or the destination of a plain TCP or UDP datagram over IPv4 and takes one
+/// hop away.
+#[inline(always)]
+pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
+    let end = end as usize;
+    frame.time_to_live = frame.time_to_live.wrapping_sub(1);
+    to.change.network.apply(&mut frame.checksum);
+    frame.addresses[end] = to.address;
+    frame.ports[end] = to.port;
+    if frame.protocol == ProtocolNumber::TCP {
+        let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
+        to.change.transport.apply(&mut tcp.checksum);
     } else {
         let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
-        put_udp_port(&mut udp.header, to);
+        to.change.transport.apply_to_udp(&mut udp.checksum);
     }
 }
 
@@ -115,13 +124,11 @@ fn put_udp_port(header: &mut UdpHeader, to: &Translation) {
 mod tests {
     use proptest::array::uniform32;
     use proptest::num::u8::ANY as BYTE;
-    use proptest::prelude::{Strategy, prop_assert, prop_assert_eq, proptest};
+    use proptest::prelude::{Strategy, prop_assert_eq, proptest};
 
     use super::*;
-    use crate::units::MacAddress;
-    use crate::wire::plain::{HEAD, Tuple, read};
-
-    const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
+    use crate::wire::plain::HEAD;
+    use crate::wire::{Content, parse};
 
     proptest! {
         #[test]
@@ -137,7 +144,6 @@ mod tests {
             address in proptest::num::u32::ANY,
             port in proptest::num::u16::ANY,
         ) {
-            head[..6].copy_from_slice(&OWN.0);
             head[12..16].copy_from_slice(&[8, 0, 0x45, 0]);
             head[16..18].copy_from_slice(&[0, 40]);
             head[20..22].copy_from_slice(&[0x40, 0]);
@@ -147,13 +153,14 @@ mod tests {
             } else {
                 head[46] = 0x50;
             }
-            let mut tuple = Tuple::default();
-            prop_assert!(read(&head, HEAD, OWN, &mut tuple));
-            let parsed = tuple.parsed();
+            let mut parsed = Parsed::default();
+            prop_assert_eq!(parse(&head, &mut parsed), Ok(Content::Ipv4));
             let end = if source { End::Source } else { End::Destination };
             let to = Translation::of(&parsed, end, Address::from_v4_bits(address), port);
             let mut general = head;
-            plain(&mut head, parsed.protocol, &to);
+            let (address, port) = (to.address.v4_bits().into(), to.port.into());
+            let quick = PlainTranslation { address, port, change: to.change };
+            plain(PlainIpv4::of_mut(&mut head), end, quick);
             any(&mut general, &parsed, Some(&to));
             prop_assert_eq!(head, general);
         }
