@@ -181,11 +181,11 @@ impl Turn<'_> {
         let mut frames = PacketFrames::new(look, self.ports);
         self.worker.process(self.snapshot, self.now, &mut frames, self.batch);
         let counters = &self.worker.counters;
-        for (place, verdict) in self.batch.verdicts().iter().enumerate() {
-            match *verdict {
-                Verdict::Transmit(port) => {
-                    self.outlets.transmit(port, self.burst, place, counters);
-                }
+        for (place, port) in self.batch.transmitted() {
+            self.outlets.transmit(port, self.burst, place, counters);
+        }
+        for (place, verdict) in self.batch.others() {
+            match verdict {
                 Verdict::Answer(port) => self.outlets.answer(port, self.burst, place, counters),
                 Verdict::Punt(class) => {
                     let ingress = self.batch.ingress(place);
@@ -194,8 +194,8 @@ impl Turn<'_> {
                 Verdict::HandOff(worker) => {
                     self.outlets.hand_off(worker, self.burst, place, counters);
                 }
-                // Freed in bulk with whatever is left of the burst.
-                Verdict::Drop(_) => {}
+                // Dropped packets are freed in bulk with whatever is left of the burst.
+                Verdict::Transmit(_) | Verdict::Drop(_) => {}
             }
         }
         self.burst.clear();

@@ -16,7 +16,7 @@ use std::io::Write;
 
 use anyhow::Context;
 use weir_core::limits::BATCH;
-use weir_core::path::{Batch, Frames, Now, Sizes, Tag, Verdict, Worker};
+use weir_core::path::{Batch, Frames, Now, Sizes, Tag, Worker};
 use weir_core::policy::Snapshot;
 use weir_core::units::{PortId, WorkerId};
 use weir_core::wire::Head;
@@ -86,8 +86,7 @@ impl Path {
         let mut memory = Memory([[0; LENGTH]; BATCH]);
         memory.0.copy_from_slice(frames);
         work(self, &mut memory);
-        let verdicts = self.batch.verdicts().iter();
-        verdicts.filter(|it| matches!(it, Verdict::Transmit(_))).count()
+        self.batch.transmitted().count()
     }
 
     fn prepare(&mut self, frames: &[[u8; LENGTH]]) -> usize {

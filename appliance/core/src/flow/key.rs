@@ -5,7 +5,8 @@
 //!   word 2      IPv6:1 │ kind:7 │ id:24 │ near port:16 │ far port:16
 //! ```
 //!
-//! The last two words of an IPv4 flow's key are no other key's.
+//! The last two words of an IPv4 flow's key are no other key's. No key is all zeroes: the word of
+//! an IPv4 address is not, nor is that of an IPv6 flow's kind.
 //!
 //! | kind | id | near port | looked up by |
 //! |---|---|---|---|
@@ -13,15 +14,15 @@
 //! | outbound | member | the member's source port | packets of the member |
 //! | outbound reply | outbound address | the port taken | packets from outside |
 
-use crate::tables::{Key, ShortKey};
+use crate::tables::{Key, ShortKey, is_zero};
 use crate::units::{Address, MemberId, OutboundAddressId, RuleId, Transport};
 
-/// What a key stands for; never zero, so that no key is all zeroes.
+/// What a key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
     /// A client's flow to a frontend endpoint.
-    Inbound = 1,
+    Inbound = 0,
     /// A member's TCP flow to the outside, as the member sees it.
     OutboundTcp = 2,
     /// A member's UDP flow to the outside, as the member sees it.
@@ -58,8 +59,9 @@ pub const fn inbound(client: Address, client_port: u16, rule: RuleId) -> Key {
 #[must_use]
 #[inline]
 pub const fn inbound_v4(client: u32, client_port: u16, rule: RuleId) -> ShortKey {
-    let [_, far, word] = inbound(Address::from_v4_bits(client), client_port, rule);
-    [far, word]
+    // Nothing but the id stands above the ports: the kind is 0, and so is IPv6's bit.
+    const _: () = assert!(Kind::Inbound as u64 == 0);
+    [Address::from_v4_bits(client).low, (rule.0 as u64) << 32 | client_port as u64]
 }
 
 /// The key of a member's flow to the outside, as the member sees it.
@@ -112,8 +114,11 @@ impl FlowKey {
     #[allow(clippy::cast_possible_truncation, reason = "fields are cut out of the word")]
     pub const fn unpack(key: &Key) -> Option<Self> {
         let word = key[2];
+        if is_zero(key) {
+            return None;
+        }
         let kind = match (word >> 56) as u8 & 0x7f {
-            1 => Kind::Inbound,
+            0 => Kind::Inbound,
             2 => Kind::OutboundTcp,
             3 => Kind::OutboundUdp,
             4 => Kind::OutboundReplyTcp,

@@ -106,6 +106,14 @@ impl FlowTable {
         self.records.find(key, home)
     }
 
+    /// The slot of the record of an IPv4 flow, wherever it stands.
+    #[must_use]
+    #[inline(never)]
+    pub fn find_v4(&self, [far, word]: ShortKey) -> Option<u32> {
+        let key = [0, far, word];
+        self.find(&key, self.home(&key))
+    }
+
     /// The record in a slot.
     #[must_use]
     #[inline]

@@ -120,6 +120,9 @@ pub struct Batch {
     pub(super) homes: [u32; BATCH],
     /// and what is to be done.
     pub(super) actions: [Action; BATCH],
+    /// Of packets that leave: by which port.
+    egress: [PortId; BATCH],
+    /// Of all others.
     verdicts: [Verdict; BATCH],
     length: usize,
 
@@ -141,8 +144,8 @@ pub struct Batch {
     pub(super) decided: Places,
     /// Packets for the kernel twin.
     pub(super) punted: Places,
-    /// Packets that end here: all, until a stage says something else.
-    dropped: Places,
+    /// Packets that leave, rewritten.
+    sent: Places,
 }
 
 /// What a packet gets that no stage ended: it cannot happen, and is visible if it does.
@@ -160,6 +163,7 @@ impl Default for Batch {
             keys: [[0; 3]; BATCH],
             homes: [0; BATCH],
             actions: [Action::Route; BATCH],
+            egress: [PortId(0); BATCH],
             verdicts: [UNDECIDED; BATCH],
             length: 0,
             inwards: Places::default(),
@@ -171,7 +175,7 @@ impl Default for Batch {
             missed: Places::default(),
             decided: Places::default(),
             punted: Places::default(),
-            dropped: Places::default(),
+            sent: Places::default(),
         }
     }
 }
@@ -192,10 +196,10 @@ impl Batch {
             &mut self.missed,
             &mut self.decided,
             &mut self.punted,
+            &mut self.sent,
         ] {
             *set = Places::default();
         }
-        self.dropped = self.all();
     }
 
     /// How many packets there are.
@@ -210,10 +214,25 @@ impl Batch {
         self.length == 0
     }
 
-    /// The verdicts, one per frame.
+    /// The packets that leave, rewritten, in the order of arrival: each with its port.
+    #[inline]
+    pub fn transmitted(&self) -> impl Iterator<Item = (usize, PortId)> {
+        self.sent.map(|place| (place, self.egress[place]))
+    }
+
+    /// The verdicts of all other packets.
+    #[inline]
+    pub fn others(&self) -> impl Iterator<Item = (usize, Verdict)> {
+        (self.all() - self.sent).map(|place| (place, self.verdicts[place]))
+    }
+
+    /// How a packet's way ended.
     #[must_use]
-    pub fn verdicts(&self) -> &[Verdict] {
-        &self.verdicts[..self.length.min(BATCH)]
+    pub fn verdict(&self, place: usize) -> Verdict {
+        if self.sent.contains(place) {
+            return Verdict::Transmit(self.egress[place % BATCH]);
+        }
+        self.verdicts[place % BATCH]
     }
 
     /// The port that the packet at `place` came in by.
@@ -230,7 +249,7 @@ impl Batch {
 
     /// The reasons of all drops.
     pub(super) fn drops(&self) -> impl Iterator<Item = DropReason> {
-        self.dropped.filter_map(|place| match self.verdicts[place] {
+        self.others().filter_map(|(_, verdict)| match verdict {
             Verdict::Drop(reason) => Some(reason),
             Verdict::Transmit(_) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::HandOff(_) => {
                 None
@@ -257,15 +276,14 @@ impl Batch {
     /// The packet leaves by `port`.
     #[inline]
     pub(super) fn transmit(&mut self, place: usize, port: PortId) {
-        self.verdicts[place] = Verdict::Transmit(port);
-        self.dropped.remove(place);
+        self.egress[place] = port;
+        self.sent.add(place);
     }
 
     /// Ends a packet.
     #[inline]
     pub(super) fn end(&mut self, place: usize, verdict: Verdict) {
         self.verdicts[place] = verdict;
-        self.dropped.remove(place);
         if let Verdict::Punt(_) = verdict {
             self.punted.add(place);
         }
@@ -275,6 +293,5 @@ impl Batch {
     #[inline]
     pub(super) fn drop(&mut self, place: usize, reason: DropReason) {
         self.verdicts[place] = Verdict::Drop(reason);
-        self.dropped.add(place);
     }
 }

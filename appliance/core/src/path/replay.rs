@@ -72,10 +72,14 @@ impl Replay<'_> {
     ) -> Option<()> {
         let (snapshot, rules, members) = (self.snapshot, self.rules, self.members);
         let (rule, member) = (batch.standings[place].rule(), batch.standings[place].member());
-        let entry = self.flows.at_mut(batch.slots[place]);
+        let key = batch.short_keys[place];
+        let mut slot = batch.slots[place];
+        if !self.flows.at(slot).is(key) {
+            slot = self.flows.find_v4(key)?;
+        }
+        let entry = self.flows.at_mut(slot);
         let frame = PlainIpv4::of_mut(frames.head_mut(place));
-        let as_usual = entry.is(batch.short_keys[place])
-            && entry.generation >= snapshot.flows_valid_since
+        let as_usual = entry.generation >= snapshot.flows_valid_since
             && entry.tcp.is_established()
             && frame.tcp_flags() & TURNING == 0
             && (side == Side::Opener || entry.target == member.0);
@@ -142,13 +146,11 @@ fn from_frontend(
 /// The next hop towards the packet's destination, if it is resolved.
 #[inline(always)]
 fn route(snapshot: &Snapshot, frame: &PlainIpv4) -> Option<AdjacencyId> {
-    let (address, port) = frame.end(1);
-    let hash = || {
-        let (source, source_port) = frame.end(0);
-        let source = (Address::from_v4_bits(source), source_port);
-        hop_hash(source, (Address::from_v4_bits(address), port))
+    let end = |end| {
+        let (address, port) = frame.end(end);
+        (Address::from_v4_bits(address.get()), port.get())
     };
-    match snapshot.routes.towards(Address::from_v4_bits(address), hash) {
+    match snapshot.routes.towards(end(1).0, || hop_hash(end(0), end(1))) {
         NextHop::Through(hop) => Some(hop),
         NextHop::Unresolved(_) | NextHop::None => None,
     }

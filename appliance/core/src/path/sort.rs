@@ -20,7 +20,7 @@ impl Worker {
     #[inline(never)]
     pub(super) fn sort<F: Frames>(&self, snapshot: &Snapshot, frames: &F, batch: &mut Batch) {
         let is_shared = snapshot.owner.workers() > 1;
-        let (mut inwards, mut outwards) = (Places::default(), Places::default());
+        let (mut sorted, mut inwards) = (Places::default(), Places::default());
         for place in batch.all() {
             let ingress = frames.ingress(place);
             batch.ingress[place] = ingress;
@@ -30,12 +30,14 @@ impl Worker {
                 continue;
             }
             let inward = snapshot.hosts.may_be_ours_v4(frame.end(1).0);
-            let ((near, near_port), (far, far_port)) = (frame.end(inward), frame.end(inward ^ 1));
+            let (near, near_port) = frame.end(inward);
             let standing = snapshot.endpoints.get_v4(near, near_port, frame.protocol, inward);
             let Some(standing) = standing else { continue };
             if frame.protocol != ProtocolNumber::TCP || standing.is_ambiguous() {
                 continue;
             }
+            let (far, far_port) = frame.end(inward ^ 1);
+            let (far, far_port) = (far.get(), far_port.get());
             if is_shared {
                 let owner = owner(snapshot, standing, far, far_port);
                 if owner != self.id || frames.tag(place).inbound_missed {
@@ -48,10 +50,10 @@ impl Worker {
             batch.standings[place] = standing;
             batch.short_keys[place] = key;
             batch.slots[place] = slot;
+            sorted.add(place);
             inwards.add_if(place, inward);
-            outwards.add_if(place, inward ^ 1);
         }
-        (batch.inwards, batch.outwards) = (inwards, outwards);
+        (batch.inwards, batch.outwards) = (inwards, sorted - inwards);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What is this address to the appliance?
 
+use zerocopy::big_endian::U32;
+
 use crate::tables::{Filter, FlatMap, Key};
 use crate::units::{Address, MemberId, OutboundAddressId};
 
@@ -23,7 +25,7 @@ impl HostMap {
             if address.is_v4() {
                 v4.push((narrow(address), host.0.into()));
                 if host.is_ours() {
-                    ours.push(u64::from(address.v4_bits()));
+                    ours.push(raw(address.v4_bits().into()));
                 }
             } else {
                 v6.push((wide(address), host.0.into()));
@@ -45,13 +47,19 @@ impl HostMap {
         Host(found.unwrap_or(0) as u32)
     }
 
-    /// 1 if the IPv4 address with these bits may be the appliance's in any way
+    /// 1 if an IPv4 address, in the bytes of the wire, may be the appliance's in any way
     /// ([`Host::is_ours`]), and 0 if it is not for certain.
     #[must_use]
     #[inline]
-    pub fn may_be_ours_v4(&self, bits: u32) -> u32 {
-        self.ours.may_contain(bits.into())
+    pub fn may_be_ours_v4(&self, address: U32) -> u32 {
+        self.ours.may_contain(raw(address))
     }
+}
+
+/// An address as it lies in memory, so that none is turned around per packet.
+#[inline]
+const fn raw(address: U32) -> u64 {
+    u32::from_ne_bytes(address.to_bytes()) as u64
 }
 
 #[inline]

@@ -5,12 +5,16 @@
 
 use super::hash::{Hasher, Key, is_zero, same};
 
+const SECRET: u64 = 0x9e37_79b9_7f4a_7c15;
+const HASHER: Hasher = Hasher::new(SECRET);
+
 /// What a [`FlatMap`] may be keyed by.
 pub trait FlatKey: Copy {
     /// The key that marks free slots, and that no entry may have.
     const FREE: Self;
-    /// The key's hash.
-    fn hash(&self, hasher: &Hasher) -> u64;
+    /// The key's hash, whose lower bits are good. Endpoints come from the operator, not from an
+    /// adversary: a fixed secret will do.
+    fn hash(&self) -> u64;
     /// Whether both are the same key.
     fn is(&self, other: &Self) -> bool;
     /// Whether this is [`Self::FREE`].
@@ -20,9 +24,11 @@ pub trait FlatKey: Copy {
 impl FlatKey for u64 {
     const FREE: Self = 0;
 
+    /// The upper half of a product: each of its bits depends on every bit of the key.
     #[inline]
-    fn hash(&self, hasher: &Hasher) -> u64 {
-        hasher.hash_word(*self)
+    #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
+    fn hash(&self) -> u64 {
+        (u128::from(*self) * u128::from(SECRET) >> 64) as u64
     }
 
     #[inline]
@@ -40,8 +46,8 @@ impl FlatKey for Key {
     const FREE: Self = [0; 3];
 
     #[inline]
-    fn hash(&self, hasher: &Hasher) -> u64 {
-        hasher.hash(self)
+    fn hash(&self) -> u64 {
+        HASHER.hash(self)
     }
 
     #[inline]
@@ -67,8 +73,7 @@ struct Slot<K> {
 #[derive(Clone, Debug)]
 pub struct FlatMap<K> {
     slots: Box<[Slot<K>]>,
-    shift: u32,
-    hasher: Hasher,
+    mask: usize,
     length: usize,
 }
 
@@ -81,13 +86,7 @@ impl<K: FlatKey> FlatMap<K> {
         let entries: Vec<_> = entries.into_iter().collect();
         let capacity = (entries.len() * 2).next_power_of_two().max(2);
         let free = Slot { key: K::FREE, value: 0 };
-        let mut map = Self {
-            slots: vec![free; capacity].into(),
-            shift: 64 - capacity.trailing_zeros(),
-            // Endpoints come from the operator, not from an adversary: a fixed secret will do.
-            hasher: Hasher::new(0x7765_6972),
-            length: 0,
-        };
+        let mut map = Self { slots: vec![free; capacity].into(), mask: capacity - 1, length: 0 };
         for (key, value) in entries {
             map.insert(key, value);
         }
@@ -99,7 +98,7 @@ impl<K: FlatKey> FlatMap<K> {
         if key.is_free() {
             return;
         }
-        let mask = self.slots.len() - 1;
+        let mask = self.mask;
         let mut at = self.home(&key);
         while !self.slots[at].key.is_free() && !self.slots[at].key.is(&key) {
             at = (at + 1) & mask;
@@ -112,17 +111,17 @@ impl<K: FlatKey> FlatMap<K> {
     #[must_use]
     #[inline]
     pub fn get(&self, key: &K) -> Option<u64> {
-        let mask = self.slots.len() - 1;
         let mut at = self.home(key);
         loop {
-            let slot = &self.slots[at & mask];
+            // Always there: the mask is that of the slots.
+            let slot = self.slots.get(at)?;
             if slot.key.is(key) {
                 return Some(slot.value);
             }
             if slot.key.is_free() {
                 return None;
             }
-            at += 1;
+            at = (at + 1) & self.mask;
         }
     }
 
@@ -139,9 +138,9 @@ impl<K: FlatKey> FlatMap<K> {
     }
 
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "shifted to the table's width")]
+    #[allow(clippy::cast_possible_truncation, reason = "cut to the table's width")]
     fn home(&self, key: &K) -> usize {
-        (key.hash(&self.hasher) >> self.shift) as usize
+        key.hash() as usize & self.mask
     }
 }
 

@@ -29,7 +29,7 @@ pub const fn same_short(key: &Key, short: ShortKey) -> bool {
 /// Whether a key is the zero key, which marks free slots.
 #[must_use]
 #[inline]
-pub(super) const fn is_zero(key: &Key) -> bool {
+pub const fn is_zero(key: &Key) -> bool {
     key[0] | key[1] | key[2] == 0
 }
 
@@ -46,13 +46,6 @@ impl Hasher {
         let first = mix(seed, 0x9e37_79b9_7f4a_7c15);
         let second = mix(first ^ seed, 0xd1b5_4a32_d192_ed03);
         Self { secret: [first | 1, second | 1, mix(second, first) | 1] }
-    }
-
-    /// The hash of one word; the upper bits are the good ones.
-    #[must_use]
-    #[inline]
-    pub const fn hash_word(&self, word: u64) -> u64 {
-        mix(word ^ self.secret[0], self.secret[1])
     }
 
     /// The hash of `key`; all 64 bits are usable.

@@ -25,7 +25,7 @@ mod timing_wheel;
 pub use bitmap::Bitmap;
 pub use filter::Filter;
 pub use flat_map::{FlatKey, FlatMap};
-pub use hash::{Hasher, Key, ShortKey, mix, same_short};
+pub use hash::{Hasher, Key, ShortKey, is_zero, mix, same_short};
 pub use lpm::Lpm;
 pub use record_map::{Full, Record, RecordMap};
 pub use timing_wheel::{Links, TimingWheel};

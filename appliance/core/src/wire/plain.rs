@@ -100,11 +100,11 @@ impl PlainIpv4 {
     #[must_use]
     #[inline]
     pub fn is_for(&self, station: u64) -> bool {
-        let [d0, d1, d2, d3, d4, d5, s0, s1, ..] = self.link;
-        let [.., s2, s3, s4, s5] = self.link;
-        // The bytes next to each address come along, and are shifted out or differ only there.
-        let to = u64::from_le_bytes([d0, d1, d2, d3, d4, d5, s0, s1]);
-        let from = u64::from_le_bytes([d4, d5, s0, s1, s2, s3, s4, s5]);
+        let (Some(to), Some(from)) = (self.link.first_chunk(), self.link.last_chunk()) else {
+            return false;
+        };
+        // Two bytes of the other address come along, and are shifted out or differ only there.
+        let (to, from) = (u64::from_le_bytes(*to), u64::from_le_bytes(*from));
         to << 16 == station && from ^ station > 0xffff
     }
 
@@ -140,13 +140,12 @@ impl PlainIpv4 {
         transmute_ref!(&self.transport)
     }
 
-    /// Where it goes (1) or comes from (0), in host order. An index, since nobody could foresee
+    /// Where it goes (1) or comes from (0). An index, since nobody could foresee
     /// which of the two is asked for.
     #[must_use]
     #[inline]
-    pub const fn end(&self, end: u32) -> (u32, u16) {
-        let end = end as usize & 1;
-        (self.addresses[end].get(), self.ports[end].get())
+    pub const fn end(&self, end: u32) -> (U32, U16) {
+        (self.addresses[end as usize & 1], self.ports[end as usize & 1])
     }
 
     /// The TCP flags; of UDP something else.
@@ -204,11 +203,10 @@ mod tests {
             if plain.is_plain(length) {
                 prop_assert_eq!(parse(&head[..length], &mut parsed), Ok(Content::Ipv4));
                 let (source, destination) = (parsed.source, parsed.destination);
-                prop_assert_eq!(plain.end(0), (source.v4_bits(), parsed.source_port));
-                prop_assert_eq!(
-                    plain.end(1),
-                    (destination.v4_bits(), parsed.destination_port)
-                );
+                let ends = [(source, parsed.source_port), (destination, parsed.destination_port)];
+                for (end, (address, port)) in (0..).zip(ends) {
+                    prop_assert_eq!(plain.end(end), (address.v4_bits().into(), port.into()));
+                }
                 prop_assert_eq!(plain.network_length.get(), parsed.network_length);
                 prop_assert_eq!(plain.time_to_live, parsed.time_to_live);
                 prop_assert_eq!(plain.protocol, parsed.protocol);

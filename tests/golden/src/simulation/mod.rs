@@ -243,7 +243,7 @@ impl Simulation {
         self.workers[worker].process(&self.snapshot, self.now, &mut burst, batch);
         let frames = burst.into_frames();
         assert_eq!(batch.len(), frames.len(), "every frame has a verdict");
-        let verdicts = self.batch.verdicts().to_vec();
+        let verdicts: Vec<_> = (0..frames.len()).map(|it| self.batch.verdict(it)).collect();
         for (frame, verdict) in frames.into_iter().zip(verdicts) {
             self.carry_out(worker, frame, verdict);
         }
