@@ -85,7 +85,7 @@ pub(super) fn assemble(
 
 fn worker(id: WorkerId, appliance: &Appliance, clock: Clock) -> Result<Worker, BootError> {
     let flow_slots = appliance.limits.flows_per_worker;
-    let sizes = Sizes { flow_slots, destinations: flow_slots / 2 };
+    let sizes = Sizes::of_flow_slots(flow_slots);
     let seed = u64::from_ne_bytes(random_bytes()?);
     Ok(Worker::new(id, sizes, seed, clock.now()))
 }

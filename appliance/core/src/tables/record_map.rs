@@ -14,9 +14,13 @@
 //! it in memory, where the adjacent-line prefetcher helps. A record stays where it was put
 //! unless an insertion must make room; the caller is told of each move, so that links by index
 //! can follow. Nothing is ever allocated after the map was made.
+//!
+//! The number of slots is anybody's choice: a home is the hash's share of it, and what goes on
+//! beyond the last slot goes on at the first.
 
 use super::hash::{Hasher, Key, is_zero, same};
 use super::prefetch::prefetch;
+use super::region::{PageRequest, Pages, Region};
 
 /// How many slots from its home a record may stand: as many as `Record::neighbours` has bits.
 const REACH: usize = 16;
@@ -41,24 +45,28 @@ pub struct Full;
 /// A map of a fixed number of records.
 #[derive(Debug)]
 pub struct RecordMap<R> {
-    records: Box<[R]>,
+    records: Region<R>,
     hasher: Hasher,
-    shift: u32,
     length: usize,
 }
 
 impl<R: Record> RecordMap<R> {
-    /// A map with `slots` slots, a power of two of at least 16, hashed under `seed`. All its
-    /// memory is taken and touched here.
+    /// A map with `slots` slots, at least 16 and below 2^32, hashed under `seed`, on `pages`. All
+    /// its memory is taken and touched here.
     #[must_use]
-    pub fn new(slots: usize, seed: u64) -> Self {
-        let slots = slots.next_power_of_two().max(REACH);
+    pub fn new(slots: usize, seed: u64, pages: PageRequest) -> Self {
+        let slots = slots.clamp(REACH, u32::MAX as usize);
         Self {
-            records: vec![R::default(); slots].into(),
+            records: Region::new(slots, R::default(), pages),
             hasher: Hasher::new(seed),
-            shift: 64 - slots.trailing_zeros(),
             length: 0,
         }
+    }
+
+    /// What the map stands on.
+    #[must_use]
+    pub const fn pages(&self) -> Pages {
+        self.records.pages()
     }
 
     /// How many records there are.
@@ -76,7 +84,7 @@ impl<R: Record> RecordMap<R> {
     /// How many slots there are.
     #[must_use]
     pub const fn capacity(&self) -> usize {
-        self.records.len()
+        self.records.length()
     }
 
     /// The home slot of `key`: compute it for a whole batch, [`Self::prefetch`] each, then
@@ -85,13 +93,15 @@ impl<R: Record> RecordMap<R> {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "a slot number is below 2^32")]
     pub fn home(&self, key: &Key) -> u32 {
-        (self.hasher.hash(key) >> self.shift) as u32
+        ((u128::from(self.hasher.hash(key)) * self.records.len() as u128) >> 64) as u32
     }
 
     /// Asks for the cache line of a slot.
     #[inline]
     pub fn prefetch(&self, slot: u32) {
-        prefetch(&self.records[slot as usize & self.mask()]);
+        if let Some(record) = self.records.get(slot as usize) {
+            prefetch(record);
+        }
     }
 
     /// Asks for the line that [`Self::find`] reads after the home line of `key`; for the home line
@@ -100,7 +110,7 @@ impl<R: Record> RecordMap<R> {
     /// guess, the processor's too.
     #[inline]
     pub fn prefetch_next(&self, key: &Key, home: u32) {
-        let at_home = &self.records[home as usize & self.mask()];
+        let at_home = &self.records[home as usize];
         let elsewhere = usize::from(!same(at_home.key(), key));
         // Without neighbours there are REACH trailing zeroes, and so no distance.
         let first = (at_home.neighbours() & !1).trailing_zeros() as usize % REACH;
@@ -111,7 +121,7 @@ impl<R: Record> RecordMap<R> {
     #[must_use]
     #[inline]
     pub fn find(&self, key: &Key, home: u32) -> Option<u32> {
-        let at_home = &self.records[home as usize & self.mask()];
+        let at_home = &self.records[home as usize];
         if same(at_home.key(), key) {
             return Some(home);
         }
@@ -130,14 +140,13 @@ impl<R: Record> RecordMap<R> {
     #[must_use]
     #[inline]
     pub fn at(&self, slot: u32) -> &R {
-        &self.records[slot as usize & (self.records.len() - 1)]
+        &self.records[slot as usize]
     }
 
     /// The record in `slot`, to change anything but its key.
     #[inline]
     pub fn at_mut(&mut self, slot: u32) -> &mut R {
-        let mask = self.mask();
-        &mut self.records[slot as usize & mask]
+        &mut self.records[slot as usize]
     }
 
     /// Puts a record whose key is not in the map and returns its slot. `moved(map, from, to)` is
@@ -175,7 +184,7 @@ impl<R: Record> RecordMap<R> {
 
     /// The occupied slots, for listings.
     pub fn occupied(&self) -> impl Iterator<Item = (u32, &R)> {
-        (0u32..).zip(&self.records).filter(|(_, record)| *record.key() != Key::default())
+        (0u32..).zip(self.records.iter()).filter(|(_, record)| *record.key() != Key::default())
     }
 
     fn free_distance(&self, home: u32) -> Option<usize> {
@@ -230,18 +239,16 @@ impl<R: Record> RecordMap<R> {
     }
 
     fn distance(&self, home: u32, slot: u32) -> usize {
-        (slot as usize).wrapping_sub(home as usize) & self.mask()
+        let (home, slot) = (home as usize, slot as usize);
+        if slot < home { slot + self.records.len() - home } else { slot - home }
     }
 
+    /// The slot that is `distance` behind `home`; a distance is below the number of slots.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "a slot number is below 2^32")]
     fn slot_after(&self, home: u32, distance: usize) -> u32 {
-        ((home as usize + distance) & self.mask()) as u32
-    }
-
-    #[inline]
-    const fn mask(&self) -> usize {
-        self.records.len() - 1
+        let (slot, slots) = (home as usize + distance, self.records.len());
+        (if slot < slots { slot } else { slot - slots }) as u32
     }
 }
 
@@ -277,18 +284,23 @@ mod tests {
         Entry { key: [1, number, 2], value, ..Entry::default() }
     }
 
+    fn map(slots: usize, seed: u64) -> RecordMap<Entry> {
+        RecordMap::new(slots, seed, PageRequest::Transparent)
+    }
+
     fn find(map: &RecordMap<Entry>, number: u64) -> Option<u32> {
         let key = entry(number).key;
-        map.find(&key, map.home(&key)).map(|slot| map.at(slot).value)
+        map.find(&key, map.home(&key)).filter(|slot| u64::from(map.at(*slot).value) == number)
     }
 
     proptest! {
         #[test]
         fn it_answers_like_an_ordered_map_and_names_every_move(
             seed in any::<u64>(),
+            slots in 16usize..150,
             steps in prop::collection::vec((any::<bool>(), 1u64..90), 1..400),
         ) {
-            let mut map = RecordMap::new(64, seed);
+            let mut map = map(slots, seed);
             let mut places = BTreeMap::new();
             for (insert, number) in steps {
                 match (insert, places.get(&number).copied()) {
@@ -303,7 +315,7 @@ mod tests {
                         if let Ok(slot) = put {
                             places.insert(number, slot);
                         } else {
-                            prop_assert!(places.len() > 16, "full at {}", places.len());
+                            prop_assert!(places.len() >= REACH, "full at {}", places.len());
                         }
                     }
                     (false, Some(slot)) => {
@@ -321,12 +333,57 @@ mod tests {
     }
 
     #[test]
-    fn two_thirds_of_the_slots_can_be_filled() {
-        let mut map = RecordMap::new(1 << 16, 42);
-        let target = (1 << 16) * 2 / 3;
-        for number in 1..=target {
-            assert!(map.insert(entry(number), |_, _, _| {}).is_ok(), "full at {number}");
+    fn three_quarters_of_any_number_of_slots_can_be_filled() {
+        for slots in [1 << 16, 100_003, 65_535] {
+            let mut map = map(slots, 42);
+            let target = slots as u64 / 4 * 3;
+            for number in 1..=target {
+                assert!(map.insert(entry(number), |_, _, _| {}).is_ok(), "full at {number}");
+            }
+            assert!((1..=target).all(|number| find(&map, number).is_some()));
         }
-        assert!((1..=target).all(|number| find(&map, number).is_some()));
+    }
+
+    #[test]
+    fn homes_are_spread_over_all_slots_whatever_their_number() {
+        let map = map(1000, 42);
+        let mut homes = vec![0u32; 1000];
+        (1..=100_000).for_each(|number| homes[map.home(&entry(number).key) as usize] += 1);
+        // A fair share is 100; six standard deviations are 60.
+        assert!(homes.iter().all(|count| (40..=160).contains(count)), "{homes:?}");
+    }
+
+    #[test]
+    fn keys_that_share_a_home_are_refused_beyond_its_reach_and_all_others_stay_findable() {
+        let mut map = map(1000, 42);
+        for number in 1..=500 {
+            assert!(map.insert(entry(number), |_, _, _| {}).is_ok());
+        }
+        for home in [0, 500, 993, 999] {
+            let aimed = (1_000_000..).filter(|number| map.home(&entry(*number).key) == home);
+            let aimed: Vec<_> = aimed.take(40).collect();
+            let put: Vec<_> =
+                aimed.iter().map(|number| map.insert(entry(*number), |_, _, _| {})).collect();
+            let refused = put.iter().position(Result::is_err);
+            assert!(refused.is_some_and(|first| first <= REACH), "{refused:?}");
+            for (number, put) in aimed.iter().zip(&put) {
+                assert_eq!(find(&map, *number).is_some(), put.is_ok());
+            }
+            assert!((1..=500).all(|number| find(&map, number).is_some()));
+        }
+    }
+
+    #[test]
+    fn a_map_without_a_free_slot_refuses_and_keeps_everything() {
+        let mut map = map(16, 42);
+        let put = (1..=100).filter(|number| map.insert(entry(*number), |_, _, _| {}).is_ok());
+        let put: Vec<_> = put.collect();
+        assert_eq!(put.len(), 16);
+        assert!(put.iter().all(|number| find(&map, *number).is_some()));
+        for number in put {
+            let slot = find(&map, number).expect("there");
+            assert_eq!(u64::from(map.remove(slot).value), number);
+        }
+        assert!(map.is_empty() && map.occupied().next().is_none());
     }
 }
