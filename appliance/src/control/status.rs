@@ -115,6 +115,7 @@ impl Running {
                 .to_owned(),
                 flows: state.flows,
                 flows_max: worker.flows_max,
+                flow_pages: worker.flow_pages.to_owned(),
                 busy_percent: u8::try_from(busy * 100 / all.max(1)).unwrap_or(100),
             }
         };

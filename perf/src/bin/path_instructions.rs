@@ -118,7 +118,7 @@ fn main() -> anyhow::Result<()> {
     let rounds = rounds.context("the argument is a number of rounds")?;
     let which = arguments.next().unwrap_or_default();
     let snapshot = world::world()?.compile(0);
-    let sizes = Sizes { flow_slots: FLOWS * 2, destinations: FLOWS };
+    let sizes = Sizes::of_flow_slots(FLOWS * 2);
     let worker = Worker::new(WorkerId(0), sizes, 0x5eed, Now::default());
     let mut path = Path { worker, snapshot, batch: Batch::default() };
     let opening: Vec<_> = (0..FLOWS).map(|flow| request(flow, SYN)).collect();

@@ -1,9 +1,11 @@
 //! Where are a worker's flows, and whose time has come?
 
 use super::entry::{Entry, NONE};
+use super::key;
+use super::ports::Holder;
 use super::timers::IDLE_TICKS_MAX;
-use crate::tables::{Full, Key, Links, RecordMap, ShortKey, TimingWheel};
-use crate::units::Tick;
+use crate::tables::{Full, Key, Links, PageRequest, Pages, RecordMap, ShortKey, TimingWheel};
+use crate::units::{Address, Tick};
 
 /// Of 8 parts of the slots, those that may be filled: beyond, look-ups would wander.
 const BOUND_EIGHTHS: usize = 6;
@@ -30,16 +32,26 @@ impl Links for RecordMap<Entry> {
     fn set_next(&mut self, index: u32, next: u32) {
         self.at_mut(index).next = next;
     }
+
+    fn prefetch(&self, index: u32) {
+        RecordMap::prefetch(self, index);
+    }
 }
 
 impl FlowTable {
-    /// A table of `slots` slots, a power of two, that begins at `now`; `seed` keys its hash.
+    /// A table of `slots` slots on `pages` that begins at `now`; `seed` keys its hash.
     #[must_use]
-    pub fn new(slots: usize, seed: u64, now: Tick) -> Self {
+    pub fn new(slots: usize, seed: u64, now: Tick, pages: PageRequest) -> Self {
         Self {
-            records: RecordMap::new(slots, seed),
+            records: RecordMap::new(slots, seed, pages),
             wheel: TimingWheel::new(IDLE_TICKS_MAX, now.0),
         }
+    }
+
+    /// What the table stands on.
+    #[must_use]
+    pub const fn pages(&self) -> Pages {
+        self.records.pages()
     }
 
     /// How many records there are.
@@ -106,10 +118,15 @@ impl FlowTable {
         self.records.find(key, home)
     }
 
-    /// The slot of the record of an IPv4 flow, wherever it stands.
-    #[must_use]
+    /// The record of an IPv4 flow where it is expected, or wherever it stands.
+    #[inline]
+    pub fn at_v4(&mut self, key: ShortKey, expected: u32) -> Option<&mut Entry> {
+        let is_there = self.records.get_mut(expected).is_some_and(|entry| entry.is(key));
+        self.records.get_mut(if is_there { expected } else { self.find_v4(key)? })
+    }
+
     #[inline(never)]
-    pub fn find_v4(&self, [far, word]: ShortKey) -> Option<u32> {
+    fn find_v4(&self, [far, word]: ShortKey) -> Option<u32> {
         let key = [0, far, word];
         self.find(&key, self.home(&key))
     }
@@ -125,6 +142,14 @@ impl FlowTable {
     #[inline]
     pub fn at_mut(&mut self, slot: u32) -> &mut Entry {
         self.records.at_mut(slot)
+    }
+
+    /// Whether `holder` has a flow on `port` of its outbound address towards a remote endpoint.
+    #[must_use]
+    pub fn has_port(&self, holder: &Holder, port: u16, remote: Address, remote_port: u16) -> bool {
+        let key = key::outbound_reply(holder.protocol, holder.address, port, remote, remote_port);
+        let slot = self.find(&key, self.home(&key));
+        slot.is_some_and(|slot| self.at(slot).target == holder.member.0)
     }
 
     /// The other direction's record of an outbound flow.
@@ -234,8 +259,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::flow::{TcpState, key};
-    use crate::units::{Address, Generation, MemberId, OutboundAddressId, RuleId, Transport};
+    use crate::flow::TcpState;
+    use crate::units::{Generation, MemberId, OutboundAddressId, RuleId, Transport};
 
     fn single(number: u16) -> Entry {
         let key = key::inbound(Address::from_v4_bits(7), number, RuleId(1));
@@ -254,9 +279,10 @@ mod tests {
         #[test]
         fn flows_live_until_their_deadline_whatever_moves_around_them(
             seed in any::<u64>(),
+            slots in 60usize..200,
             steps in prop::collection::vec((0u16..60, any::<bool>(), 1u32..40, 0u32..3), 1..300),
         ) {
-            let mut table = FlowTable::new(128, seed, Tick(0));
+            let mut table = FlowTable::new(slots, seed, Tick(0), PageRequest::Transparent);
             let mut model: BTreeMap<(u16, bool), u32> = BTreeMap::new();
             let mut now = Tick(0);
             for (number, paired, ahead, passed) in steps {
@@ -295,7 +321,7 @@ mod tests {
 
     #[test]
     fn at_the_bound_a_pair_is_refused_whole() {
-        let mut table = FlowTable::new(16, 1, Tick(0));
+        let mut table = FlowTable::new(16, 1, Tick(0), PageRequest::Transparent);
         let mut put = 0;
         while table.len() + 1 < table.bound() {
             assert!(table.insert(single(put), Tick(5)).is_ok());

@@ -259,7 +259,9 @@ impl Worker {
     }
 
     fn take_port(&mut self, block: &Block, parsed: &Parsed) -> Result<u16, DropReason> {
-        let taken = self.ports.take(block, parsed.destination, parsed.destination_port);
+        let (remote, remote_port) = (parsed.destination, parsed.destination_port);
+        let is_taken = |port| self.flows.has_port(&block.holder, port, remote, remote_port);
+        let taken = self.ports.take(block, remote, remote_port, is_taken);
         let (port, first) = taken.map_err(|error| match error {
             TakeError::Exhausted => DropReason::SnatPortsExhausted,
             TakeError::DestinationsFull => DropReason::SnatDestinationsFull,

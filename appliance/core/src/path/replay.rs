@@ -72,12 +72,7 @@ impl Replay<'_> {
     ) -> Option<()> {
         let (snapshot, rules, members) = (self.snapshot, self.rules, self.members);
         let (rule, member) = (batch.standings[place].rule(), batch.standings[place].member());
-        let key = batch.short_keys[place];
-        let mut slot = batch.slots[place];
-        if !self.flows.at(slot).is(key) {
-            slot = self.flows.find_v4(key)?;
-        }
-        let entry = self.flows.at_mut(slot);
+        let entry = self.flows.at_v4(batch.short_keys[place], batch.slots[place])?;
         let frame = PlainIpv4::of_mut(frames.head_mut(place));
         let as_usual = entry.generation >= snapshot.flows_valid_since
             && entry.tcp.is_established()

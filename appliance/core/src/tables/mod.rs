@@ -8,6 +8,7 @@
 //! | [`Bitmap`] | eligibility | one word |
 //! | [`RecordMap`] | a worker's flows: 64-byte records in place | one random cache line |
 //! | [`TimingWheel`] | silence | none until the time has come |
+//! | [`Region`] | the memory of records, on the largest pages to be had | – |
 //!
 //! Keys are three 64-bit words: an address of either family, and one word for ports, protocol and
 //! id; or one word, where an IPv4 address and the rest fit in. Not here: what the words mean (`flow::key`, `policy::keys`).
@@ -20,6 +21,8 @@ mod lpm;
 #[allow(unsafe_code, reason = "prefetch instructions have no safe form; see docs/unsafe.md")]
 pub mod prefetch;
 mod record_map;
+#[allow(unsafe_code, reason = "records in mapped memory; see docs/unsafe.md")]
+mod region;
 mod timing_wheel;
 
 pub use bitmap::Bitmap;
@@ -28,4 +31,5 @@ pub use flat_map::{FlatKey, FlatMap};
 pub use hash::{Hasher, Key, ShortKey, is_zero, mix, same_short};
 pub use lpm::Lpm;
 pub use record_map::{Full, Record, RecordMap};
+pub use region::{PageRequest, Pages, Region};
 pub use timing_wheel::{Links, TimingWheel};
