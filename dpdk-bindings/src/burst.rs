@@ -37,7 +37,7 @@ pub const HEAD: usize = 64;
 pub struct Burst {
     /// The first `length` are packets or null. What lies beyond has no meaning: drivers scribble
     /// there.
-    packets: [*mut raw::rte_mbuf; BURST],
+    pub(crate) packets: [*mut raw::rte_mbuf; BURST],
     meta: [u64; BURST],
     /// Where the packets' bytes are, while somebody looks.
     pub(crate) views: [View; BURST],
@@ -186,6 +186,14 @@ impl Burst {
         };
         // SAFETY: as in `frame`, and `self` is borrowed exclusively.
         unsafe { std::slice::from_raw_parts_mut(packet.data(), usize::from(packet.length())) }
+    }
+
+    /// Bytes of all frames together, of segmented packets those of the first segment.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let packets = self.packets.iter().take(self.length).filter_map(|it| NonNull::new(*it));
+        // SAFETY: as in `packet`.
+        packets.map(|packet| u64::from(unsafe { Mbuf::new(packet) }.length())).sum()
     }
 
     /// Whether packet `i` has more than the one segment that [`Self::frame`] shows.

@@ -4,6 +4,8 @@
 //! once per packet; from then on a frame is one load away. Not here: who owns the packets
 //! ([`Burst`]).
 
+use std::ptr::NonNull;
+
 use crate::burst::{BURST, Burst, HEAD};
 use crate::mbuf::Mbuf;
 
@@ -51,13 +53,15 @@ impl<'a> Look<'a> {
     pub(crate) fn new(burst: &'a mut Burst) -> Self {
         let spare = burst.spare.as_mut_ptr();
         let mut bytes = 0;
-        for i in 0..BURST {
-            let view = match burst.packet(i) {
-                Some(packet) => View::of(packet, spare),
+        let used = burst.len();
+        for (i, view) in burst.views.iter_mut().enumerate() {
+            // SAFETY: a place in use that is not null is a packet that the burst owns, and the
+            // view made here is used under the burst's exclusive borrow.
+            *view = match NonNull::new(burst.packets[i]).filter(|_| i < used) {
+                Some(packet) => View::of(unsafe { Mbuf::new(packet) }, spare),
                 None => View { data: spare, ..View::NOTHING },
             };
             bytes += usize::from(view.length);
-            burst.views[i] = view;
         }
         Self { burst, bytes }
     }
