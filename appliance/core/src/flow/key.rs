@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   word 0, 1   the address of the far side: client or remote host (IPv4-mapped or IPv6)
-//!   word 2      IPv6:1 │ kind:7 │ id:24 │ near port:16 │ far port:16
+//!   word 2      IPv6:1 │ kind:7 │ near port:16 │ far port:16 │ id:24
 //! ```
 //!
 //! The last two words of an IPv4 flow's key are no other key's. No key is all zeroes: the word of
@@ -16,6 +16,9 @@
 
 use crate::tables::{Key, ShortKey, is_zero};
 use crate::units::{Address, MemberId, OutboundAddressId, RuleId, Transport};
+
+/// Bits of a rule's, a member's or an outbound address's id.
+const ID_BITS: u32 = 24;
 
 /// What a key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,9 +62,9 @@ pub const fn inbound(client: Address, client_port: u16, rule: RuleId) -> Key {
 #[must_use]
 #[inline]
 pub const fn inbound_v4(client: u32, client_port: u16, rule: RuleId) -> ShortKey {
-    // Nothing but the id stands above the ports: the kind is 0, and so is IPv6's bit.
+    // There is nothing but id and port: the kind is 0, and so is IPv6's bit.
     const _: () = assert!(Kind::Inbound as u64 == 0);
-    [Address::from_v4_bits(client).low, (rule.0 as u64) << 32 | client_port as u64]
+    [Address::from_v4_bits(client).low, (client_port as u64) << ID_BITS | rule.0 as u64]
 }
 
 /// The key of a member's flow to the outside, as the member sees it.
@@ -102,9 +105,9 @@ pub const fn outbound_reply(
 const fn pack(kind: Kind, id: u32, far: Address, far_port: u16, near_port: u16) -> Key {
     let word = (!far.is_v4() as u64) << 63
         | (kind as u64) << 56
-        | (id as u64 & 0x00ff_ffff) << 32
-        | (near_port as u64) << 16
-        | far_port as u64;
+        | (near_port as u64) << (ID_BITS + 16)
+        | (far_port as u64) << ID_BITS
+        | id as u64 & ((1 << ID_BITS) - 1);
     [far.high, far.low, word]
 }
 
@@ -127,10 +130,10 @@ impl FlowKey {
         };
         Some(Self {
             kind,
-            id: (word >> 32) as u32 & 0x00ff_ffff,
+            id: word as u32 & ((1 << ID_BITS) - 1),
             far: Address { high: key[0], low: key[1] },
-            far_port: word as u16,
-            near_port: (word >> 16) as u16,
+            far_port: (word >> ID_BITS) as u16,
+            near_port: (word >> (ID_BITS + 16)) as u16,
         })
     }
 

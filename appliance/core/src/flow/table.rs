@@ -118,17 +118,10 @@ impl FlowTable {
         self.records.find(key, home)
     }
 
-    /// The record of an IPv4 flow where it is expected, or wherever it stands.
+    /// All slots, to change anything but a record's key.
     #[inline]
-    pub fn at_v4(&mut self, key: ShortKey, expected: u32) -> Option<&mut Entry> {
-        let is_there = self.records.get_mut(expected).is_some_and(|entry| entry.is(key));
-        self.records.get_mut(if is_there { expected } else { self.find_v4(key)? })
-    }
-
-    #[inline(never)]
-    fn find_v4(&self, [far, word]: ShortKey) -> Option<u32> {
-        let key = [0, far, word];
-        self.find(&key, self.home(&key))
+    pub fn slots_mut(&mut self) -> &mut [Entry] {
+        self.records.slots_mut()
     }
 
     /// The record in a slot.

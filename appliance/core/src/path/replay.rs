@@ -5,8 +5,9 @@
 //! is not as usual in any way is left for `find`, with nothing noted and nothing written.
 
 use super::batch::{Batch, Frames};
+use super::places::Places;
 use super::worker::{Now, Worker};
-use crate::flow::{FlowTable, Side};
+use crate::flow::{Entry, Side};
 use crate::policy::{Backend, NextHop, Snapshot};
 use crate::tables::mix;
 use crate::telemetry::PacketCounters;
@@ -31,8 +32,9 @@ impl Worker {
             let (key, home) = (batch.short_keys[place], batch.slots[place]);
             batch.slots[place] = self.flows.look_ahead_v4(key, home);
         }
+        let mut astray = Places::default();
         let mut replay = Replay {
-            flows: &mut self.flows,
+            entries: self.flows.slots_mut(),
             rules: self.rules.packets(),
             members: self.members.packets(),
             snapshot,
@@ -40,20 +42,21 @@ impl Worker {
         };
         for place in batch.inwards {
             if replay.one(Side::Opener, frames, batch, place).is_none() {
-                batch.turning.add(place);
+                astray.add(place);
             }
         }
         for place in batch.outwards {
             if replay.one(Side::Responder, frames, batch, place).is_none() {
-                batch.turning.add(place);
+                astray.add(place);
             }
         }
+        batch.turning = astray;
     }
 }
 
 /// What every packet needs.
 struct Replay<'a> {
-    flows: &'a mut FlowTable,
+    entries: &'a mut [Entry],
     rules: PacketCounters<'a>,
     members: PacketCounters<'a>,
     snapshot: &'a Snapshot,
@@ -72,9 +75,10 @@ impl Replay<'_> {
     ) -> Option<()> {
         let (snapshot, rules, members) = (self.snapshot, self.rules, self.members);
         let (rule, member) = (batch.standings[place].rule(), batch.standings[place].member());
-        let entry = self.flows.at_v4(batch.short_keys[place], batch.slots[place])?;
+        let entry = self.entries.get_mut(batch.slots[place] as usize)?;
         let frame = PlainIpv4::of_mut(frames.head_mut(place));
-        let as_usual = entry.generation >= snapshot.flows_valid_since
+        let as_usual = entry.is(batch.short_keys[place])
+            && entry.generation >= snapshot.flows_valid_since
             && entry.tcp.is_established()
             && frame.tcp_flags() & TURNING == 0
             && (side == Side::Opener || entry.target == member.0);
@@ -91,7 +95,7 @@ impl Replay<'_> {
         };
         let hop = snapshot.adjacencies.get(hop.index())?;
         let bytes = frame.network_length.get();
-        if bytes > hop.mtu || frame.time_to_live <= 1 {
+        if bytes > hop.mtu || frame.time_to_live() <= 1 {
             return None;
         }
         entry.last_seen = self.now;

@@ -26,16 +26,14 @@ impl Worker {
             batch.ingress[place] = ingress;
             let Some(port) = snapshot.ports.get(ingress.index()) else { continue };
             let frame = PlainIpv4::of(frames.head(place));
-            if !frame.is_for(port.station) || !frame.is_plain(frames.length(place)) {
+            if !frame.is_for(port.station) || !frame.is_plain_tcp(frames.length(place)) {
                 continue;
             }
             let inward = snapshot.hosts.may_be_ours_v4(frame.end(1).0);
             let (near, near_port) = frame.end(inward);
-            let standing = snapshot.endpoints.get_v4(near, near_port, frame.protocol, inward);
-            let Some(standing) = standing else { continue };
-            if frame.protocol != ProtocolNumber::TCP || standing.is_ambiguous() {
-                continue;
-            }
+            let tcp = ProtocolNumber::TCP;
+            let standing = snapshot.endpoints.get_v4(near, near_port, tcp, inward);
+            let Some(standing) = standing.filter(|it| !it.is_ambiguous()) else { continue };
             let (far, far_port) = frame.end(inward ^ 1);
             let (far, far_port) = (far.get(), far_port.get());
             if is_shared {

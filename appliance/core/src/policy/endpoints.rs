@@ -22,7 +22,7 @@ pub enum Standing {
     Ambiguous,
 }
 
-/// The word of a [`Standing`]: rule:32 │ member:32.
+/// The word of a [`Standing`]: member:32 │ rule:32.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct StandingWord(u64);
 
@@ -35,8 +35,8 @@ impl StandingWord {
     #[must_use]
     pub const fn new(standing: Standing) -> Self {
         match standing {
-            Standing::Frontend(rule) => Self((rule.0 as u64) << 32 | Self::NOBODY as u64),
-            Standing::Member(it) => Self((it.rule.0 as u64) << 32 | it.member.0 as u64),
+            Standing::Frontend(rule) => Self((Self::NOBODY as u64) << 32 | rule.0 as u64),
+            Standing::Member(it) => Self((it.member.0 as u64) << 32 | it.rule.0 as u64),
             Standing::Ambiguous => Self::AMBIGUOUS,
         }
     }
@@ -51,17 +51,17 @@ impl StandingWord {
     /// The rule, unless there are several.
     #[must_use]
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
+    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
     pub const fn rule(self) -> RuleId {
-        RuleId((self.0 >> 32) as u32)
+        RuleId(self.0 as u32)
     }
 
     /// The member, if it is a member's.
     #[must_use]
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "the lower half")]
+    #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
     pub const fn member(self) -> MemberId {
-        MemberId(self.0 as u32)
+        MemberId((self.0 >> 32) as u32)
     }
 }
 

@@ -90,4 +90,27 @@ mod tests {
         let still = colliding.iter().filter(|port| slot(other, **port) == slot(other, 0)).count();
         assert!(colliding.len() > 150 && still < 8, "{still} of {}", colliding.len());
     }
+
+    /// What scanners and ordinary clients make: ports in a row, addresses in a row, both.
+    #[test]
+    fn keys_in_rows_spread_like_any_others_under_every_seed() {
+        for seed in 0..200 {
+            let hasher = Hasher::new(seed);
+            for row in 0..3u64 {
+                let mut buckets = [0u32; 256];
+                for step in 0..65_536u64 {
+                    let (address, port) = match row {
+                        0 => (7, step),
+                        1 => (step, 40_000),
+                        _ => (step >> 8, step & 0xff),
+                    };
+                    let key = [0, 0xffff_0a00_0000 + address, port << 24 | 3];
+                    let bucket = usize::try_from(hasher.hash(&key) >> 56);
+                    buckets[bucket.expect("a byte")] += 1;
+                }
+                let most = buckets.iter().max().copied().unwrap_or(0);
+                assert!(most < 350, "seed {seed}, row {row}: {most} where 256 are fair");
+            }
+        }
+    }
 }

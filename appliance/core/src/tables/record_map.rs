@@ -19,6 +19,8 @@
 //! The number of slots is anybody's choice: a home is the hash's share of it, and what goes on
 //! beyond the last slot goes on at the first.
 
+use std::hint::select_unpredictable;
+
 use super::hash::{Hasher, Key, ShortKey, is_zero, same, same_short};
 use super::prefetch::prefetch;
 use super::region::{PageRequest, Pages, Region};
@@ -133,7 +135,8 @@ impl<R: Record> RecordMap<R> {
     fn expected(&self, at_home: &R, home: u32, is_elsewhere: bool) -> u32 {
         // Without neighbours there are REACH trailing zeroes, and so no distance.
         let first = (at_home.neighbours() & !1).trailing_zeros() % REACH as u32;
-        let slot = home + first * u32::from(is_elsewhere);
+        // Which records stand at home is anybody's guess, the processor's too.
+        let slot = select_unpredictable(is_elsewhere, home + first, home);
         self.prefetch(slot);
         slot
     }
@@ -164,11 +167,10 @@ impl<R: Record> RecordMap<R> {
         &self.records[slot as usize]
     }
 
-    /// The record in `slot`, if there is such a slot, to change anything but its key.
-    #[must_use]
+    /// All slots, to change anything but keys and neighbours.
     #[inline]
-    pub fn get_mut(&mut self, slot: u32) -> Option<&mut R> {
-        self.records.get_mut(slot as usize)
+    pub fn slots_mut(&mut self) -> &mut [R] {
+        &mut self.records
     }
 
     /// The record in `slot`, to change anything but its key.

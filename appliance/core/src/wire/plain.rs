@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   0          14             34            54      64
-//!   │ Ethernet │ IPv4         │ TCP or UDP  │  ···  │     the head
+//!   │ Ethernet │ IPv4         │ TCP         │  ···  │     the head
 //! ```
 //!
 //! No tags, no IP options, no fragment: every field stands at a fixed place, so that the head is
@@ -13,7 +13,7 @@ use zerocopy::{
     FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute_mut, transmute_ref,
 };
 
-use super::{ProtocolNumber, ethernet, ipv4, tcp, udp};
+use super::{ProtocolNumber, ethernet, ipv4, tcp};
 use crate::units::MacAddress;
 
 /// Bytes of a frame that are always in memory, whether or not the frame is that long.
@@ -36,11 +36,8 @@ pub struct PlainIpv4 {
     /// Bytes of the IP datagram.
     pub network_length: U16,
     identification: U16,
-    flags_and_offset: U16,
-    /// Hops that remain.
-    pub time_to_live: u8,
-    /// TCP or UDP.
-    pub protocol: u8,
+    /// Flags and offset:16 │ time to live:8 │ protocol:8.
+    fragment_and_protocol: U32,
     pub(super) checksum: U16,
     pub(super) addresses: [U32; 2],
     pub(super) ports: [U16; 2],
@@ -59,15 +56,6 @@ pub(super) struct PlainTcp {
     window: U16,
     pub(super) checksum: U16,
     urgent: U16,
-}
-
-/// UDP behind the ports.
-#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
-#[repr(C)]
-pub(super) struct PlainUdp {
-    length: U16,
-    pub(super) checksum: U16,
-    rest: [u8; 12],
 }
 
 /// A station that no frame is for.
@@ -89,6 +77,14 @@ impl PlainIpv4 {
         transmute_ref!(head)
     }
 
+    /// Takes one hop away, of which there is one.
+    #[inline]
+    pub(super) const fn take_hop(&mut self) {
+        let [flags, offset, hops, protocol] = self.fragment_and_protocol.to_bytes();
+        let bytes = [flags, offset, hops.wrapping_sub(1), protocol];
+        self.fragment_and_protocol = U32::from_bytes(bytes);
+    }
+
     /// The same, to be written.
     #[must_use]
     #[inline]
@@ -108,31 +104,27 @@ impl PlainIpv4 {
         to << 16 == station && from ^ station > 0xffff
     }
 
-    /// Whether this is a plain frame of which `length` bytes are in its first buffer: untagged,
-    /// IPv4 without options, whole, TCP or UDP, with lengths that agree.
+    /// Whether this is a plain TCP segment of which `length` bytes are in its first buffer:
+    /// untagged, IPv4 without options, whole, with lengths that agree.
     #[must_use]
     #[inline]
-    pub fn is_plain(&self, length: usize) -> bool {
-        let total = usize::from(self.network_length.get());
-        self.ether_type == U16::new(ethernet::ETHERTYPE_IPV4)
+    pub const fn is_plain_tcp(&self, length: usize) -> bool {
+        let total = self.network_length.get() as usize;
+        let header = (self.tcp().data_offset >> 4) as usize * 4;
+        self.ether_type.get() == ethernet::ETHERTYPE_IPV4
             && self.version_and_length == 0x45
-            && self.flags_and_offset.get() & 0x3fff == 0
+            // Fragments and what is not TCP in one comparison, whatever hops remain.
+            && self.fragment_and_protocol.get() & 0x3fff_00ff == ProtocolNumber::TCP as u32
             && total + ethernet::HEADER_LENGTH <= length
-            && self.has_transport(total)
+            && header >= tcp::HEADER_LENGTH
+            && ipv4::HEADER_LENGTH + header <= total
     }
 
+    /// Hops that remain.
+    #[must_use]
     #[inline]
-    fn has_transport(&self, total: usize) -> bool {
-        if self.protocol == ProtocolNumber::TCP {
-            let header = usize::from(self.tcp().data_offset >> 4) * 4;
-            header >= tcp::HEADER_LENGTH && ipv4::HEADER_LENGTH + header <= total
-        } else if self.protocol == ProtocolNumber::UDP {
-            let udp: &PlainUdp = transmute_ref!(&self.transport);
-            let datagram = usize::from(udp.length.get());
-            datagram >= udp::HEADER_LENGTH && ipv4::HEADER_LENGTH + datagram <= total
-        } else {
-            false
-        }
+    pub const fn time_to_live(&self) -> u8 {
+        self.fragment_and_protocol.to_bytes()[2]
     }
 
     #[inline]
@@ -148,14 +140,14 @@ impl PlainIpv4 {
         (self.addresses[end as usize & 1], self.ports[end as usize & 1])
     }
 
-    /// The TCP flags; of UDP something else.
+    /// The TCP flags.
     #[must_use]
     #[inline]
     pub const fn tcp_flags(&self) -> u8 {
         self.tcp().flags
     }
 
-    /// What a TCP segment acknowledges; of UDP something else.
+    /// What the segment acknowledges.
     #[must_use]
     #[inline]
     pub const fn acknowledgement(&self) -> u32 {
@@ -172,67 +164,58 @@ mod tests {
 
     const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 
-    fn segment(protocol: u8) -> Head {
+    fn segment() -> Head {
         let mut head = [0; HEAD];
         head[..6].copy_from_slice(&OWN.0);
         head[6..12].copy_from_slice(&[2, 0, 0, 0, 0, 2]);
         head[12..16].copy_from_slice(&[8, 0, 0x45, 0]);
         head[17] = 40;
-        head[22..24].copy_from_slice(&[64, protocol]);
+        head[22..24].copy_from_slice(&[64, ProtocolNumber::TCP]);
         head[26..38].copy_from_slice(&[192, 0, 2, 1, 203, 0, 113, 10, 0x9c, 0x40, 0, 80]);
-        if protocol == ProtocolNumber::TCP {
-            head[42..48].copy_from_slice(&[1, 2, 3, 4, 0x50, tcp::ACK]);
-        } else {
-            head[39] = 20;
-        }
+        head[42..48].copy_from_slice(&[1, 2, 3, 4, 0x50, tcp::ACK]);
         head
     }
 
     proptest! {
         #[test]
         fn what_it_reads_is_what_the_parser_reads(
-            udp in any::<bool>(),
             changes in prop::collection::vec((0usize..54, any::<u8>()), 0..4),
             length in 0usize..=64,
         ) {
-            let mut head = segment(if udp { ProtocolNumber::UDP } else { ProtocolNumber::TCP });
+            let mut head = segment();
             for (at, value) in changes {
                 head[at] = value;
             }
             let (plain, mut parsed) = (PlainIpv4::of(&head), Parsed::default());
-            if plain.is_plain(length) {
+            if plain.is_plain_tcp(length) {
                 prop_assert_eq!(parse(&head[..length], &mut parsed), Ok(Content::Ipv4));
+                prop_assert_eq!(parsed.protocol, ProtocolNumber::TCP);
                 let (source, destination) = (parsed.source, parsed.destination);
                 let ends = [(source, parsed.source_port), (destination, parsed.destination_port)];
                 for (end, (address, port)) in (0..).zip(ends) {
                     prop_assert_eq!(plain.end(end), (address.v4_bits().into(), port.into()));
                 }
                 prop_assert_eq!(plain.network_length.get(), parsed.network_length);
-                prop_assert_eq!(plain.time_to_live, parsed.time_to_live);
-                prop_assert_eq!(plain.protocol, parsed.protocol);
-                if plain.protocol == ProtocolNumber::TCP {
-                    prop_assert_eq!(plain.tcp_flags(), parsed.tcp_flags);
-                    prop_assert_eq!(plain.acknowledgement(), parsed.acknowledgement);
-                }
+                prop_assert_eq!(plain.time_to_live(), parsed.time_to_live);
+                prop_assert_eq!(plain.tcp_flags(), parsed.tcp_flags);
+                prop_assert_eq!(plain.acknowledgement(), parsed.acknowledgement);
             }
         }
     }
 
     #[test]
     fn ordinary_segments_are_plain_and_cut_ones_are_not() {
-        for protocol in [ProtocolNumber::TCP, ProtocolNumber::UDP] {
-            let head = segment(protocol);
-            let plain = PlainIpv4::of(&head);
-            assert!(plain.is_plain(54));
-            assert!(plain.is_plain(64), "padding");
-            assert!(!plain.is_plain(53));
-        }
+        let head = segment();
+        let plain = PlainIpv4::of(&head);
+        assert!(plain.is_plain_tcp(54));
+        assert!(plain.is_plain_tcp(64), "padding");
+        assert!(!plain.is_plain_tcp(53));
     }
 
     #[test]
     fn a_frame_is_for_the_station_that_it_names_and_that_has_not_sent_it() {
         let (own, other) = (station(OWN), station(MacAddress([2, 0, 0, 0, 0, 2])));
-        let mut head = segment(ProtocolNumber::TCP);
+        let mut head = segment();
         assert!(PlainIpv4::of(&head).is_for(own));
         assert!(!PlainIpv4::of(&head).is_for(other));
         head.copy_within(..6, 6);

@@ -8,7 +8,7 @@ use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, transmute_mut};
 
 use super::ipv4::Ipv4Header;
-use super::plain::{PlainIpv4, PlainTcp, PlainUdp};
+use super::plain::{PlainIpv4, PlainTcp};
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
 use super::{Change, Delta, Parsed, ProtocolNumber};
@@ -48,7 +48,7 @@ impl Translation {
     }
 }
 
-/// What replaces an end of a plain datagram.
+/// What replaces an end of a plain segment.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainTranslation {
     /// Its new address.
@@ -59,22 +59,15 @@ pub struct PlainTranslation {
     pub change: Change,
 }
 
-/// Replaces the source or the destination of a plain TCP or UDP datagram over IPv4 and takes one
-/// hop away.
+/// Replaces the source or the destination of a plain segment and takes one hop away.
 #[inline(always)]
 pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
-    let end = end as usize;
-    frame.time_to_live = frame.time_to_live.wrapping_sub(1);
+    frame.take_hop();
     to.change.network.apply(&mut frame.checksum);
-    frame.addresses[end] = to.address;
-    frame.ports[end] = to.port;
-    if frame.protocol == ProtocolNumber::TCP {
-        let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
-        to.change.transport.apply(&mut tcp.checksum);
-    } else {
-        let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
-        to.change.transport.apply_to_udp(&mut udp.checksum);
-    }
+    frame.addresses[end as usize] = to.address;
+    frame.ports[end as usize] = to.port;
+    let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
+    to.change.transport.apply(&mut tcp.checksum);
 }
 
 /// Takes one hop away from an IPv4 datagram that `parsed` describes, and replaces an end of it.
@@ -139,7 +132,6 @@ mod tests {
                 head[32..].copy_from_slice(&half);
                 head
             }),
-            udp in proptest::bool::ANY,
             source in proptest::bool::ANY,
             address in proptest::num::u32::ANY,
             port in proptest::num::u16::ANY,
@@ -147,12 +139,8 @@ mod tests {
             head[12..16].copy_from_slice(&[8, 0, 0x45, 0]);
             head[16..18].copy_from_slice(&[0, 40]);
             head[20..22].copy_from_slice(&[0x40, 0]);
-            head[23] = if udp { ProtocolNumber::UDP } else { ProtocolNumber::TCP };
-            if udp {
-                head[38..40].copy_from_slice(&[0, 20]);
-            } else {
-                head[46] = 0x50;
-            }
+            head[23] = ProtocolNumber::TCP;
+            head[46] = 0x50;
             let mut parsed = Parsed::default();
             prop_assert_eq!(parse(&head, &mut parsed), Ok(Content::Ipv4));
             let end = if source { End::Source } else { End::Destination };
