@@ -48,6 +48,12 @@ impl FlowTable {
         }
     }
 
+    /// How many bytes a table of so many slots takes, timers included.
+    #[must_use]
+    pub const fn bytes(slots: usize) -> usize {
+        RecordMap::<Entry>::bytes(slots) + TimingWheel::bytes(IDLE_TICKS_MAX)
+    }
+
     /// What the table stands on.
     #[must_use]
     pub const fn pages(&self) -> Pages {
@@ -69,13 +75,13 @@ impl FlowTable {
     /// How many records there may be.
     #[must_use]
     pub const fn bound(&self) -> usize {
-        self.records.capacity() / 8 * BOUND_EIGHTHS
+        self.records.capacity() * BOUND_EIGHTHS / 8
     }
 
     /// Whether records should be made only for clients that have proved to be there.
     #[must_use]
     pub const fn is_under_pressure(&self) -> bool {
-        self.records.len() >= self.records.capacity() / 8 * PRESSURE_EIGHTHS
+        self.records.len() >= self.records.capacity() * PRESSURE_EIGHTHS / 8
     }
 
     /// The home slot of a key.

@@ -63,6 +63,12 @@ impl<R: Record> RecordMap<R> {
         }
     }
 
+    /// How many bytes a map with so many slots takes.
+    #[must_use]
+    pub const fn bytes(slots: usize) -> usize {
+        slots * size_of::<R>()
+    }
+
     /// What the map stands on.
     #[must_use]
     pub const fn pages(&self) -> Pages {

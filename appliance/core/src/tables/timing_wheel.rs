@@ -52,9 +52,14 @@ impl TimingWheel {
     /// A wheel that begins at tick `now` and holds deadlines up to `longest` ticks ahead.
     #[must_use]
     pub fn new(longest: u32, now: u32) -> Self {
-        let ticks = (longest as usize + 2).next_power_of_two();
-        let heads = vec![NONE; ticks * LISTS as usize].into();
+        let heads = vec![NONE; Self::lists(longest)].into();
         Self { heads, turned: now, fill: 0, meet: 0 }
+    }
+
+    /// How many bytes a wheel that holds deadlines up to `longest` ticks ahead takes.
+    #[must_use]
+    pub const fn bytes(longest: u32) -> usize {
+        Self::lists(longest) * size_of::<u32>()
     }
 
     /// Puts entry `index`, which is in no list, under `deadline`. A deadline that has passed is
@@ -140,6 +145,10 @@ impl TimingWheel {
         } else {
             links.set_next(previous, next);
         }
+    }
+
+    const fn lists(longest: u32) -> usize {
+        (longest as usize + 2).next_power_of_two() * LISTS as usize
     }
 
     fn first_list(&self, tick: u32) -> u32 {
