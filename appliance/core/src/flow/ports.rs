@@ -533,7 +533,10 @@ mod tests {
                 let theirs: Vec<_> =
                     world.flows.iter().filter(|flow| flow.0 == number).copied().collect();
                 match action {
-                    0 => block = Block { first_port: 1024 + first * 8, ports: granules * 8, ..block },
+                    0 => {
+                        let (first_port, ports) = (1024 + first * 8, granules * 8);
+                        block = Block { first_port, ports, ..block };
+                    }
                     1..25 => {
                         let lowest = world.lowest_free(&block, number);
                         let taken = world.take(&block, number);

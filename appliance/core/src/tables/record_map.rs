@@ -12,8 +12,9 @@
 //!
 //! A look-up reads the home line, and goes on only to slots that the home's bits name: next to
 //! it in memory, where the adjacent-line prefetcher helps. A record stays where it was put
-//! unless an insertion must make room, or wants its own home that a stranger stands on; the caller
-//! is told of each move, so that links by index can follow. Nothing is ever allocated after the map was made.
+//! unless an insertion must make room, or wants its own home that a stranger stands on; the
+//! caller is told of each move, so that links by index can follow. Nothing is ever allocated
+//! after the map was made.
 //!
 //! The number of slots is anybody's choice: a home is the hash's share of it, and what goes on
 //! beyond the last slot goes on at the first.

@@ -31,8 +31,8 @@ pub trait Links {
 const NONE: u32 = u32::MAX;
 /// Marks a previous link that names a list's head instead of an entry.
 const HEAD: u32 = 1 << 31;
-/// Lists of a tick; a power of two. Measured with 1 million records that end in one tick, see
-/// perf/results.
+/// Lists of a tick; a power of two. Of 600,000 records that end at once, each takes 122 ns with one
+/// list, 80 with four and 80 with eight (`scripts/bench --scenario expiry`).
 const LISTS: u32 = 4;
 
 /// A timing wheel over entries with indexes below 2^31 - 1.
