@@ -299,6 +299,25 @@ mod tests {
     }
 
     #[test]
+    fn a_port_is_its_holders_towards_one_destination_only() {
+        let mut table = FlowTable::new(64, 1, Tick(0), PageRequest::Transparent);
+        let (first, mut second) = pair(2000);
+        second.target = 1;
+        assert!(table.insert_pair(first, second, Tick(5)).is_ok());
+        let holder = |member| Holder {
+            member: MemberId(member),
+            address: OutboundAddressId(0),
+            protocol: Transport::Tcp,
+        };
+        let remote = Address::from_v4_bits(9);
+        assert!(table.has_port(&holder(1), 2000, remote, 80));
+        assert!(!table.has_port(&holder(2), 2000, remote, 80), "it ends, and is not in the way");
+        assert!(!table.has_port(&holder(1), 2001, remote, 80));
+        assert!(!table.has_port(&holder(1), 2000, remote, 81));
+        assert!(!table.has_port(&holder(1), 2000, Address::from_v4_bits(8), 80));
+    }
+
+    #[test]
     fn at_the_bound_a_pair_is_refused_whole() {
         let mut table = FlowTable::new(16, 1, Tick(0), PageRequest::Transparent);
         let mut put = 0;
