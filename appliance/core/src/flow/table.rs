@@ -4,7 +4,7 @@ use super::entry::{Entry, NONE};
 use super::key;
 use super::ports::Holder;
 use super::timers::IDLE_TICKS_MAX;
-use crate::tables::{Full, Key, Links, PageRequest, Pages, RecordMap, TimingWheel};
+use crate::tables::{Full, Key, Links, PageRequest, Pages, RecordMap, ShortKey, TimingWheel};
 use crate::units::{Address, Tick};
 
 /// Of 8 parts of the slots, those that may be filled: beyond, look-ups would wander.
@@ -97,10 +97,24 @@ impl FlowTable {
         self.records.prefetch(slot);
     }
 
-    /// Asks for the line that a look-up reads after the home line, once that is there.
+    /// The home slot of the key of an IPv4 flow.
+    #[must_use]
     #[inline]
-    pub fn prefetch_next(&self, key: &Key, home: u32) {
-        self.records.prefetch_next(key, home);
+    pub fn home_v4(&self, key: ShortKey) -> u32 {
+        self.records.home_short(key)
+    }
+
+    /// The slot where the record with `key` is expected, whose line is asked for: to be called
+    /// once the home line is there.
+    #[inline]
+    pub fn look_ahead(&self, key: &Key, home: u32) -> u32 {
+        self.records.look_ahead(key, home)
+    }
+
+    /// The same for an IPv4 flow.
+    #[inline]
+    pub fn look_ahead_v4(&self, key: ShortKey, home: u32) -> u32 {
+        self.records.look_ahead_short(key, home)
     }
 
     /// The slot of the record with `key`, whose home is `home`.
@@ -108,6 +122,12 @@ impl FlowTable {
     #[inline]
     pub fn find(&self, key: &Key, home: u32) -> Option<u32> {
         self.records.find(key, home)
+    }
+
+    /// All slots, to change anything but a record's key.
+    #[inline]
+    pub fn slots_mut(&mut self) -> &mut [Entry] {
+        self.records.slots_mut()
     }
 
     /// The record in a slot.

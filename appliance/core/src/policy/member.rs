@@ -1,9 +1,13 @@
 //! What is there to know about a member's address?
 
-use crate::units::{Address, AdjacencyId, PortId, Transport};
+use zerocopy::big_endian::U32;
 
-/// A member, whatever pools it is in.
+use crate::units::{Address, AdjacencyId, PortId, Transport};
+use crate::wire::Share;
+
+/// A member, whatever pools it is in, in one cache line.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[repr(align(64))]
 pub struct Member {
     /// Whether any pool has this member; slots of removed members stay for a while.
     pub live: bool,
@@ -16,7 +20,13 @@ pub struct Member {
     pub port: Option<PortId>,
     /// Its outbound mappings for TCP and for UDP, by position in `Snapshot::mappings`.
     pub outbound: [Option<u32>; 2],
+    /// Its IPv4 address as it stands on the wire.
+    pub on_wire: U32,
+    /// Its share in what translations change in checksums.
+    pub share: Share,
 }
+
+const _: () = assert!(size_of::<Member>() == 64);
 
 impl Member {
     /// The position in `Snapshot::mappings` for one protocol.

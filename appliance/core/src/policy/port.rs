@@ -7,6 +7,9 @@ use crate::units::{MacAddress, Prefix};
 pub struct Port {
     /// The port's Ethernet address.
     pub mac: MacAddress,
+    /// The same as plain frames are compared with it (`wire::plain::station`); on a device with
+    /// `partial_checksums`, where no frame is plain, what no frame is for.
+    pub station: u64,
     /// Bytes of the longest IP datagram.
     pub mtu: u16,
     /// Whether the device hands over frames whose checksum was left to hardware

@@ -19,7 +19,9 @@
 //! The number of slots is anybody's choice: a home is the hash's share of it, and what goes on
 //! beyond the last slot goes on at the first.
 
-use super::hash::{Hasher, Key, is_zero, same};
+use std::hint::select_unpredictable;
+
+use super::hash::{Hasher, Key, ShortKey, is_zero, same, same_short};
 use super::prefetch::prefetch;
 use super::region::{PageRequest, Pages, Region};
 
@@ -111,17 +113,38 @@ impl<R: Record> RecordMap<R> {
         }
     }
 
-    /// Asks for the line that [`Self::find`] reads after the home line of `key`; for the home line
-    /// once more if it will read none. To be called once the home line, asked for by
-    /// [`Self::prefetch`], is there. Without a branch: which records stand at home is anybody's
-    /// guess, the processor's too.
+    /// The home slot of the key `[0, key[0], key[1]]`.
+    #[must_use]
     #[inline]
-    pub fn prefetch_next(&self, key: &Key, home: u32) {
+    pub fn home_short(&self, key: ShortKey) -> u32 {
+        self.home(&[0, key[0], key[1]])
+    }
+
+    /// The slot where a record with `key` stands if it stands anywhere, nearly always: at home, or
+    /// in the first of the slots where records of that home are. Asks for its line. To be called
+    /// once the home line, asked for by [`Self::prefetch`], is there. A slot past the last one is
+    /// no slot: what stands beyond the end is for [`Self::find`].
+    #[inline]
+    pub fn look_ahead(&self, key: &Key, home: u32) -> u32 {
         let at_home = &self.records[home as usize];
-        let elsewhere = usize::from(!same(at_home.key(), key));
+        self.expected(at_home, home, !same(at_home.key(), key))
+    }
+
+    /// The same by the two words of a key that begins with 0 and shares them with no other.
+    #[inline]
+    pub fn look_ahead_short(&self, key: ShortKey, home: u32) -> u32 {
+        let at_home = &self.records[home as usize];
+        self.expected(at_home, home, !same_short(at_home.key(), key))
+    }
+
+    #[inline(always)]
+    fn expected(&self, at_home: &R, home: u32, is_elsewhere: bool) -> u32 {
         // Without neighbours there are REACH trailing zeroes, and so no distance.
-        let first = (at_home.neighbours() & !1).trailing_zeros() as usize % REACH;
-        self.prefetch(self.slot_after(home, first * elsewhere));
+        let first = (at_home.neighbours() & !1).trailing_zeros() % REACH as u32;
+        // Which records stand at home is anybody's guess, the processor's too.
+        let slot = select_unpredictable(is_elsewhere, home + first, home);
+        self.prefetch(slot);
+        slot
     }
 
     /// The slot of the record with `key`, whose home is `home`.
@@ -148,6 +171,12 @@ impl<R: Record> RecordMap<R> {
     #[inline]
     pub fn at(&self, slot: u32) -> &R {
         &self.records[slot as usize]
+    }
+
+    /// All slots, to change anything but keys and neighbours.
+    #[inline]
+    pub fn slots_mut(&mut self) -> &mut [R] {
+        &mut self.records
     }
 
     /// The record in `slot`, to change anything but its key.

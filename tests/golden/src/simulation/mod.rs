@@ -239,12 +239,13 @@ impl Simulation {
     }
 
     fn process(&mut self, worker: usize, frames: Vec<Frame>) {
-        let mut burst = Burst(frames);
+        let mut burst = Burst::new(frames);
         let batch = &mut self.batch;
         self.workers[worker].process(&self.snapshot, self.now, &mut burst, batch);
-        assert_eq!(batch.len(), burst.0.len(), "every frame has a verdict");
-        let verdicts = self.batch.verdicts().to_vec();
-        for (frame, verdict) in burst.0.into_iter().zip(verdicts) {
+        let frames = burst.into_frames();
+        assert_eq!(batch.len(), frames.len(), "every frame has a verdict");
+        let verdicts: Vec<_> = (0..frames.len()).map(|it| self.batch.verdict(it)).collect();
+        for (frame, verdict) in frames.into_iter().zip(verdicts) {
             self.carry_out(worker, frame, verdict);
         }
         self.take_requests(worker);
