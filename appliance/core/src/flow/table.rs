@@ -124,6 +124,13 @@ impl FlowTable {
         self.records.find(key, home)
     }
 
+    /// The slot of the record of an IPv4 flow, wherever it stands.
+    #[must_use]
+    pub fn find_v4(&self, [far, word]: ShortKey) -> Option<u32> {
+        let key = [0, far, word];
+        self.find(&key, self.home(&key))
+    }
+
     /// All slots, to change anything but a record's key.
     #[inline]
     pub fn slots_mut(&mut self) -> &mut [Entry] {

@@ -32,7 +32,30 @@ impl Worker {
             let (key, home) = (batch.short_keys[place], batch.slots[place]);
             batch.slots[place] = self.flows.look_ahead_v4(key, home);
         }
-        let mut astray = Places::default();
+        let left = self.walk(snapshot, now, frames, batch, batch.inwards | batch.outwards);
+        // A few records stand further away than expected.
+        let mut again = Places::default();
+        for place in left {
+            let found = self.flows.find_v4(batch.short_keys[place]);
+            if let Some(slot) = found.filter(|slot| *slot != batch.slots[place]) {
+                batch.slots[place] = slot;
+                again.add(place);
+            }
+        }
+        batch.turning = (left - again) | self.walk(snapshot, now, frames, batch, again);
+    }
+
+    /// Replays these packets where their records are expected. Returns those that are not as usual.
+    #[inline(never)]
+    fn walk<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        frames: &mut F,
+        batch: &mut Batch,
+        places: Places,
+    ) -> Places {
+        let mut left = Places::default();
         let mut replay = Replay {
             entries: self.flows.slots_mut(),
             rules: self.rules.packets(),
@@ -40,17 +63,17 @@ impl Worker {
             snapshot,
             now: now.tick(),
         };
-        for place in batch.inwards {
+        for place in batch.inwards & places {
             if replay.one(Side::Opener, frames, batch, place).is_none() {
-                astray.add(place);
+                left.add(place);
             }
         }
-        for place in batch.outwards {
+        for place in batch.outwards & places {
             if replay.one(Side::Responder, frames, batch, place).is_none() {
-                astray.add(place);
+                left.add(place);
             }
         }
-        batch.turning = astray;
+        left
     }
 }
 

@@ -43,6 +43,8 @@ impl Hasher {
     /// A hash function that nobody can predict who does not know `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
+        // No product of 0 is a secret.
+        let seed = if seed == 0 { u64::MAX } else { seed };
         let first = mix(seed, 0x9e37_79b9_7f4a_7c15);
         let second = mix(first ^ seed, 0xd1b5_4a32_d192_ed03);
         Self { secret: [first | 1, second | 1, mix(second, first) | 1] }
