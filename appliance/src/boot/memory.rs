@@ -21,11 +21,8 @@ use super::{BootError, privileges};
 
 /// Bytes of reserved pages that tables leave to DPDK, which maps more as devices ask for it.
 const LEFT_TO_DPDK: u64 = 64 << 20;
-/// Bytes of a worker's tables for each slot of its flow table: a record, and a sixteenth of an
-/// occupancy record.
-const BYTES_PER_SLOT: u64 = 64 + 64 / 16;
-/// Bytes of a worker's tables beside: counts of outbound ports, and what pages round up.
-const BYTES_PER_WORKER: u64 = 16 << 20;
+/// Bytes that a worker's regions may be rounded up by: its three, to 2 MiB pages.
+const ROUNDED_UP: usize = 3 << 21;
 
 /// How big each worker's tables are and what they should stand on.
 pub(super) fn sizes(appliance: &Appliance) -> Sizes {
@@ -33,7 +30,7 @@ pub(super) fn sizes(appliance: &Appliance) -> Sizes {
     if appliance.limits.hugepages != Hugepages::Require {
         return sizes;
     }
-    let wanted = wanted(sizes.flow_slots, appliance.workers) + LEFT_TO_DPDK;
+    let wanted = appliance.workers as u64 * (sizes.bytes() + ROUNDED_UP) as u64 + LEFT_TO_DPDK;
     let free = free_reserved();
     if wanted <= free {
         return Sizes { pages: PageRequest::Reserved, ..sizes };
@@ -45,10 +42,6 @@ pub(super) fn sizes(appliance: &Appliance) -> Sizes {
         free >> 20
     );
     sizes
-}
-
-fn wanted(flow_slots: usize, workers: usize) -> u64 {
-    workers as u64 * (flow_slots as u64 * BYTES_PER_SLOT + BYTES_PER_WORKER)
 }
 
 /// Makes a worker on its own processor, if it has one, so that its memory is near it.
@@ -107,13 +100,6 @@ fn anonymous_huge_kibibytes(rollup: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn what_workers_want_is_never_less_than_what_their_tables_take() {
-        assert_eq!(wanted(1 << 20, 2), 2 * ((68 << 20) + (16 << 20)));
-        let tables = 64 * (Sizes::of_flow_slots(1 << 20).destinations as u64 + (1 << 20));
-        assert!(wanted(1 << 20, 1) >= tables + (8 << 20));
-    }
 
     #[test]
     fn the_kernels_account_of_huge_pages_is_read() {

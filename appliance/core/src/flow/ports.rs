@@ -34,6 +34,8 @@ const SUMMARY: u16 = 255;
 /// never have more flows from one member at a time. So a record stands for nine flows, eighteen
 /// records of the flow table, and a sixteenth of that table's slots is enough for all of them.
 const ASKED: u16 = 8;
+/// Ports of all outbound addresses and both protocols.
+const PORTS: usize = OUTBOUND_ADDRESSES_MAX * 2 * SNAT_PORTS as usize;
 
 /// 256 bits, 64 bytes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -157,11 +159,16 @@ impl OutboundPorts {
     /// Room for `destinations` occupancy records on `pages`; `seed` keys their hash.
     #[must_use]
     pub fn new(destinations: usize, seed: u64, pages: PageRequest) -> Self {
-        let ports = OUTBOUND_ADDRESSES_MAX * 2 * SNAT_PORTS as usize;
         Self {
             destinations: RecordMap::new(destinations, seed, pages),
-            flows: Region::new(ports, 0, pages),
+            flows: Region::new(PORTS, 0, pages),
         }
+    }
+
+    /// How many bytes the room for so many occupancy records takes, and what comes with it.
+    #[must_use]
+    pub const fn bytes(destinations: usize) -> usize {
+        RecordMap::<Bits>::bytes(destinations) + PORTS * size_of::<u32>()
     }
 
     /// Takes the lowest port of `block` that is free towards `remote`; `is_taken` tells whether the
@@ -265,28 +272,26 @@ impl OutboundPorts {
         destination: &Destination<'_>,
     ) -> Result<u16, TakeError> {
         let (first, last) = block.leaves();
-        if let Some(port) = self.lowest_clear_of(first, block, destination) {
-            return Ok(port);
-        }
-        while first < last {
-            let summary = self.find(&destination.summary());
-            let candidates = first + 1..last + 1;
-            let leaf = match summary {
-                Some(summary) => self.destinations.at(summary).lowest_clear(&candidates),
-                None => Some(candidates.start),
-            };
-            let leaf = leaf.ok_or(TakeError::Exhausted)?;
+        let mut leaf = first;
+        loop {
             if let Some(port) = self.lowest_clear_of(leaf, block, destination) {
                 return Ok(port);
             }
             if leaf == last {
-                break;
+                return Err(TakeError::Exhausted);
             }
-            // All of this leaf's ports are the block's, so that it is full, whoever asks.
-            let summary = self.find_or_make(destination.summary())?;
-            self.destinations.at_mut(summary).set(leaf);
+            if leaf > first {
+                // All of this leaf's ports are the block's, so that it is full, whoever asks.
+                let summary = self.find_or_make(destination.summary())?;
+                self.destinations.at_mut(summary).set(leaf);
+            }
+            let behind = first + 1..last + 1;
+            leaf = match self.find(&destination.summary()) {
+                Some(summary) => self.destinations.at(summary).lowest_clear(&behind),
+                None => Some(behind.start),
+            }
+            .ok_or(TakeError::Exhausted)?;
         }
-        Err(TakeError::Exhausted)
     }
 
     fn lowest_clear_of(
@@ -528,7 +533,10 @@ mod tests {
                 let theirs: Vec<_> =
                     world.flows.iter().filter(|flow| flow.0 == number).copied().collect();
                 match action {
-                    0 => block = Block { first_port: 1024 + first * 8, ports: granules * 8, ..block },
+                    0 => {
+                        let (first_port, ports) = (1024 + first * 8, granules * 8);
+                        block = Block { first_port, ports, ..block };
+                    }
                     1..25 => {
                         let lowest = world.lowest_free(&block, number);
                         let taken = world.take(&block, number);

@@ -48,6 +48,12 @@ impl FlowTable {
         }
     }
 
+    /// How many bytes a table of so many slots takes, timers included.
+    #[must_use]
+    pub const fn bytes(slots: usize) -> usize {
+        RecordMap::<Entry>::bytes(slots) + TimingWheel::bytes(IDLE_TICKS_MAX)
+    }
+
     /// What the table stands on.
     #[must_use]
     pub const fn pages(&self) -> Pages {
@@ -69,13 +75,13 @@ impl FlowTable {
     /// How many records there may be.
     #[must_use]
     pub const fn bound(&self) -> usize {
-        self.records.capacity() / 8 * BOUND_EIGHTHS
+        self.records.capacity() * BOUND_EIGHTHS / 8
     }
 
     /// Whether records should be made only for clients that have proved to be there.
     #[must_use]
     pub const fn is_under_pressure(&self) -> bool {
-        self.records.len() >= self.records.capacity() / 8 * PRESSURE_EIGHTHS
+        self.records.len() >= self.records.capacity() * PRESSURE_EIGHTHS / 8
     }
 
     /// The home slot of a key.
@@ -317,6 +323,25 @@ mod tests {
                 prop_assert_eq!(table.len(), records);
             }
         }
+    }
+
+    #[test]
+    fn a_port_is_its_holders_towards_one_destination_only() {
+        let mut table = FlowTable::new(64, 1, Tick(0), PageRequest::Transparent);
+        let (first, mut second) = pair(2000);
+        second.target = 1;
+        assert!(table.insert_pair(first, second, Tick(5)).is_ok());
+        let holder = |member| Holder {
+            member: MemberId(member),
+            address: OutboundAddressId(0),
+            protocol: Transport::Tcp,
+        };
+        let remote = Address::from_v4_bits(9);
+        assert!(table.has_port(&holder(1), 2000, remote, 80));
+        assert!(!table.has_port(&holder(2), 2000, remote, 80), "it ends, and is not in the way");
+        assert!(!table.has_port(&holder(1), 2001, remote, 80));
+        assert!(!table.has_port(&holder(1), 2000, remote, 81));
+        assert!(!table.has_port(&holder(1), 2000, Address::from_v4_bits(8), 80));
     }
 
     #[test]

@@ -67,6 +67,12 @@ impl Sizes {
     pub const fn of_flow_slots(flow_slots: usize) -> Self {
         Self { flow_slots, destinations: flow_slots / 16, pages: PageRequest::Transparent }
     }
+
+    /// How many bytes the tables of one worker take.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        FlowTable::bytes(self.flow_slots) + OutboundPorts::bytes(self.destinations)
+    }
 }
 
 impl Default for Sizes {
@@ -128,5 +134,38 @@ impl Worker {
         if self.requests.len() < REQUESTS_PER_BURST && !self.requests.contains(&request) {
             self.requests.push(request);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The smallest number of slots of which three quarters are so many.
+    fn slots_for(records: usize) -> usize {
+        (records * 4).div_ceil(3)
+    }
+
+    #[test]
+    fn ten_million_inbound_flows_fit_in_a_gibibyte_with_all_that_comes_with_them() {
+        let flows = 10_000_000;
+        let sizes = Sizes::of_flow_slots(slots_for(flows));
+        assert!(sizes.bytes() <= 1 << 30, "{} bytes", sizes.bytes());
+        assert!(sizes.bytes() <= 96 * flows, "{} bytes", sizes.bytes());
+    }
+
+    #[test]
+    fn an_outbound_flow_takes_at_most_192_bytes_and_finds_its_destination_written_down() {
+        for flows in [1_000_000, 5_000_000] {
+            let sizes = Sizes::of_flow_slots(slots_for(flows * 2));
+            assert!(sizes.bytes() <= 192 * flows, "{} bytes", sizes.bytes());
+            // Nine flows to a destination are the most that need a record each.
+            assert!(sizes.destinations * 3 / 4 >= flows / 9);
+        }
+    }
+
+    #[test]
+    fn a_worker_that_nobody_sized_takes_less_than_32_mebibytes_of_tables() {
+        assert!(Sizes::default().bytes() < 32 << 20, "{} bytes", Sizes::default().bytes());
     }
 }

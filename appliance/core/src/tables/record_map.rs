@@ -12,9 +12,9 @@
 //!
 //! A look-up reads the home line, and goes on only to slots that the home's bits name: next to
 //! it in memory, where the adjacent-line prefetcher helps. A record stays where it was put
-//! unless an insertion must make room, or wants its own home that a stranger stands on; the caller
-//! is told of each move, so that links by index can follow. Nothing is ever allocated after the map
-//! was made.
+//! unless an insertion must make room, or wants its own home that a stranger stands on; the
+//! caller is told of each move, so that links by index can follow. Nothing is ever allocated
+//! after the map was made.
 //!
 //! The number of slots is anybody's choice: a home is the hash's share of it, and what goes on
 //! beyond the last slot goes on at the first.
@@ -64,6 +64,12 @@ impl<R: Record> RecordMap<R> {
             hasher: Hasher::new(seed),
             length: 0,
         }
+    }
+
+    /// How many bytes a map with so many slots takes.
+    #[must_use]
+    pub const fn bytes(slots: usize) -> usize {
+        slots * size_of::<R>()
     }
 
     /// What the map stands on.
