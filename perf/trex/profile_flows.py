@@ -1,0 +1,193 @@
+"""What does TRex send? A stateless profile: many flows to one frontend, and their replies.
+
+Port 0 sends requests: the field engine counts through the clients' ports and, each time they wrap,
+on to the next address, so `flows.count` packets are exactly one of every flow. Port 1 sends
+replies: which member a flow has is Weir's choice, so the replies of a member are a list, learnt
+from the requests that it received. The console can load this file too (requests only):
+
+    start -f profile_flows.py -p 0 -t --flows 4096 --protocol tcp --imix
+
+Not here: when what is sent and what is checked (`session.py`).
+"""
+
+import argparse
+import sys
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from trex.stl.api import (
+    CTRexVmInsFixHwCs,
+    STLFlowLatencyStats,
+    STLFlowStats,
+    STLPktBuilder,
+    STLScVmRaw,
+    STLStream,
+    STLStreamDstMAC_PKT,
+    STLTXCont,
+    STLTXSingleBurst,
+    STLVmFixChecksumHw,
+    STLVmFlowVar,
+    STLVmWrFlowVar,
+)
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+import frames  # noqa: E402
+import network  # noqa: E402
+
+SOURCE_ADDRESS = 26
+DESTINATION_ADDRESS = 30
+SOURCE_PORT = 34
+L4_TYPES = {
+    "tcp": CTRexVmInsFixHwCs.L4_TYPE_TCP,
+    "udp": CTRexVmInsFixHwCs.L4_TYPE_UDP,
+}
+
+
+def stream(packet, mode, program=None, count_as=None):
+    """A stream that sends `packet` with its own MAC addresses."""
+    return STLStream(
+        packet=STLPktBuilder(pkt_buffer=packet, vm=program, remove_fcs=False),
+        mode=mode,
+        flow_stats=count_as,
+        mac_src_override_by_pkt=True,
+        mac_dst_override_mode=STLStreamDstMAC_PKT,
+    )
+
+
+def checksums(protocol):
+    """TRex computes both checksums after the field engine, in software where a port cannot."""
+    return STLVmFixChecksumHw(
+        l3_offset=frames.ETHERNET,
+        l4_offset=frames.ETHERNET + frames.IP,
+        l4_type=L4_TYPES[protocol],
+    )
+
+
+def requests(flows, mode, count_as=None, **fields):
+    """One stream through all flows, in the order of their numbers."""
+    address, port = flows.client(0)
+    packet = frames.request(flows.protocol, address, port, **fields).bytes()
+    first_port = network.FIRST_CLIENT_PORT
+    program = STLScVmRaw(
+        [
+            STLVmFlowVar(
+                "port",
+                min_value=first_port,
+                max_value=first_port + flows.ports - 1,
+                size=2,
+                op="inc",
+                next_var="address",
+            ),
+            STLVmFlowVar(
+                "address",
+                min_value=flows.first_address,
+                max_value=flows.first_address + flows.addresses - 1,
+                size=4,
+                op="inc",
+            ),
+            STLVmWrFlowVar("address", SOURCE_ADDRESS),
+            STLVmWrFlowVar("port", SOURCE_PORT),
+            checksums(flows.protocol),
+        ]
+    )
+    return stream(packet, mode, program, count_as)
+
+
+def replies(flows, member, numbers, mode, count_as=None, **fields):
+    """One stream through the flows of one member, given by their numbers."""
+    address, port = flows.client(numbers[0])
+    frame = frames.reply(flows.protocol, member, address, port, **fields)
+    # From the destination address on, eight bytes hold all that differs between two flows, with
+    # the member's port in their middle.
+    program = STLScVmRaw(
+        [
+            STLVmFlowVar(
+                "client",
+                size=8,
+                op="inc",
+                value_list=[reply_value(flows, number) for number in numbers],
+            ),
+            STLVmWrFlowVar("client", DESTINATION_ADDRESS),
+            checksums(flows.protocol),
+        ]
+    )
+    return stream(frame.bytes(), mode, program, count_as)
+
+
+def reply_value(flows, number):
+    """Destination address, source port and destination port of a flow's replies, as one number."""
+    address, port = flows.client(number)
+    member_port = network.MEMBER_PORTS[flows.protocol]
+    return int(IPv4Address(address)) << 32 | member_port << 16 | port
+
+
+def timed_request(pps, count_as):
+    """Requests of one flow of its own that carry a time stamp and a sequence number."""
+    return stream(timed_packet(), endless(pps), count_as=STLFlowLatencyStats(pg_id=count_as))
+
+
+def timed_probe():
+    """The same few packets without a stamp: where they arrive, the stamped ones will."""
+    return stream(timed_packet(), burst(3, 10))
+
+
+def timed_packet():
+    # TRex stamps the payload after checksums are made: these datagrams have none.
+    client, port = network.TIMED_CLIENT, network.TIMED_CLIENT_PORT
+    return frames.request("udp", client, port, checksummed=False).bytes()
+
+
+def timed_reply(member, pps, count_as):
+    """The same in the other direction."""
+    client, port = network.TIMED_CLIENT, network.TIMED_CLIENT_PORT
+    packet = frames.reply("udp", member, client, port, checksummed=False).bytes()
+    return stream(packet, endless(pps), count_as=STLFlowLatencyStats(pg_id=count_as))
+
+
+def arp_reply(owner, owner_mac, asker, asker_mac):
+    """One answer a second: TRex answers ARP for one address a port, and members are many."""
+    packet = frames.arp_reply(owner, owner_mac, asker, asker_mac)
+    return stream(packet, endless(1))
+
+
+def counted(number):
+    """Packets of a stream with this mark are counted by TRex where they are received."""
+    return STLFlowStats(pg_id=number)
+
+
+def burst(packets, pps):
+    return STLTXSingleBurst(total_pkts=packets, pps=pps)
+
+
+def endless(pps):
+    return STLTXCont(pps=pps)
+
+
+def sizes(imix):
+    """Frame lengths, and the share of the packets that each has."""
+    mix = frames.IMIX if imix else ((frames.SHORTEST, 1),)
+    whole = sum(parts for _, parts in mix)
+    return [(length, parts / whole) for length, parts in mix]
+
+
+class FlowsProfile:
+    """For TRex's console."""
+
+    def get_streams(self, tunables, direction=0, **_):
+        parser = argparse.ArgumentParser(prog="profile_flows.py")
+        parser.add_argument("--flows", type=int, default=4096)
+        parser.add_argument("--protocol", choices=sorted(frames.PROTOCOLS), default="tcp")
+        parser.add_argument("--imix", action="store_true")
+        parser.add_argument("--pps", type=float, default=1000)
+        options = parser.parse_args(tunables)
+        if direction != 0:
+            return []
+        flows = network.Flows(options.protocol, options.flows)
+        return [
+            requests(flows, endless(options.pps * share), length=length)
+            for length, share in sizes(options.imix)
+        ]
+
+
+def register():
+    return FlowsProfile()
