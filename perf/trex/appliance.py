@@ -12,7 +12,6 @@ from processes import Namespace, wait_until
 from weir import Weir
 
 RESOLVE_SECONDS = 30
-# Two workers and more share one processor here: their turns are the scheduler's.
 LINK_SECONDS = 30
 
 
@@ -57,6 +56,12 @@ class Appliance:
 
     def flows(self):
         return sum(worker["flows"] for worker in self.weir.call("status")["workers"])
+
+    def faults(self):
+        """What went wrong inside, once it has been stopped."""
+        code = self.weir.process.child.returncode
+        ended = [f"Weir ended with {code}"] if code else []
+        return ended + [f"Weir logged: {line}" for line in self.weir.errors_logged()]
 
     def stop(self):
         if self.weir.process:

@@ -50,10 +50,10 @@ class Verdict:
         self.duplicated = sum(count - 1 for count in seen.values())
 
 
-def requests(flows, members, received, owners, **fields):
-    """Frames that arrived at the members. `owners` holds the member of each flow, by number; a
-    flow that is not in it gets its member from here."""
-    verdict = Verdict(flows.count)
+def requests(flows, numbers, members, received, owners, **fields):
+    """Frames that arrived at the members, of the flows `numbers`. `owners` holds the member of
+    each flow; a flow that is not in it gets its member from here."""
+    verdict = Verdict(len(numbers))
     by_address = {member.address: member for member in members}
     seen = Counter()
     for data in received:
@@ -63,7 +63,7 @@ def requests(flows, members, received, owners, **fields):
         verdict.received += 1
         number = flows.number(flow.source, flow.source_port)
         member = by_address.get(flow.destination)
-        if number is None or member is None:
+        if number not in numbers or member is None:
             verdict.strange += 1
             verdict.note(f"{flow}: no flow or member of ours")
             continue
@@ -77,9 +77,9 @@ def requests(flows, members, received, owners, **fields):
     return verdict
 
 
-def replies(flows, owners, received, **fields):
-    """Frames that arrived at the clients, sent by each flow's owner."""
-    verdict = Verdict(len(owners))
+def replies(flows, numbers, owners, received, **fields):
+    """Frames that arrived at the clients, sent by the owners of the flows `numbers`."""
+    verdict = Verdict(len(numbers))
     seen = Counter()
     for data in received:
         flow = frames.ends_of(data)
@@ -87,7 +87,7 @@ def replies(flows, owners, received, **fields):
             continue
         verdict.received += 1
         number = flows.number(flow.destination, flow.destination_port)
-        if number not in owners:
+        if number not in numbers or number not in owners:
             verdict.strange += 1
             verdict.note(f"{flow}: no flow of ours")
             continue

@@ -56,7 +56,10 @@ def import_client(scripts):
     sys.path.insert(0, str(scripts / PYTHON))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        from trex.stl import api
+        try:
+            from trex.stl import api
+        except ImportError as error:
+            raise Missing(f"TRex's Python client does not load here: {error}") from error
     return api
 
 
@@ -172,11 +175,14 @@ class Generator:
         self.client.remove_all_streams(ports=list(streams))
 
     def stop(self):
+        """Safe at any point, and twice."""
         if self.client:
             self.client.disconnect()
+            self.client = None
         if self.before is not None:
             join(self.before)
             os.close(self.before)
+            self.before = None
         if self.process:
             self.process.stop()
         if self.namespace.exists():

@@ -72,13 +72,13 @@ def result(verdict):
     return "WRONG: " + ", ".join(faults)
 
 
-def trial_row(trial):
+def trial_row(load, trial):
     latency = trial.timed["latency_us"]
     return (
         trial.direction,
-        trial.requested_pps,
-        round(trial.sent / trial.seconds),
-        round(trial.forwarded / trial.seconds),
+        load.requested_pps,
+        round(trial.sent / load.seconds),
+        round(trial.forwarded / load.seconds),
         trial.sent,
         trial.forwarded,
         trial.lost,
@@ -93,21 +93,21 @@ def tours_table(tours):
     return table(TOUR_COLUMNS, [tour_row(tour) for tour in tours])
 
 
-def trials_table(trials):
-    return table(TRIAL_COLUMNS, [trial_row(trial) for trial in trials])
+def loads_table(loads):
+    rows = [trial_row(load, trial) for load in loads for trial in load.trials]
+    return table(TRIAL_COLUMNS, rows)
 
 
-def drops_lines(trials):
-    """Reasons by which Weir itself dropped packets, once for each load."""
+def drops_lines(loads):
+    """Reasons by which Weir itself dropped packets."""
     return [
-        f"at {trial.requested_pps:,} pps Weir dropped {count:,}: {reason}"
-        for trial in trials
-        if trial.direction == "requests"
-        for reason, count in sorted(trial.drops.items())
+        f"at {load.requested_pps:,} pps Weir dropped {count:,}: {reason}"
+        for load in loads
+        for reason, count in sorted(load.drops.items())
     ]
 
 
-def failures(tours, trials, loss_allowed_percent):
+def failures(tours, loads, loss_allowed_percent):
     """Every check that failed, in a sentence each; an empty list is a good run."""
     sentences = []
     for tour in tours:
@@ -115,26 +115,46 @@ def failures(tours, trials, loss_allowed_percent):
             what = f"{tour.name}, {tour.direction} of {tour.length + 4} bytes"
             sentences.append(f"{what}: {result(tour.verdict)}")
             sentences += [f"  {example}" for example in tour.verdict.examples]
-    for trial in trials:
-        what = f"load at {trial.requested_pps:,} pps, {trial.direction}"
-        if trial.sent == 0:
-            sentences.append(f"{what}: TRex sent nothing")
-        if trial.lost_percent > loss_allowed_percent:
-            sentences.append(
-                f"{what}: lost {trial.lost:,} of {trial.sent:,} "
-                f"({trial.lost_percent:.3f} %, allowed {loss_allowed_percent} %)"
-            )
-        if trial.lost < 0:
-            sentences.append(f"{what}: {-trial.lost:,} packets more came out than went in")
-        for name in ("out_of_order", "duplicated"):
-            if trial.timed[name]:
-                sentences.append(f"{what}: {trial.timed[name]} {name.replace('_', ' ')}")
+    for load in loads:
+        what = f"load at {load.requested_pps:,} pps"
+        if load.vanished > 0:
+            sentences.append(f"{what}: {load.vanished:,} packets vanished without a drop reason")
+        for trial in load.trials:
+            faults = trial_failures(trial, loss_allowed_percent)
+            sentences += [f"{what}, {trial.direction}: {fault}" for fault in faults]
     return sentences
 
 
-def document(run):
+def trial_failures(trial, loss_allowed_percent):
+    if trial.sent == 0:
+        yield "TRex sent nothing"
+    if trial.lost_percent > loss_allowed_percent:
+        yield (
+            f"lost {trial.lost:,} of {trial.sent:,} "
+            f"({trial.lost_percent:.3f} %, allowed {loss_allowed_percent} %)"
+        )
+    if trial.lost < 0:
+        yield f"{-trial.lost:,} packets more came out than went in"
+    for name in ("out_of_order", "duplicated"):
+        if trial.timed[name]:
+            yield f"{trial.timed[name]} {name.replace('_', ' ')}"
+
+
+def document(figures, options, failed):
     """The run as JSON."""
-    return json.dumps(run, indent=2, sort_keys=True) + "\n"
+    run = {
+        "protocol": options.protocol,
+        "flows": options.flows.count,
+        "imix": options.imix,
+        "workers": options.workers,
+        "idle": options.idle,
+        "flows_of_members": figures.shares,
+        "flow_records": figures.flow_records,
+        "tours": [tour_object(tour) for tour in figures.tours],
+        "loads": [load_object(load) for load in figures.loads],
+        "failures": failed,
+    }
+    return json.dumps(run, indent=2) + "\n"
 
 
 def tour_object(tour):
@@ -154,14 +174,19 @@ def tour_object(tour):
     }
 
 
-def trial_object(trial):
+def load_object(load):
     return {
-        "direction": trial.direction,
-        "requested_pps": trial.requested_pps,
-        "seconds": trial.seconds,
-        "sent": trial.sent,
-        "forwarded": trial.forwarded,
-        "lost": trial.lost,
-        "timed": trial.timed,
-        "drops": trial.drops,
+        "requested_pps": load.requested_pps,
+        "seconds": load.seconds,
+        "drops": load.drops,
+        "vanished": max(load.vanished, 0),
+        "directions": {
+            trial.direction: {
+                "sent": trial.sent,
+                "forwarded": trial.forwarded,
+                "lost": trial.lost,
+                "timed": trial.timed,
+            }
+            for trial in load.trials
+        },
     }

@@ -11,11 +11,12 @@ UDP has no first two steps; its first data packets tell the members.
 Not here: the packets (`profile_flows.py`), the comparison (`checks.py`), the table (`report.py`).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import checks
 import frames
 import network
+from processes import Failure
 
 CLIENTS, MEMBERS = 0, 1
 # Slow enough for TRex's capture on a processor that it shares.
@@ -23,7 +24,9 @@ TOUR_PPS = 20_000
 TIMED_PPS = 100
 # A load ends by TRex's clock, which runs behind when its processor is wanted elsewhere.
 LATE_SECONDS = 30
-TIMED_REQUESTS, TIMED_REPLIES, FIRST_COUNTED = 1, 2, 10
+# Marks by which TRex counts packets where they arrive, by sender.
+TIMED = {CLIENTS: 1, MEMBERS: 2}
+COUNTED = {CLIENTS: 3, MEMBERS: 4}
 SENDERS = {CLIENTS: "requests", MEMBERS: "replies"}
 
 
@@ -42,12 +45,9 @@ class Trial:
     """One direction of a load: what was sent and what came out of Weir."""
 
     direction: str
-    requested_pps: int
-    seconds: float
     sent: int
     forwarded: int
     timed: dict
-    drops: dict = field(default_factory=dict)
 
     @property
     def lost(self):
@@ -56,6 +56,21 @@ class Trial:
     @property
     def lost_percent(self):
         return 100 * self.lost / self.sent if self.sent else 0.0
+
+
+@dataclass
+class Load:
+    """Both directions at once, and what Weir says that it dropped meanwhile, by reason."""
+
+    requested_pps: int
+    seconds: int
+    trials: list
+    drops: dict
+
+    @property
+    def vanished(self):
+        """Lost packets that no drop reason tells of."""
+        return sum(trial.lost for trial in self.trials) - sum(self.drops.values())
 
 
 class Session:
@@ -94,49 +109,44 @@ class Session:
         yield self.request_tour("open", flags=frames.SYN)
         yield self.reply_tour("accept", flags=frames.SYN | frames.ACK)
 
-    def request_tour(self, name, **fields):
-        mode = self.profile.burst(self.flows.count, TOUR_PPS)
-        streams = [self.profile.requests(self.flows, mode, **fields)]
+    def request_tour(self, name, length=frames.SHORTEST, **fields):
+        streams = self.profile.requests(
+            self.flows, TOUR_PPS, once=True, length=length, **fields
+        )
         received = self.generator.send({f"{CLIENTS}.tour": streams}, MEMBERS, self.capture_limit())
-        verdict = checks.requests(self.flows, self.members, received, self.owners, **fields)
-        return Tour(name, "requests", fields.get("length", frames.SHORTEST), verdict)
+        numbers = self.profile.numbers(self.flows, length)
+        verdict = checks.requests(
+            self.flows, numbers, self.members, received, self.owners, length=length, **fields
+        )
+        return Tour(name, "requests", length, verdict)
 
-    def reply_tour(self, name, **fields):
-        streams = [
-            self.profile.replies(
-                self.flows,
-                member,
-                numbers,
-                self.profile.burst(len(numbers), TOUR_PPS * len(numbers) / len(self.owners)),
-                **fields,
-            )
-            for member, numbers in self.flows_of_members()
-        ]
+    def reply_tour(self, name, length=frames.SHORTEST, **fields):
+        streams = self.profile.replies(
+            self.flows, self.owners, TOUR_PPS, once=True, length=length, **fields
+        )
         received = self.generator.send({f"{MEMBERS}.tour": streams}, CLIENTS, self.capture_limit())
-        verdict = checks.replies(self.flows, self.owners, received, **fields)
-        return Tour(name, "replies", fields.get("length", frames.SHORTEST), verdict)
+        numbers = self.profile.numbers(self.flows, length)
+        verdict = checks.replies(
+            self.flows, numbers, self.owners, received, length=length, **fields
+        )
+        return Tour(name, "replies", length, verdict)
 
     def capture_limit(self):
         """Room for twice what is sent, so that duplicates are seen, and for ARP."""
         return 2 * self.flows.count + 1000
 
-    def flows_of_members(self):
-        """Members that have flows, each with the numbers of its own."""
-        numbers = {}
-        for number, member in sorted(self.owners.items()):
-            numbers.setdefault(member, []).append(number)
-        return numbers.items()
-
     def learn_timed_owner(self):
         """Which member has the flow of the time-stamped packets."""
-        request = self.profile.timed_probe()
-        received = self.generator.send({f"{CLIENTS}.tour": [request]}, MEMBERS, limit=100)
+        probe = self.profile.timed_probe()
+        received = self.generator.send({f"{CLIENTS}.tour": probe}, MEMBERS, limit=100)
         self.timed_owner = checks.timed_owner(self.members, received)
+        if not self.timed_owner:
+            raise Failure("the datagrams of the timed flow reach no member")
 
     def load(self, pps, seconds):
-        """Both directions at `pps` each; one trial a direction."""
+        """Both directions at `pps` each."""
         client = self.generator.client
-        streams, marks = self.load_streams(pps)
+        streams = self.load_streams(pps)
         drops_before = self.appliance.drops()
         client.clear_stats()
         self.generator.start_streams(streams, seconds)
@@ -144,55 +154,38 @@ class Session:
         counted = client.get_pgid_stats()
         self.generator.remove_streams(streams)
         drops = difference(self.appliance.drops(), drops_before)
-        return [
-            trial(counted, sender, marks[sender], pps, seconds, drops)
-            for sender in (CLIENTS, MEMBERS)
-        ]
+        trials = [trial(counted, sender) for sender in (CLIENTS, MEMBERS)]
+        return Load(pps, seconds, trials, drops)
 
     def load_streams(self, pps):
-        """Streams by port, and the marks that their packets are counted by."""
-        profile = self.profile
-        marks = {CLIENTS: [], MEMBERS: []}
-
-        def mark(port):
-            marks[port].append(FIRST_COUNTED + sum(map(len, marks.values())))
-            return profile.counted(marks[port][-1])
-
-        bulk = pps - TIMED_PPS
-        requests = [
-            profile.requests(
-                self.flows, profile.endless(bulk * share), mark(CLIENTS), length=length
+        """Streams by port: those that are counted, and the timed ones."""
+        profile, bulk = self.profile, pps - TIMED_PPS
+        requests = [profile.timed_request(TIMED_PPS, TIMED[CLIENTS])]
+        replies = [profile.timed_reply(self.timed_owner, TIMED_PPS, TIMED[MEMBERS])]
+        for length, share in self.sizes:
+            requests += profile.requests(
+                self.flows, bulk * share, count_as=profile.counted(COUNTED[CLIENTS]), length=length
             )
-            for length, share in self.sizes
-        ]
-        replies = [
-            profile.replies(
+            replies += profile.replies(
                 self.flows,
-                member,
-                numbers,
-                profile.endless(bulk * share * len(numbers) / len(self.owners)),
-                mark(MEMBERS),
+                self.owners,
+                bulk * share,
+                count_as=profile.counted(COUNTED[MEMBERS]),
                 length=length,
             )
-            for member, numbers in self.flows_of_members()
-            for length, share in self.sizes
-        ]
-        requests.append(profile.timed_request(TIMED_PPS, TIMED_REQUESTS))
-        replies.append(profile.timed_reply(self.timed_owner, TIMED_PPS, TIMED_REPLIES))
-        return {f"{CLIENTS}.load": requests, f"{MEMBERS}.load": replies}, marks
+        return {f"{CLIENTS}.load": requests, f"{MEMBERS}.load": replies}
 
 
-def trial(counted, sender, marks, pps, seconds, drops):
+def trial(counted, sender):
     """One direction's figures from TRex's."""
     receiver = MEMBERS if sender == CLIENTS else CLIENTS
-    timed_mark = TIMED_REQUESTS if sender == CLIENTS else TIMED_REPLIES
     sent = forwarded = 0
-    for mark in [*marks, timed_mark]:
+    for mark in (COUNTED[sender], TIMED[sender]):
         stream = counted["flow_stats"][mark]
         sent += stream["tx_pkts"].get(sender, 0)
         forwarded += stream["rx_pkts"].get(receiver, 0)
-    timed = timed_figures(counted["latency"][timed_mark])
-    return Trial(SENDERS[sender], pps, seconds, sent, forwarded, timed, drops)
+    timed = timed_figures(counted["latency"][TIMED[sender]])
+    return Trial(SENDERS[sender], sent, forwarded, timed)
 
 
 def timed_figures(stream):
