@@ -7,12 +7,41 @@ Not here: which addresses these are (`network.py`), and how a daemon is asked
 (`tests/e2e/weir.py`).
 """
 
+from collections import Counter
+from dataclasses import dataclass
+
 import network
 from processes import Namespace, wait_until
 from weir import Weir
 
 RESOLVE_SECONDS = 30
 LINK_SECONDS = 30
+
+
+@dataclass
+class Tally:
+    """Packets that Weir counted: by port, those it kept to itself, and drops by reason."""
+
+    received: list
+    transmitted: list
+    kept: int
+    drops: Counter
+
+    def since(self, before):
+        """What happened between an earlier tally and this one."""
+        return Tally(
+            [now - then for now, then in zip(self.received, before.received)],
+            [now - then for now, then in zip(self.transmitted, before.transmitted)],
+            self.kept - before.kept,
+            self.drops - before.drops,
+        )
+
+    @property
+    def vanished(self):
+        """Received packets without any outcome. The kernel's own packets (ARP) are transmitted
+        without having been received, so a few of these could hide as many of those."""
+        ended = sum(self.transmitted) + self.kept + sum(self.drops.values())
+        return max(0, sum(self.received) - ended)
 
 
 class Appliance:
@@ -50,9 +79,16 @@ class Appliance:
         arguments = ["ip", "-n", self.twin.name, "neigh", "show", network.ROUTER]
         return network.ROUTER_MAC in self.namespace.output(*arguments)
 
-    def drops(self):
-        """Packets dropped so far, by reason."""
-        return {drop["reason"]: drop["count"] for drop in self.weir.call("status")["drops"]}
+    def tally(self):
+        """Weir's own account of packets so far."""
+        status = self.weir.call("status")
+        ports, packets = status["ports"], status["packets"]
+        return Tally(
+            [port["received"] for port in ports],
+            [port["transmitted"] for port in ports],
+            packets["punted"] + packets["answered"],
+            Counter({drop["reason"]: drop["count"] for drop in status["drops"]}),
+        )
 
     def flows(self):
         return sum(worker["flows"] for worker in self.weir.call("status")["workers"])

@@ -9,10 +9,10 @@ TOUR_COLUMNS = ("step", "direction", "frame", "expected", "received", "result")
 TRIAL_COLUMNS = (
     "direction",
     "asked pps",
-    "sent pps",
     "out pps",
-    "sent",
-    "out",
+    "offered",
+    "not sent",
+    "forwarded",
     "lost",
     "lost %",
     "reordered",
@@ -77,9 +77,9 @@ def trial_row(load, trial):
     return (
         trial.direction,
         load.requested_pps,
-        round(trial.sent / load.seconds),
         round(trial.forwarded / load.seconds),
-        trial.sent,
+        trial.offered,
+        trial.not_sent,
         trial.forwarded,
         trial.lost,
         trial.lost_percent,
@@ -103,7 +103,7 @@ def drops_lines(loads):
     return [
         f"at {load.requested_pps:,} pps Weir dropped {count:,}: {reason}"
         for load in loads
-        for reason, count in sorted(load.drops.items())
+        for reason, count in sorted(load.tally.drops.items())
     ]
 
 
@@ -117,8 +117,8 @@ def failures(tours, loads, loss_allowed_percent):
             sentences += [f"  {example}" for example in tour.verdict.examples]
     for load in loads:
         what = f"load at {load.requested_pps:,} pps"
-        if load.vanished > 0:
-            sentences.append(f"{what}: {load.vanished:,} packets vanished without a drop reason")
+        if vanished := load.tally.vanished:
+            sentences.append(f"{what}: {vanished:,} packets vanished in Weir, without a reason")
         for trial in load.trials:
             faults = trial_failures(trial, loss_allowed_percent)
             sentences += [f"{what}, {trial.direction}: {fault}" for fault in faults]
@@ -126,11 +126,13 @@ def failures(tours, loads, loss_allowed_percent):
 
 
 def trial_failures(trial, loss_allowed_percent):
-    if trial.sent == 0:
+    if trial.offered == 0:
         yield "TRex sent nothing"
+    if trial.not_sent:
+        yield f"TRex could not send {trial.not_sent:,} of {trial.offered:,}: ask for less"
     if trial.lost_percent > loss_allowed_percent:
         yield (
-            f"lost {trial.lost:,} of {trial.sent:,} "
+            f"lost {trial.lost:,} of {trial.offered:,} "
             f"({trial.lost_percent:.3f} %, allowed {loss_allowed_percent} %)"
         )
     if trial.lost < 0:
@@ -178,11 +180,12 @@ def load_object(load):
     return {
         "requested_pps": load.requested_pps,
         "seconds": load.seconds,
-        "drops": load.drops,
-        "vanished": max(load.vanished, 0),
+        "drops": load.tally.drops,
+        "vanished": load.tally.vanished,
         "directions": {
             trial.direction: {
-                "sent": trial.sent,
+                "offered": trial.offered,
+                "not_sent": trial.not_sent,
                 "forwarded": trial.forwarded,
                 "lost": trial.lost,
                 "timed": trial.timed,

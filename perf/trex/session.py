@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import checks
 import frames
 import network
+from appliance import Tally
 from processes import Failure
 
 CLIENTS, MEMBERS = 0, 1
@@ -42,35 +43,33 @@ class Tour:
 
 @dataclass
 class Trial:
-    """One direction of a load: what was sent and what came out of Weir."""
+    """One direction of a load: what TRex's streams offered and what came out of Weir. Above what it
+    can do, TRex counts packets that its port never sent."""
 
     direction: str
-    sent: int
+    offered: int
+    not_sent: int
     forwarded: int
     timed: dict
 
     @property
     def lost(self):
-        return self.sent - self.forwarded
+        """Exact while `not_sent` is 0, else too high by the ARP packets of the load."""
+        return self.offered - self.not_sent - self.forwarded
 
     @property
     def lost_percent(self):
-        return 100 * self.lost / self.sent if self.sent else 0.0
+        return 100 * self.lost / self.offered if self.offered else 0.0
 
 
 @dataclass
 class Load:
-    """Both directions at once, and what Weir says that it dropped meanwhile, by reason."""
+    """Both directions at once, and Weir's own account of that time."""
 
     requested_pps: int
     seconds: int
     trials: list
-    drops: dict
-
-    @property
-    def vanished(self):
-        """Lost packets that no drop reason tells of."""
-        return sum(trial.lost for trial in self.trials) - sum(self.drops.values())
+    tally: Tally
 
 
 class Session:
@@ -147,15 +146,15 @@ class Session:
         """Both directions at `pps` each."""
         client = self.generator.client
         streams = self.load_streams(pps)
-        drops_before = self.appliance.drops()
+        before = self.appliance.tally()
         client.clear_stats()
         self.generator.start_streams(streams, seconds)
         self.generator.wait_for_end(streams, seconds + LATE_SECONDS)
         counted = client.get_pgid_stats()
+        ports, tally = client.get_stats(), self.appliance.tally().since(before)
         self.generator.remove_streams(streams)
-        drops = difference(self.appliance.drops(), drops_before)
-        trials = [trial(counted, sender) for sender in (CLIENTS, MEMBERS)]
-        return Load(pps, seconds, trials, drops)
+        trials = [trial(counted, ports, sender) for sender in (CLIENTS, MEMBERS)]
+        return Load(pps, seconds, trials, tally)
 
     def load_streams(self, pps):
         """Streams by port: those that are counted, and the timed ones."""
@@ -176,16 +175,17 @@ class Session:
         return {f"{CLIENTS}.load": requests, f"{MEMBERS}.load": replies}
 
 
-def trial(counted, sender):
-    """One direction's figures from TRex's."""
+def trial(counted, ports, sender):
+    """One direction's figures from TRex's, by mark and by port."""
     receiver = MEMBERS if sender == CLIENTS else CLIENTS
-    sent = forwarded = 0
+    offered = forwarded = 0
     for mark in (COUNTED[sender], TIMED[sender]):
         stream = counted["flow_stats"][mark]
-        sent += stream["tx_pkts"].get(sender, 0)
+        offered += stream["tx_pkts"].get(sender, 0)
         forwarded += stream["rx_pkts"].get(receiver, 0)
+    not_sent = max(0, offered - ports[sender]["opackets"])
     timed = timed_figures(counted["latency"][TIMED[sender]])
-    return Trial(SENDERS[sender], sent, forwarded, timed)
+    return Trial(SENDERS[sender], offered, not_sent, forwarded, timed)
 
 
 def timed_figures(stream):
@@ -201,9 +201,3 @@ def timed_figures(stream):
         "out_of_order": errors["out_of_order"] + errors["seq_too_low"],
         "duplicated": errors["dup"],
     }
-
-
-def difference(after, before):
-    """What grew, by name."""
-    grown = {name: count - before.get(name, 0) for name, count in after.items()}
-    return {name: count for name, count in grown.items() if count}
