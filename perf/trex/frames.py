@@ -147,6 +147,10 @@ class Ends:
     destination: str
     destination_port: int
 
+    def __str__(self):
+        source, destination = (f"{self.source}:{self.source_port}", self.destination)
+        return f"{self.protocol} {source} -> {destination}:{self.destination_port}"
+
 
 def ends_of(data):
     """The ends of a TCP or UDP frame over IPv4; None for every other frame (ARP, ICMP, …)."""
