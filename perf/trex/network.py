@@ -37,7 +37,7 @@ TIMED_CLIENT_PORT = 4000
 
 # An address has this many flows before the next one begins.
 FLOWS_PER_ADDRESS = 256
-# TRex takes at most 65,535 values in one list, and a member's replies are one list.
+# A tour of so many is captured whole by TRex, which keeps 9 KiB for each packet of a capture.
 FLOWS_MAX = 65_280
 MEMBERS_MAX = 64
 

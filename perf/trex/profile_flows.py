@@ -44,6 +44,8 @@ SOURCE_PORT = 34
 # frames are sent as they are, by one stream a flow, and not of every flow.
 WHOLE_MAX = 128
 LONG_FLOWS_MAX = 64
+# TRex takes no stream of more than a megabyte of JSON; a value of a list is some 20 bytes of it.
+VALUES_MAX = 16_384
 L4_TYPES = {
     "tcp": CTRexVmInsFixHwCs.L4_TYPE_TCP,
     "udp": CTRexVmInsFixHwCs.L4_TYPE_UDP,
@@ -137,9 +139,6 @@ def replies(flows, owners, pps, once=False, count_as=None, length=frames.SHORTES
             )
             for number in some
         ]
-    by_member = {}
-    for number in some:
-        by_member.setdefault(owners[number], []).append(number)
     return [
         stream(
             reply_packet(flows, member, mine[0], length=length, **fields),
@@ -147,8 +146,18 @@ def replies(flows, owners, pps, once=False, count_as=None, length=frames.SHORTES
             reply_program(flows, mine),
             count_as,
         )
-        for member, mine in by_member.items()
+        for member, mine in parts_of_members(some, owners)
     ]
+
+
+def parts_of_members(some, owners):
+    """Each member with the numbers of its flows, in parts that fit into one list."""
+    by_member = {}
+    for number in some:
+        by_member.setdefault(owners[number], []).append(number)
+    for member, mine in by_member.items():
+        for first in range(0, len(mine), VALUES_MAX):
+            yield member, mine[first : first + VALUES_MAX]
 
 
 def reply_packet(flows, member, number, **fields):
@@ -227,7 +236,7 @@ def sizes(imix):
 class FlowsProfile:
     """For TRex's console."""
 
-    def get_streams(self, tunables, direction=0, **_):
+    def get_streams(self, direction, tunables, **_options):
         parser = argparse.ArgumentParser(prog="profile_flows.py")
         parser.add_argument("--flows", type=int, default=4096)
         parser.add_argument("--protocol", choices=sorted(frames.PROTOCOLS), default="tcp")
