@@ -12,6 +12,9 @@ use crate::balancer::{FRONTEND, FRONTEND_PORT, MEMBER_PORT, MEMBERS, OWN_MAC, me
 /// Bytes of a frame's headers: Ethernet, IPv4 and TCP without options.
 pub const HEADERS: usize = 54;
 
+/// How many clients there are.
+pub const CLIENTS: u32 = 128;
+
 /// One end of a connection: address and port.
 pub type End = (u32, u16);
 
@@ -60,7 +63,7 @@ impl Frames {
     #[inline]
     pub fn next_headers(&mut self) -> &[u8; HEADERS] {
         let current = self.next;
-        self.next = (current + 1) % self.headers.len();
+        self.next = if current + 1 < self.headers.len() { current + 1 } else { 0 };
         &self.headers[current]
     }
 }
@@ -115,4 +118,3 @@ fn short(length: usize) -> u16 {
 const TCP: u8 = 6;
 /// Every byte of it.
 const PAYLOAD: u8 = 0xa5;
-const CLIENTS: u32 = 128;

@@ -16,6 +16,7 @@ pub mod by_hand;
 pub mod bytes;
 pub mod device;
 pub mod frames;
+pub mod report;
 pub mod stage;
 pub mod warm;
 

@@ -3,6 +3,8 @@
 //! Each test states one fault as it is, so that it fails when the fault is gone; the rewrite by
 //! hand has none of them. One thread plays capsule's core: only it can make packets.
 
+#![allow(clippy::expect_used, reason = "clippy sees no test in a helper")]
+
 use std::sync::mpsc::{Sender, channel};
 use std::sync::{LazyLock, Mutex};
 

@@ -18,9 +18,11 @@
     non_upper_case_globals,
     unsafe_code,
     unreachable_pub,
-    clippy::undocumented_unsafe_blocks,
+    clippy::all,
+    clippy::cast_possible_truncation,
     clippy::multiple_unsafe_ops_per_block,
-    reason = "generated code follows C's names and bindgen's habits"
+    clippy::undocumented_unsafe_blocks,
+    reason = "all of it is generated, and follows C's names and bindgen's habits"
 )]
 
 // It brings the libraries; nothing of it is named here.

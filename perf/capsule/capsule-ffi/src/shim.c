@@ -75,6 +75,12 @@ struct rte_kni *rte_kni_alloc(struct rte_mempool *pool, const struct rte_kni_con
 	return NULL;
 }
 
+const char *rte_kni_get_name(const struct rte_kni *kni)
+{
+	(void)kni;
+	return "";
+}
+
 int rte_kni_release(struct rte_kni *kni)
 {
 	(void)kni;

@@ -67,11 +67,12 @@ struct rte_kni_ops {
 	int (*config_promiscusity)(uint16_t port, uint8_t on);
 };
 
-/* -1, NULL, no packets. */
+/* -1, NULL, "", no packets. */
 int rte_kni_init(unsigned interfaces);
 void rte_kni_close(void);
 struct rte_kni *rte_kni_alloc(struct rte_mempool *pool, const struct rte_kni_conf *conf,
 			      struct rte_kni_ops *ops);
+const char *rte_kni_get_name(const struct rte_kni *kni);
 int rte_kni_release(struct rte_kni *kni);
 int rte_kni_handle_request(struct rte_kni *kni);
 unsigned rte_kni_rx_burst(struct rte_kni *kni, struct rte_mbuf **packets, unsigned room);
