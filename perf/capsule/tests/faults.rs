@@ -155,6 +155,21 @@ fn fault_a_later_fragment_is_taken_for_tcp() {
     assert_eq!(hand(&before), None);
 }
 
+/// Setting a port has no update of the checksum in capsule, so that it is computed anew, over
+/// whatever the bytes are by then.
+#[test]
+fn fault_a_corrupt_segment_leaves_with_right_checksums() {
+    let mut before = frame(CLIENT, WEB, 64);
+    before[63] ^= 1;
+    assert!(!is_intact(&before));
+
+    let after = capsule(&before).expect("rewritten by capsule");
+    assert!(is_intact(&after), "the receiver has no way to tell");
+
+    let after = hand(&before).expect("rewritten by hand");
+    assert!(!is_intact(&after));
+}
+
 #[test]
 fn without_hops_left_both_refuse() {
     let mut before = frame(CLIENT, WEB, 64);
