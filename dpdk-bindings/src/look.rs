@@ -55,10 +55,12 @@ impl<'a> Look<'a> {
         let mut bytes = 0;
         let used = burst.len();
         for (i, view) in burst.views.iter_mut().enumerate() {
-            // SAFETY: a place in use that is not null is a packet that the burst owns, and the
-            // view made here is used under the burst's exclusive borrow.
             *view = match NonNull::new(burst.packets[i]).filter(|_| i < used) {
-                Some(packet) => View::of(unsafe { Mbuf::new(packet) }, spare),
+                Some(packet) => {
+                    // SAFETY: a place in use that is not null is a packet that the burst owns,
+                    // and the view is used under the burst's exclusive borrow.
+                    View::of(unsafe { Mbuf::new(packet) }, spare)
+                }
                 None => View { data: spare, ..View::NOTHING },
             };
             bytes += usize::from(view.length);

@@ -11,8 +11,7 @@ use crate::policy::{
     self, Backend, EndpointMap, LoadDistribution, Member, Pool, Rule, Selection, Snapshot, Standing,
 };
 use crate::tables::{Bitmap, mix};
-use crate::units::{Address, AdjacencyId, MemberId, RuleId, Transport, ticks_of_seconds};
-use crate::wire::Share;
+use crate::units::{Address, MemberId, RuleId, Transport, ticks_of_seconds};
 
 /// What identifies a rule to flows: its frontend endpoint. A rule that is renamed keeps its flows.
 pub(super) type Endpoint = (Address, u16, Transport);
@@ -144,19 +143,7 @@ impl Balance {
     }
 
     fn rule_table(&self, live: Vec<(RuleId, Rule)>) -> Arc<[Rule]> {
-        let gone = Rule {
-            live: false,
-            frontend: Address::default(),
-            frontend_port: 0,
-            backend_port: 0,
-            protocol: Transport::Tcp,
-            distribution: LoadDistribution::Default,
-            tcp_reset: false,
-            idle_ticks: 0,
-            pool: 0,
-            on_wire: Default::default(),
-            share: Share::default(),
-        };
+        let gone = Rule::between(Address::default(), 0, 0);
         let mut rules = vec![gone; self.rules.bound()];
         for (id, rule) in live {
             rules[id.index()] = rule;
@@ -168,21 +155,10 @@ impl Balance {
     fn member_table(&mut self, configuration: &Configuration, now: u64) -> Arc<[Member]> {
         let addresses: Vec<Address> = member_addresses(configuration).collect();
         let ids: Vec<u32> = addresses.iter().map(|it| self.members.of(it, now)).collect();
-        let gone = Member {
-            live: false,
-            address: Address::default(),
-            adjacency: AdjacencyId(0),
-            port: None,
-            outbound: [None; 2],
-            on_wire: Default::default(),
-            share: Share::default(),
-        };
+        let gone = Member::at(Address::default());
         let mut members = vec![gone; self.members.bound()];
         for (id, address) in ids.into_iter().zip(addresses) {
-            members[id as usize].live = true;
-            members[id as usize].address = address;
-            members[id as usize].on_wire = address.v4_bits().into();
-            members[id as usize].share = Share::of_member(address);
+            members[id as usize] = Member { live: true, ..Member::at(address) };
         }
         members.into()
     }
@@ -208,9 +184,6 @@ fn endpoint_of(load_balancer: &LoadBalancer, rule: &LoadBalancingRule) -> Endpoi
 fn lower(rule: &LoadBalancingRule, frontend: Address, pool: u32) -> Rule {
     Rule {
         live: true,
-        frontend,
-        frontend_port: rule.frontend_port,
-        backend_port: rule.backend_port,
         protocol: rule.protocol,
         distribution: match rule.load_distribution {
             config::LoadDistribution::Default => LoadDistribution::Default,
@@ -220,8 +193,7 @@ fn lower(rule: &LoadBalancingRule, frontend: Address, pool: u32) -> Rule {
         tcp_reset: rule.enable_tcp_reset,
         idle_ticks: ticks_of_seconds(rule.idle_timeout_minutes * 60),
         pool,
-        on_wire: (frontend.v4_bits().into(), rule.frontend_port.into(), rule.backend_port.into()),
-        share: Share::of_frontend(frontend, rule.frontend_port, rule.backend_port),
+        ..Rule::between(frontend, rule.frontend_port, rule.backend_port)
     }
 }
 

@@ -11,7 +11,6 @@ use crate::limits::ADJACENCIES_MAX;
 use crate::neighbour::{NextHop, World};
 use crate::policy::{Adjacency, Hop, Member, Port, Routes, Snapshot};
 use crate::units::{Address, AdjacencyId, MemberId, PortId, Prefix};
-use crate::wire::plain;
 
 /// What identifies a next hop.
 type Neighbour = (PortId, Address);
@@ -136,12 +135,9 @@ fn routed(inputs: Inputs<'_>) -> impl Iterator<Item = Prefix> {
 
 fn ports(inputs: Inputs<'_>) -> Arc<[Port]> {
     let configured = inputs.configuration.appliance.ports.iter();
-    let lower = |(port, facts): (&config::Port, &PortFacts)| Port {
-        mac: facts.mac,
-        station: if facts.partial_checksums { plain::NOBODY } else { plain::station(facts.mac) },
-        mtu: port.mtu,
-        partial_checksums: facts.partial_checksums,
-        subnets: port.addresses.iter().filter_map(|address| address.subnet()).collect(),
+    let lower = |(port, facts): (&config::Port, &PortFacts)| {
+        let subnets = port.addresses.iter().filter_map(|address| address.subnet()).collect();
+        Port::new(facts.mac, port.mtu, facts.partial_checksums, subnets)
     };
     configured.zip(inputs.facts).map(lower).collect()
 }

@@ -363,22 +363,10 @@ fn selection_hash(rule: &Rule, parsed: &Parsed) -> u64 {
 mod tests {
     use super::*;
     use crate::units::Address;
-    use crate::wire::Share;
 
     fn rule(distribution: LoadDistribution) -> Rule {
-        Rule {
-            live: true,
-            frontend: Address::from_v4_bits(0xcb00_710a),
-            frontend_port: 80,
-            backend_port: 8080,
-            protocol: Transport::Tcp,
-            distribution,
-            tcp_reset: false,
-            idle_ticks: 10,
-            pool: 0,
-            on_wire: Default::default(),
-            share: Share::default(),
-        }
+        let frontend = Address::from_v4_bits(0xcb00_710a);
+        Rule { live: true, distribution, ..Rule::between(frontend, 80, 8080) }
     }
 
     #[test]

@@ -44,7 +44,11 @@ impl Worker {
                 {
                     batch.drop(place, DropReason::ReversePath);
                 }
-                _ => batch.tracked.add(place),
+                Class::Inbound(_)
+                | Class::Reply(_)
+                | Class::Outbound(..)
+                | Class::OutboundReply(_)
+                | Class::Routed => batch.tracked.add(place),
             }
         }
         for place in batch.tracked {

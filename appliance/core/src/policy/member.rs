@@ -29,6 +29,20 @@ pub struct Member {
 const _: () = assert!(size_of::<Member>() == 64);
 
 impl Member {
+    /// A member at this address that is not live yet, and not known to be reached.
+    #[must_use]
+    pub fn at(address: Address) -> Self {
+        Self {
+            live: false,
+            address,
+            adjacency: AdjacencyId(0),
+            port: None,
+            outbound: [None; 2],
+            on_wire: address.v4_bits().into(),
+            share: Share::of_member(address),
+        }
+    }
+
     /// The position in `Snapshot::mappings` for one protocol.
     #[must_use]
     pub const fn mapping(&self, protocol: Transport) -> Option<u32> {

@@ -47,6 +47,26 @@ pub struct Rule {
 
 const _: () = assert!(size_of::<Rule>() == 64);
 
+impl Rule {
+    /// A rule between these two ends that is not live yet: no slot's, until the rest is known.
+    #[must_use]
+    pub fn between(frontend: Address, frontend_port: u16, backend_port: u16) -> Self {
+        Self {
+            live: false,
+            frontend,
+            frontend_port,
+            backend_port,
+            protocol: Transport::Tcp,
+            distribution: LoadDistribution::Default,
+            tcp_reset: false,
+            idle_ticks: 0,
+            pool: 0,
+            on_wire: (frontend.v4_bits().into(), frontend_port.into(), backend_port.into()),
+            share: Share::of_frontend(frontend, frontend_port, backend_port),
+        }
+    }
+}
+
 /// A member in its role behind one rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backend {

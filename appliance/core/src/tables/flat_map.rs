@@ -28,7 +28,7 @@ impl FlatKey for u64 {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
     fn hash(&self) -> u64 {
-        (u128::from(*self) * u128::from(SECRET) >> 64) as u64
+        ((u128::from(*self) * u128::from(SECRET)) >> 64) as u64
     }
 
     #[inline]

@@ -11,7 +11,8 @@
 //! | [`Region`] | the memory of records, on the largest pages to be had | – |
 //!
 //! Keys are three 64-bit words: an address of either family, and one word for ports, protocol and
-//! id; or one word, where an IPv4 address and the rest fit in. Not here: what the words mean (`flow::key`, `policy::keys`).
+//! id; or one word, where an IPv4 address and the rest fit in. Not here: what the words mean
+//! (`flow::key`, `policy`).
 
 mod bitmap;
 mod filter;

@@ -140,7 +140,8 @@ impl<R: Record> RecordMap<R> {
     #[inline(always)]
     fn expected(&self, at_home: &R, home: u32, is_elsewhere: bool) -> u32 {
         // Without neighbours there are REACH trailing zeroes, and so no distance.
-        let first = (at_home.neighbours() & !1).trailing_zeros() % REACH as u32;
+        let first = (at_home.neighbours() & !1).trailing_zeros() % u16::BITS;
+        const _: () = assert!(REACH == u16::BITS as usize);
         // Which records stand at home is anybody's guess, the processor's too.
         let slot = select_unpredictable(is_elsewhere, home + first, home);
         self.prefetch(slot);
