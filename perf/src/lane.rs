@@ -143,8 +143,7 @@ impl Rig {
     ) -> anyhow::Result<Self> {
         let (port, rx, tx) = attach(eal, pool, name)?;
         let clock = Clock::start(eal);
-        // As the daemon sizes it.
-        let sizes = Sizes { flow_slots, destinations: flow_slots / 2 };
+        let sizes = Sizes::of_flow_slots(flow_slots);
         // Every device of a measurement is the configuration's only port.
         let numbers = vec![PortId(0); usize::from(port.id()) + 1];
         let lane = WorkerLane {

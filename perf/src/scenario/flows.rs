@@ -9,7 +9,7 @@ use anyhow::Context;
 use dpdk::{Source, SourceStep};
 use weir_core::flow::key;
 use weir_core::path::Worker;
-use weir_core::policy::{Snapshot, keys};
+use weir_core::policy::Snapshot;
 use weir_core::units::{Address, RuleId};
 
 use super::{Bench, short};
@@ -170,8 +170,8 @@ pub fn members_of(
 
 /// The rule of the frontend's TCP port.
 pub(super) fn web_rule(snapshot: &Snapshot) -> anyhow::Result<RuleId> {
-    let endpoint = keys::endpoint(Address::from_v4_bits(world::FRONTEND), WEB.0, 6);
-    Ok(RuleId(snapshot.endpoints.get(&endpoint).context("the rule exists")?))
+    let frontend = Address::from_v4_bits(world::FRONTEND);
+    snapshot.endpoints.frontend(frontend, WEB.0, 6).context("the rule exists")
 }
 
 /// Lines of the table that looking a flow up reads: its home, and its own if it stands elsewhere.

@@ -8,7 +8,6 @@
 use anyhow::Context;
 use dpdk::SourceStep;
 use weir_core::flow::{FlowTable, key};
-use weir_core::policy::keys;
 use weir_core::units::{Address, MemberId, OutboundAddressId, Transport};
 
 use super::flows::slots_for;
@@ -58,9 +57,8 @@ impl Outbound {
         let steps: Vec<_> = (0..self.flows).map(|flow| self.opening(flow)).collect();
         rig.run_through(traffic::source(&kinds(), steps)?, self.flows as u64)?;
         let member = |member| {
-            let host = keys::host(Address::from_v4_bits(world::member(member)));
-            let host = rig.snapshot().hosts.get(&host).map(keys::Host);
-            host.and_then(keys::Host::as_member).context("a member")
+            let host = rig.snapshot().hosts.get(Address::from_v4_bits(world::member(member)));
+            host.as_member().context("a member")
         };
         let members: Vec<MemberId> = (0..MEMBERS).map(member).collect::<anyhow::Result<_>>()?;
         let table = rig.lane.worker.flows();

@@ -4,13 +4,13 @@
 //! mapping, and what needs no record at all. What is decided is recorded, so that the next
 //! packet is replayed by `find`.
 
-use super::batch::{Action, Batch, Class, Frames, Stage, Tag};
-use super::find::refuse_another_member;
+use super::batch::{Action, Batch, Class, Frames, Tag};
+use super::classify::{outbound_class, transport};
+use super::find::Found;
 use super::parse::{is_valid_destination, is_valid_source};
-use super::steer::{comes_by_its_port, flow_key, hand_over, outbound_class, transport};
+use super::steer::{comes_by_its_port, flow_key, hand_over};
 use super::worker::{Now, Worker};
 use crate::flow::{Block, Entry, Holder, TakeError, TcpState, inbound_ticks, key, outbound_ticks};
-use crate::policy::keys::{self, Host};
 use crate::policy::{Backend, LoadDistribution, NextHop, OutboundMapping, Rule, Snapshot};
 use crate::tables::{Hasher, Key};
 use crate::telemetry::{Counter, DropReason};
@@ -47,18 +47,18 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for index in 0..batch.len() {
-            let Stage::Missed(class) = batch.stages[index] else { continue };
-            if self.was_decided_in_this_batch(snapshot, now, class, frames, batch, index) {
+        for place in batch.missed {
+            let class = batch.classes[place];
+            if self.was_decided_in_this_batch(snapshot, now, class, batch, place) {
                 continue;
             }
-            let ingress = frames.ingress(index);
-            match self.decide_one(snapshot, now, class, &batch.parsed[index], ingress) {
-                Ok(action) => batch.stages[index] = Stage::Decided(action),
-                Err(Refusal::Drop(reason)) => batch.drop(index, reason),
+            let ingress = batch.ingress[place];
+            match self.decide_one(snapshot, now, class, &batch.parsed[place], ingress) {
+                Ok(action) => batch.act(place, action),
+                Err(Refusal::Drop(reason)) => batch.drop(place, reason),
                 Err(Refusal::AskOutboundOwner(class)) => {
-                    let tag = Tag { inbound_missed: true, ..frames.tag(index) };
-                    self.ask_outbound_owner(snapshot, now, class, tag, frames, batch, index);
+                    let tag = Tag { inbound_missed: true, ..frames.tag(place) };
+                    self.ask_outbound_owner(snapshot, now, class, tag, frames, batch, place);
                 }
             }
         }
@@ -66,24 +66,24 @@ impl Worker {
 
     /// Whether a packet before this one in the batch has made the record that this one missed:
     /// a retransmission, or the next datagram of a burst. It is then replayed.
-    fn was_decided_in_this_batch<F: Frames>(
+    fn was_decided_in_this_batch(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
         class: Class,
-        frames: &F,
         batch: &mut Batch,
-        index: usize,
+        place: usize,
     ) -> bool {
-        if flow_key(snapshot, class, &batch.parsed[index]).is_none() {
+        if !batch.tracked.contains(place) {
             return false;
         }
-        let (key, home) = (&batch.keys[index], batch.homes[index]);
-        let frame = frames.frame(index);
-        let stage = self.look_up(snapshot, now, class, key, home, &batch.parsed[index], frame);
-        batch.stages[index] = stage;
-        refuse_another_member(class, batch, index);
-        !matches!(batch.stages[index], Stage::Missed(_))
+        let (key, home) = (&batch.keys[place], batch.homes[place]);
+        match self.look_up(snapshot, now, class, key, home, &batch.parsed[place]) {
+            Found::Act(action) => batch.act(place, action),
+            Found::Refused(reason) => batch.drop(place, reason),
+            Found::Missed => return false,
+        }
+        true
     }
 
     fn decide_one(
@@ -127,7 +127,7 @@ impl Worker {
             self.track(snapshot, now, rule_id, rule, member, parsed);
         }
         // The reply will need the client's address resolved; ask before it comes.
-        if let NextHop::Unresolved(port) = snapshot.routes.towards(parsed.source, hash) {
+        if let NextHop::Unresolved(port) = snapshot.routes.towards(parsed.source, || hash) {
             self.request(port, parsed.source);
         }
         Ok(Action::ToMember(rule_id, member))
@@ -203,29 +203,30 @@ impl Worker {
         tag: Tag,
         frames: &mut F,
         batch: &mut Batch,
-        index: usize,
+        place: usize,
     ) {
         let Class::Outbound(member, position, endpoint) = class else { return };
         let Some(mapping) = snapshot.mappings.get(position as usize) else {
-            return batch.drop(index, DropReason::NoOutbound);
+            return batch.drop(place, DropReason::NoOutbound);
         };
         if mapping.worker != self.id {
-            return hand_over(mapping.worker, tag, frames, batch, index);
+            return hand_over(mapping.worker, tag, frames, batch, place);
         }
-        let Some(key) = flow_key(snapshot, class, &batch.parsed[index]) else {
-            return batch.drop(index, DropReason::ProtocolNotTranslated);
+        let Some(key) = flow_key(snapshot, class, &batch.parsed[place]) else {
+            return batch.drop(place, DropReason::ProtocolNotTranslated);
         };
         let home = self.flows.home(&key);
-        let parsed = &batch.parsed[index];
-        let frame = frames.frame(index);
-        batch.stages[index] = self.look_up(snapshot, now, class, &key, home, parsed, frame);
-        if matches!(batch.stages[index], Stage::Missed(_)) {
-            match self.decide_outbound(snapshot, now, member, mapping, endpoint, parsed) {
-                Ok(action) => batch.stages[index] = Stage::Decided(action),
-                Err(Refusal::Drop(reason)) => batch.drop(index, reason),
-                Err(Refusal::AskOutboundOwner(_)) => {
-                    unreachable!("an outbound packet is decided by its owner, who is asked here")
-                }
+        let parsed = &batch.parsed[place];
+        match self.look_up(snapshot, now, class, &key, home, parsed) {
+            Found::Act(action) => return batch.act(place, action),
+            Found::Refused(reason) => return batch.drop(place, reason),
+            Found::Missed => {}
+        }
+        match self.decide_outbound(snapshot, now, member, mapping, endpoint, parsed) {
+            Ok(action) => batch.act(place, action),
+            Err(Refusal::Drop(reason)) => batch.drop(place, reason),
+            Err(Refusal::AskOutboundOwner(_)) => {
+                unreachable!("an outbound packet is decided by its owner, who is asked here")
             }
         }
     }
@@ -251,14 +252,16 @@ impl Worker {
         let block = Block { holder, first_port: mapping.first_port, ports: mapping.ports };
         let port = self.take_port(&block, parsed)?;
         self.track_outbound(snapshot, now, mapping, &block, port, parsed)?;
-        if let NextHop::Unresolved(hop) = snapshot.routes.towards(parsed.destination, 0) {
+        if let NextHop::Unresolved(hop) = snapshot.routes.towards(parsed.destination, || 0) {
             self.request(hop, parsed.destination);
         }
         Ok(Action::ToOutside(member, mapping.address, port))
     }
 
     fn take_port(&mut self, block: &Block, parsed: &Parsed) -> Result<u16, DropReason> {
-        let taken = self.ports.take(block, parsed.destination, parsed.destination_port);
+        let (remote, remote_port) = (parsed.destination, parsed.destination_port);
+        let is_taken = |port| self.flows.has_port(&block.holder, port, remote, remote_port);
+        let taken = self.ports.take(block, remote, remote_port, is_taken);
         let (port, first) = taken.map_err(|error| match error {
             TakeError::Exhausted => DropReason::SnatPortsExhausted,
             TakeError::DestinationsFull => DropReason::SnatDestinationsFull,
@@ -328,7 +331,7 @@ fn check_source(snapshot: &Snapshot, parsed: &Parsed, ingress: PortId) -> Result
     if !is_valid_source(parsed.source) {
         return Err(DropReason::SourceInvalid);
     }
-    let host = snapshot.hosts.get(&keys::host(parsed.source)).map(Host).unwrap_or_default();
+    let host = snapshot.hosts.get(parsed.source);
     if host.is_own() || host.is_answered_for() {
         return Err(DropReason::SourceIsFrontend);
     }
@@ -362,17 +365,8 @@ mod tests {
     use crate::units::Address;
 
     fn rule(distribution: LoadDistribution) -> Rule {
-        Rule {
-            live: true,
-            frontend: Address::from_v4_bits(0xcb00_710a),
-            frontend_port: 80,
-            backend_port: 8080,
-            protocol: Transport::Tcp,
-            distribution,
-            tcp_reset: false,
-            idle_ticks: 10,
-            pool: 0,
-        }
+        let frontend = Address::from_v4_bits(0xcb00_710a);
+        Rule { live: true, distribution, ..Rule::between(frontend, 80, 8080) }
     }
 
     #[test]
