@@ -1,4 +1,12 @@
 //! How is the daemon's own worker put on a device without a wire?
+//!
+//! ```text
+//!   one worker     source ─► net_null ─► WorkerLane::turn ─► net_null
+//!   a team         each worker on a device of its own, all joined by the daemon's own rings
+//! ```
+//!
+//! Not here: threads. Whoever measures says which thread turns which worker
+//! (`scenario::team`, and the main thread everywhere else).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -8,14 +16,14 @@ use dpdk::{
     Burst, Eal, Mempool, PoolConfig, Port, PortConfig, RingConsumer, RingProducer, RxQueue, Source,
     StartedPort, TxQueue,
 };
-use golden::simulation::World;
 use weir::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
 use weir_core::path::{Batch, Sizes, Worker};
 use weir_core::policy::Snapshot;
-use weir_core::rcu::{self, Publisher};
-use weir_core::telemetry::Counter;
+use weir_core::rcu::{self, Publisher, Reader};
+use weir_core::telemetry::{Counter, Totals};
 use weir_core::units::{PortId, WorkerId};
 
+use crate::accounts::Account;
 use crate::world;
 
 /// Keys the hash of the flow table.
@@ -27,14 +35,20 @@ const BUFFERS: u32 = 4095;
 pub struct Rig {
     /// The daemon's own lane.
     pub lane: WorkerLane,
-    /// What the worker reads.
-    pub world: World,
-    /// How it is told of changes; taken by whoever publishes.
+    /// How it is told of changes; taken by whoever publishes. The first of a team has it.
     pub publisher: Option<Publisher<Snapshot>>,
     burst: Burst,
     batch: Batch,
+    held: Vec<RxQueue>,
     _punts: RingConsumer,
     _port: StartedPort,
+}
+
+/// How a worker is joined to others and to the control side.
+struct Joints {
+    inlets: rings::Inlets,
+    sends: rings::Sends,
+    punts: RingConsumer,
 }
 
 /// The pool that all loops share.
@@ -82,22 +96,62 @@ impl Rig {
     /// # Errors
     /// DPDK's, or the configuration's.
     pub fn new(eal: &Eal, pool: &Mempool, name: &str, flow_slots: usize) -> anyhow::Result<Self> {
-        let (port, rx, tx) = attach(eal, pool, name)?;
         let (punt, punts) = ring(eal, name)?;
-        let clock = Clock::start(eal);
-        let mut world = world::world()?;
-        let snapshot = world.compile(0);
-        let (publisher, readers) = rcu::publication(Box::new(snapshot), 1);
-        let sizes = Sizes::of_flow_slots(flow_slots);
-        let mut numbers = vec![PortId(u8::MAX); usize::from(port.id()) + 1];
-        numbers[usize::from(port.id())] = PortId(0);
+        let inlets = rings::Inlets { handoff: Vec::new(), relay: Vec::new(), kernel: None };
         let sends = rings::Sends { handoff: Vec::new(), relay: Vec::new(), punt };
+        let (publisher, readers) = rcu::publication(Box::new(world::world(1)?.compile(0)), 1);
+        let reader = readers.into_iter().next().context("a reader")?;
+        let joints = Joints { inlets, sends, punts };
+        let mut rig = Self::assemble(eal, pool, WorkerId(0), flow_slots, reader, joints, name)?;
+        rig.publisher = Some(publisher);
+        Ok(rig)
+    }
+
+    /// `workers` workers of one appliance, joined by its rings; each with `flow_slots` slots. One
+    /// team can exist at a time.
+    ///
+    /// # Errors
+    /// As [`Rig::new`].
+    pub fn team(
+        eal: &Eal,
+        pool: &Mempool,
+        workers: u8,
+        flow_slots: usize,
+    ) -> anyhow::Result<Vec<Self>> {
+        let fabric = rings::fabric(eal, workers.into())?;
+        let snapshot = Box::new(world::world(workers)?.compile(0));
+        let (publisher, readers) = rcu::publication(snapshot, workers.into());
+        let joints = fabric.inlets.into_iter().zip(fabric.sends).zip(fabric.punts);
+        let joints = joints.map(|((inlets, sends), punts)| Joints { inlets, sends, punts });
+        let mut team = Vec::new();
+        for ((joints, reader), number) in joints.zip(readers).zip(0..workers) {
+            let id = WorkerId(number);
+            team.push(Self::assemble(eal, pool, id, flow_slots, reader, joints, "team")?);
+        }
+        team.first_mut().context("a team has workers")?.publisher = Some(publisher);
+        Ok(team)
+    }
+
+    fn assemble(
+        eal: &Eal,
+        pool: &Mempool,
+        id: WorkerId,
+        flow_slots: usize,
+        reader: Reader<Snapshot>,
+        joints: Joints,
+        name: &str,
+    ) -> anyhow::Result<Self> {
+        let (port, rx, tx) = attach(eal, pool, name)?;
+        let clock = Clock::start(eal);
+        let sizes = Sizes::of_flow_slots(flow_slots);
+        // Every device of a measurement is the configuration's only port.
+        let numbers = vec![PortId(0); usize::from(port.id()) + 1];
         let lane = WorkerLane {
-            worker: Worker::new(WorkerId(0), sizes, SEED, clock.now()),
-            reader: readers.into_iter().next().context("a reader")?,
+            worker: Worker::new(id, sizes, SEED, clock.now()),
+            reader,
             queues: vec![rx],
-            inlets: rings::Inlets { handoff: Vec::new(), relay: Vec::new(), kernel: None },
-            outlets: Outlets::new(eal, vec![PortLane::new(eal, Lane::Queue(tx))], sends),
+            inlets: joints.inlets,
+            outlets: Outlets::new(eal, vec![PortLane::new(eal, Lane::Queue(tx))], joints.sends),
             ports: numbers.into(),
             pool: pool.clone(),
             shared: Arc::new(SharedState::default()),
@@ -106,11 +160,11 @@ impl Rig {
         };
         Ok(Self {
             lane,
-            world,
-            publisher: Some(publisher),
+            publisher: None,
             burst: Burst::new(eal),
             batch: Batch::default(),
-            _punts: punts,
+            held: Vec::new(),
+            _punts: joints.punts,
             _port: port,
         })
     }
@@ -129,14 +183,12 @@ impl Rig {
     /// # Errors
     /// When any of them was not sent.
     pub fn run_through(&mut self, source: Source, packets: u64) -> anyhow::Result<()> {
-        let sent = self.sent();
+        let before = self.totals();
         self.receive(source, packets)?;
         while self.packets() < packets {
             self.turn();
         }
-        let sent = self.sent() - sent;
-        anyhow::ensure!(sent == packets, "{} of {packets} packets were dropped", packets - sent);
-        Ok(())
+        Account::between(&before, &self.totals()).all_sent()
     }
 
     /// One turn of the daemon's loop.
@@ -144,20 +196,46 @@ impl Rig {
         self.lane.turn(&mut self.burst, &mut self.batch);
     }
 
+    /// Receives nothing from the wire any more, until [`Self::resume`].
+    pub fn hold(&mut self) {
+        if self.held.is_empty() {
+            std::mem::swap(&mut self.lane.queues, &mut self.held);
+        }
+    }
+
+    /// Receives from the wire again.
+    pub fn resume(&mut self) {
+        if self.lane.queues.is_empty() {
+            std::mem::swap(&mut self.lane.queues, &mut self.held);
+        }
+    }
+
     /// Packets received from the source.
     #[must_use]
     pub fn packets(&self) -> u64 {
-        self.lane.queues.first().map_or(0, RxQueue::generated)
+        self.lane.queues.iter().chain(&self.held).next().map_or(0, RxQueue::generated)
     }
 
-    /// Packets transmitted.
+    /// One of the worker's counters.
     #[must_use]
-    pub fn sent(&self) -> u64 {
-        self.lane.worker.counters.get(Counter::TxPackets)
+    pub fn count(&self, counter: Counter) -> u64 {
+        self.lane.worker.counters.get(counter)
+    }
+
+    /// All of the worker's counters.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        Totals::of([self.lane.worker.counters.as_ref()])
     }
 
     /// The snapshot that the worker reads.
     pub fn snapshot(&mut self) -> &Snapshot {
         self.lane.reader.enter()
+    }
+
+    /// Puts the worker's clock forward to `milliseconds`, if it has not come so far by itself.
+    pub fn not_before(&mut self, milliseconds: u64) {
+        let ahead = milliseconds.saturating_sub(self.lane.clock.now().milliseconds);
+        self.lane.clock = self.lane.clock.ahead(ahead);
     }
 }

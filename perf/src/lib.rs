@@ -11,6 +11,8 @@
 //! What is measured is the daemon's own loop, with real packet buffers on DPDK devices; only the
 //! threads around it are missing. Not here: what the figures mean (`results/`).
 
+pub mod accounts;
+pub mod gate;
 pub mod lane;
 pub mod meter;
 pub mod plain;

@@ -114,6 +114,35 @@ impl Spread {
         let mut values: Vec<f64> = values.into_iter().collect();
         values.sort_by(f64::total_cmp);
         let (min, max) = (*values.first()?, *values.last()?);
-        Some(Self { median: values[values.len() / 2], min, max })
+        let (below, above) = (values[(values.len() - 1) / 2], values[values.len() / 2]);
+        Some(Self { median: f64::midpoint(below, above), min, max })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_stands_in_the_middle_whatever_the_order() {
+        let spread = Spread::of([9.0, 1.0, 5.0, 7.0, 3.0]).expect("values");
+        assert_eq!((spread.median, spread.min, spread.max), (5.0, 1.0, 9.0));
+    }
+
+    #[test]
+    fn of_an_even_number_the_median_is_between_the_two_in_the_middle() {
+        let spread = Spread::of([4.0, 1.0, 2.0, 100.0]).expect("values");
+        assert_eq!(spread.median, 3.0);
+    }
+
+    #[test]
+    fn without_values_there_is_no_spread() {
+        assert!(Spread::of([]).is_none());
+    }
+
+    #[test]
+    fn a_sample_without_packets_divides_by_none() {
+        let sample = Sample { packets: 0, nanoseconds: 10, events: None };
+        assert_eq!(sample.per_packet(), 10.0);
     }
 }

@@ -11,8 +11,18 @@ pub const STEPS: usize = 1 << 22;
 /// Bytes of the frames of a 64-byte scenario, as DPDK counts them: without the check sequence.
 pub const FRAME: u16 = 64;
 
+/// The simple IMIX: frame lengths without the check sequence, and how many of twelve have them.
+/// With it they are 68, 594 and 1,518 bytes; 64 is the shortest that every scenario here has.
+pub const IMIX: [(u16, usize); 3] = [(FRAME, 7), (590, 4), (1514, 1)];
+/// Bytes of a mean frame of [`IMIX`].
+pub const IMIX_MEAN: u32 = 360;
+
+/// TCP flags.
+pub const FIN: u8 = 1;
 /// TCP flags.
 pub const SYN: u8 = 2;
+/// TCP flags.
+pub const PUSH: u8 = 8;
 /// TCP flags.
 pub const ACK: u8 = 16;
 
@@ -134,6 +144,38 @@ pub fn source(kinds: &[Kind], steps: Vec<SourceStep>) -> anyhow::Result<Source> 
     Source::new(templates, steps).context("the sequence is wrong")
 }
 
+/// A source of these kinds of packets, each in every length of [`IMIX`]: length `l` of kind `k` is
+/// template [`of_length`]`(k, l)`.
+///
+/// # Errors
+/// As [`source`].
+pub fn source_of_imix(kinds: &[Kind], steps: Vec<SourceStep>) -> anyhow::Result<Source> {
+    let lengths = |kind: &Kind| IMIX.map(|(length, _)| kind.template(length));
+    Source::new(kinds.iter().flat_map(lengths).collect(), steps).context("the sequence is wrong")
+}
+
+/// The template of a kind in the `length`-th length of [`IMIX`].
+#[must_use]
+pub const fn of_length(kind: u16, length: u16) -> u16 {
+    kind * IMIX.len() as u16 + length
+}
+
+/// Which lengths of [`IMIX`] so many packets have, by position in it.
+#[must_use]
+pub fn draw_lengths(packets: usize) -> Vec<u16> {
+    let mut random = Random::new(12);
+    let mut one = || {
+        let mut point = random.below(IMIX.iter().map(|(_, weight)| weight).sum());
+        let mut shorter = |(_, weight): &(u16, usize)| {
+            let beyond = point >= *weight;
+            point = point.saturating_sub(*weight);
+            beyond
+        };
+        IMIX.iter().take_while(|it| shorter(it)).count()
+    };
+    (0..packets).map(|_| u16::try_from(one()).unwrap_or(0)).collect()
+}
+
 /// What loops without decisions and the rivals receive: clients' requests of `flows` flows.
 ///
 /// # Errors
@@ -226,5 +268,36 @@ mod tests {
         let draws = draw(10_000, Order::Zipf);
         let of_few = draws.iter().filter(|flow| **flow < 100).count();
         assert!((0.45..0.62).contains(&(of_few as f64 / STEPS as f64)), "{of_few}");
+    }
+
+    #[test]
+    fn zipfs_first_flow_is_drawn_twice_as_often_as_its_second() {
+        let draws = draw(1_000, Order::Zipf);
+        let times = |flow| draws.iter().filter(|it| **it == flow).count() as f64;
+        assert!((1.9..2.1).contains(&(times(0) / times(1))), "{} {}", times(0), times(1));
+        assert!((9.0..11.0).contains(&(times(0) / times(9))), "{} {}", times(0), times(9));
+    }
+
+    #[test]
+    fn uniform_draws_leave_no_flow_out_and_prefer_none() {
+        let mut times = [0u32; 64];
+        draw(64, Order::Uniform).into_iter().for_each(|flow| times[flow] += 1);
+        let fair = (STEPS / 64) as f64;
+        assert!(
+            times.iter().all(|it| (0.97..1.03).contains(&(f64::from(*it) / fair))),
+            "{times:?}"
+        );
+    }
+
+    #[test]
+    fn lengths_come_as_often_as_the_mix_says() {
+        let draws = draw_lengths(120_000);
+        for (position, (_, weight)) in IMIX.iter().enumerate() {
+            let times = draws.iter().filter(|it| usize::from(**it) == position).count() as f64;
+            let expected = (weight * 10_000) as f64;
+            assert!((0.95..1.05).contains(&(times / expected)), "{position}: {times}");
+        }
+        let bytes: usize = IMIX.iter().map(|(length, weight)| usize::from(*length) * weight).sum();
+        assert_eq!(bytes / 12, IMIX_MEAN as usize);
     }
 }

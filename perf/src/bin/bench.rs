@@ -15,7 +15,8 @@ use weir_perf::meter::Meter;
 use weir_perf::plain::Plain;
 use weir_perf::report::{self, Row};
 use weir_perf::rival::{RIVALS, Rival};
-use weir_perf::scenario::{Bench, Effort, flows, life, publish};
+use weir_perf::scenario::catalogue::SCENARIOS;
+use weir_perf::scenario::{Bench, Effort, Processors};
 use weir_perf::traffic::{self, Order};
 
 #[global_allocator]
@@ -25,73 +26,64 @@ static ALLOCATOR: dpdk::heap::CountingAllocator = dpdk::heap::CountingAllocator;
 #[derive(Debug, Parser)]
 struct Arguments {
     /// Writes the figures as JSON to this file.
-    #[arg(long)]
+    #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Only scenarios whose names begin so.
-    #[arg(long, default_value = "")]
+    #[arg(long, default_value = "", value_name = "NAME")]
     scenario: String,
+    /// Prints the names of all scenarios and measures nothing.
+    #[arg(long)]
+    list: bool,
     /// Fewer and shorter windows, and nothing above a million flows: less than two minutes.
     #[arg(long)]
     quick: bool,
     /// Leaves DPDK's forwarders out.
     #[arg(long)]
     no_rivals: bool,
-    /// Rounds; each contestant has one window in each.
-    #[arg(long)]
+    /// Rounds, at least 1; each contestant has one window in each.
+    #[arg(long, value_name = "N")]
     rounds: Option<usize>,
-}
-
-/// A name to choose by, and what measures it.
-type Scenario = (&'static str, fn(&mut Bench<'_>) -> anyhow::Result<Vec<Row>>);
-
-const SCENARIOS: [Scenario; 11] = [
-    ("dnat-1k", |bench| one(flows::dnat(bench, 1_000, Order::Uniform))),
-    ("dnat-65k", |bench| one(flows::dnat(bench, 65_536, Order::Uniform))),
-    ("dnat-1m", |bench| one(flows::dnat(bench, 1_000_000, Order::Uniform))),
-    ("dnat-10m", |bench| one(flows::dnat(bench, 10_000_000, Order::Uniform))),
-    ("dnat-zipf-1m", |bench| one(flows::dnat(bench, 1_000_000, Order::Zipf))),
-    ("dnat-udp-65k", |bench| one(flows::dnat_udp(bench, 65_536))),
-    ("snat-one-32k", |bench| one(flows::snat(bench, 32_000, true))),
-    ("snat-each-60k", |bench| one(flows::snat(bench, 60_000, false))),
-    ("syn", |bench| Ok(life::syn_and_expiry(bench, 600_000)?.into())),
-    ("expiry", |bench| Ok(life::syn_and_expiry(bench, 600_000)?.into())),
-    ("publish", |bench| one(publish::publish(bench, 65_536, CONTROL))),
-];
-
-/// The processor of everything but the measured loop.
-const CONTROL: usize = 0;
-
-fn one(row: anyhow::Result<Row>) -> anyhow::Result<Vec<Row>> {
-    Ok(vec![row?])
 }
 
 fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
-    let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let processor = processors - 1;
+    let mut out = std::io::stdout().lock();
+    let wanted: Vec<_> =
+        SCENARIOS.iter().filter(|scenario| scenario.is_meant_by(&arguments.scenario)).collect();
+    anyhow::ensure!(!wanted.is_empty(), "no scenario's name begins so; --list shows all names");
+    if arguments.list {
+        let names = wanted.iter().flat_map(|scenario| scenario.names);
+        return names.into_iter().try_for_each(|name| Ok(writeln!(out, "{name}")?));
+    }
+    let all = std::thread::available_parallelism().map_or(1, usize::from);
+    let processors = Processors { worker: all - 1, other: all.saturating_sub(2) };
     let hugepages = free_hugepages() >= 4 * 64;
-    let eal = start(processor, hugepages)?;
+    let eal = start(processors.worker, hugepages)?;
     let pool = lane::pool(&eal)?;
+    let rivals =
+        if arguments.no_rivals { Vec::new() } else { rivals(processors.worker, hugepages)? };
     let mut bench = Bench {
         eal: &eal,
         pool: &pool,
         effort: effort(&arguments),
-        rivals: if arguments.no_rivals { Vec::new() } else { rivals(processor, hugepages)? },
+        processors,
+        rivals,
         bare: Plain::new(&eal, &pool, "bare", traffic::requests(65_536, Order::Uniform)?, 0)?,
         meter: Meter::default(),
     };
-    let mut out = std::io::stdout().lock();
-    writeln!(out, "{}", machine(processors, hugepages, bench.effort))?;
+    writeln!(out, "{}", machine(all, hugepages, bench.effort))?;
     writeln!(out, "{}", report::head())?;
     let mut rows: Vec<Row> = Vec::new();
-    for (name, run) in SCENARIOS {
-        let measured = rows.iter().any(|row| row.scenario == name);
-        let wanted = name.starts_with(&arguments.scenario) && !measured;
-        if !wanted || arguments.quick && name == "dnat-10m" {
+    for scenario in wanted {
+        // Whoever asks for one by its whole name gets it.
+        let is_named = scenario.names.contains(&arguments.scenario.as_str());
+        if arguments.quick && scenario.is_long && !is_named {
             continue;
         }
-        for row in run(&mut bench).with_context(|| format!("scenario {name}"))? {
-            writeln!(out, "{}", report::line(&row))?;
+        let names = scenario.names.join(", ");
+        let measured = scenario.run(&mut bench).with_context(|| format!("scenario {names}"))?;
+        for row in measured.into_iter().filter(|it| it.scenario.starts_with(&arguments.scenario)) {
+            writeln!(out, "{}", report::lines(&row))?;
             out.flush()?;
             rows.push(row);
         }
@@ -107,7 +99,7 @@ fn main() -> anyhow::Result<()> {
 fn effort(arguments: &Arguments) -> Effort {
     let (rounds, window) = if arguments.quick { (5, 40) } else { (9, 150) };
     let rounds = arguments.rounds.unwrap_or(rounds).max(1);
-    Effort { rounds, window: Duration::from_millis(window) }
+    Effort { rounds, window: Duration::from_millis(window), quick: arguments.quick }
 }
 
 fn start(processor: usize, hugepages: bool) -> anyhow::Result<Eal> {

@@ -117,7 +117,7 @@ fn main() -> anyhow::Result<()> {
     let rounds = arguments.next().map_or(Ok(ROUNDS), |text| text.parse());
     let rounds = rounds.context("the argument is a number of rounds")?;
     let which = arguments.next().unwrap_or_default();
-    let snapshot = world::world()?.compile(0);
+    let snapshot = world::world(1)?.compile(0);
     let sizes = Sizes::of_flow_slots(FLOWS * 2);
     let worker = Worker::new(WorkerId(0), sizes, 0x5eed, Now::default());
     let mut path = Path { worker, snapshot, batch: Batch::default() };
@@ -156,6 +156,7 @@ fn frame(kind: &Kind, flow: usize) -> [u8; LENGTH] {
 }
 
 fn members(path: &Path) -> anyhow::Result<Vec<u32>> {
-    weir_perf::scenario::flows::members_of(&path.worker, &path.snapshot, FLOWS)
+    let flows: Vec<usize> = (0..FLOWS).collect();
+    weir_perf::scenario::flows::members_of(&path.worker, &path.snapshot, &flows)
         .map(|members| members.into_iter().map(|it| u32::from(it) % MEMBERS).collect())
 }

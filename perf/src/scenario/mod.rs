@@ -1,18 +1,26 @@
 //! What is measured, and beside what?
 //!
-//! Every scenario that forwards is one [`Round`] of contestants: the worker, the floor with as
-//! many records as the worker's table has slots, the bare loop, and the rivals. Not here: the
-//! traffic of each ([`flows`]), and what is not steady ([`life`], [`publish`]).
+//! Every scenario that forwards is a [`Contest`]: in each round the worker, the floor with as many
+//! records as the worker's table has slots, the bare loop, and the rivals have one window each. What
+//! asks how much something disturbs is a duel: the worker with it and without. Not here: which
+//! scenarios there are (`catalogue`), the traffic of each (its own file).
 
+pub mod catalogue;
+mod churn;
+pub mod flood;
 pub mod flows;
 pub mod life;
+pub mod memory;
+pub mod outbound;
 pub mod publish;
+pub mod team;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use dpdk::{Eal, Mempool};
 
+use crate::accounts::Account;
 use crate::lane::Rig;
 use crate::meter::{Meter, Sample, Spread};
 use crate::plain::Plain;
@@ -30,6 +38,17 @@ pub struct Effort {
     pub rounds: usize,
     /// How long a window is.
     pub window: Duration,
+    /// Whether fewer flows will do.
+    pub quick: bool,
+}
+
+/// Which processors there are to measure on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Processors {
+    /// Where the measured loop runs.
+    pub worker: usize,
+    /// Where a second worker or a publisher runs; the same one where there is no other.
+    pub other: usize,
 }
 
 /// What every scenario is measured with.
@@ -40,6 +59,8 @@ pub struct Bench<'a> {
     pub pool: &'a Mempool,
     /// How long and how often.
     pub effort: Effort,
+    /// Where.
+    pub processors: Processors,
     /// DPDK's forwarders; none where they are not installed.
     pub rivals: Vec<Rival>,
     /// The bare loop.
@@ -100,10 +121,20 @@ impl Bench<'_> {
     /// One window of the worker's loop, and how often it allocated.
     ///
     /// # Errors
-    /// When it lost packets.
+    /// When a packet was not sent.
     pub fn run_worker(&mut self, rig: &mut Rig) -> anyhow::Result<(Sample, u64)> {
+        let (sample, allocations, account) = self.run_window(rig)?;
+        account.all_sent()?;
+        Ok((sample, allocations))
+    }
+
+    /// One window of the worker's loop, how often it allocated, and what became of the packets.
+    ///
+    /// # Errors
+    /// The kernel's.
+    pub fn run_window(&mut self, rig: &mut Rig) -> anyhow::Result<(Sample, u64, Account)> {
         let window = self.effort.window;
-        let (packets, sent) = (rig.packets(), rig.sent());
+        let (packets, before) = (rig.packets(), rig.totals());
         dpdk::heap::watch_this_thread();
         let mut allocations = 0;
         let sample = self.meter.measure(|| {
@@ -118,9 +149,9 @@ impl Bench<'_> {
             allocations = dpdk::heap::take_count();
             Ok(rig.packets() - packets)
         })?;
-        let lost = sample.packets - (rig.sent() - sent);
-        anyhow::ensure!(lost == 0, "{lost} of {} packets were dropped", sample.packets);
-        Ok((sample, allocations))
+        let account = Account::between(&before, &rig.totals());
+        anyhow::ensure!(sample.packets == account.get("rx_packets"), "packets were not received");
+        Ok((sample, allocations, account))
     }
 }
 
@@ -149,7 +180,6 @@ impl Contest {
         };
         let rivals = self.rivals.iter();
         let rivals = rivals.filter_map(|(name, samples)| Some((*name, median(samples)?))).collect();
-        let bare = self.rivals.get("bare").map(Vec::as_slice).unwrap_or_default();
         let misses = |samples: &[Sample]| event(samples, misses_per_packet);
         Row {
             scenario,
@@ -157,16 +187,16 @@ impl Contest {
             packet_bytes: traffic::FRAME.into(),
             workers: 1,
             nanoseconds: spread(&self.ours),
+            is_difference: false,
             floor: median(&self.floor),
             rivals,
             instructions: event(&self.ours, instructions_per_packet),
-            bare_instructions: event(bare, instructions_per_packet),
             cycles: event(&self.ours, cycles_per_packet),
             misses: misses(&self.ours),
             floor_misses: misses(&self.floor),
             random_lines: None,
             allocations: Some(self.allocations),
-            note: String::new(),
+            notes: Vec::new(),
         }
     }
 }
@@ -181,4 +211,13 @@ fn cycles_per_packet(sample: &Sample) -> Option<f64> {
 
 fn misses_per_packet(sample: &Sample) -> Option<f64> {
     Some(sample.events?.misses as f64 / sample.packets as f64)
+}
+
+/// A number as a person writes it.
+fn short(flows: usize) -> String {
+    match flows {
+        1_000_000.. => format!("{}m", flows / 1_000_000),
+        1_000.. => format!("{}k", flows / 1_000),
+        _ => flows.to_string(),
+    }
 }

@@ -1,0 +1,113 @@
+//! Which scenarios are there?
+//!
+//! Names begin with what is measured: `dnat` and `snat` forward, `syn`, `lives` and `expiry` are
+//! about the beginning and end of flows, `publish` and `members` about changes, `handoff` and
+//! `scaling` about several workers, `memory` about bytes, `flood` about ill intent.
+
+use super::life::Lives;
+use super::{Bench, flood, flows, life, memory, outbound, publish, team};
+use crate::report::Row;
+use crate::traffic::Order;
+
+/// What measures some rows.
+pub struct Scenario {
+    /// The names of the rows.
+    pub names: &'static [&'static str],
+    /// Whether it is left out when there is little time.
+    pub is_long: bool,
+    run: fn(&mut Bench<'_>) -> anyhow::Result<Vec<Row>>,
+}
+
+impl Scenario {
+    const fn one(
+        names: &'static [&'static str],
+        run: fn(&mut Bench<'_>) -> anyhow::Result<Vec<Row>>,
+    ) -> Self {
+        Self { names, is_long: false, run }
+    }
+
+    const fn long(
+        names: &'static [&'static str],
+        run: fn(&mut Bench<'_>) -> anyhow::Result<Vec<Row>>,
+    ) -> Self {
+        Self { names, is_long: true, run }
+    }
+
+    /// Whether any row's name begins so.
+    #[must_use]
+    pub fn is_meant_by(&self, prefix: &str) -> bool {
+        self.names.iter().any(|name| name.starts_with(prefix))
+    }
+
+    /// Measures it.
+    ///
+    /// # Errors
+    /// DPDK's, or when a packet did not end as it should.
+    pub fn run(&self, bench: &mut Bench<'_>) -> anyhow::Result<Vec<Row>> {
+        (self.run)(bench)
+    }
+}
+
+fn one(row: anyhow::Result<Row>) -> anyhow::Result<Vec<Row>> {
+    Ok(vec![row?])
+}
+
+/// All scenarios, in the order of the table.
+pub const SCENARIOS: &[Scenario] = &[
+    Scenario::one(&["dnat-1k"], |bench| one(flows::dnat(bench, 1_000, Order::Uniform))),
+    Scenario::one(&["dnat-65k"], |bench| one(flows::dnat(bench, 65_536, Order::Uniform))),
+    Scenario::one(&["dnat-1m"], |bench| one(flows::dnat(bench, 1_000_000, Order::Uniform))),
+    Scenario::long(&["dnat-10m"], |bench| one(flows::dnat(bench, 10_000_000, Order::Uniform))),
+    Scenario::long(&["dnat-zipf-65k"], |bench| one(flows::dnat(bench, 65_536, Order::Zipf))),
+    Scenario::one(&["dnat-zipf-1m"], |bench| one(flows::dnat(bench, 1_000_000, Order::Zipf))),
+    Scenario::long(&["dnat-zipf-10m"], |bench| one(flows::dnat(bench, 10_000_000, Order::Zipf))),
+    Scenario::one(&["dnat-imix-65k"], |bench| one(flows::dnat_imix(bench, 65_536))),
+    Scenario::long(&["dnat-imix-1m"], |bench| one(flows::dnat_imix(bench, 1_000_000))),
+    Scenario::one(&["dnat-udp-65k"], |bench| one(flows::dnat_udp(bench, 65_536))),
+    Scenario::long(&["dnat-udp-1m"], |bench| one(flows::dnat_udp(bench, 1_000_000))),
+    Scenario::one(&["snat-one-32k"], |bench| one(outbound::snat(bench, 32_000, true))),
+    Scenario::one(&["snat-each-60k"], |bench| one(outbound::snat(bench, 60_000, false))),
+    Scenario::one(&["syn", "expiry"], |bench| Ok(life::syn_and_expiry(bench, 600_000)?.into())),
+    Scenario::one(&["expiry-syn"], |bench| one(life::syn_while_expiring(bench, 600_000))),
+    Scenario::one(&["lives"], |bench| {
+        let quick = Lives { window: 1 << 17, per_second: 100_000 };
+        let whole = Lives { window: 1 << 19, per_second: 500_000 };
+        one(life::lives(bench, if bench.effort.quick { quick } else { whole }))
+    }),
+    Scenario::one(&["publish"], |bench| one(publish::publish(bench, 65_536))),
+    Scenario::one(&["members"], |bench| one(publish::members(bench, 65_536))),
+    Scenario::one(&["handoff"], |bench| one(team::handoff(bench, 65_536))),
+    Scenario::one(&["scaling"], |bench| one(team::scaling(bench, 65_536))),
+    Scenario::one(&["memory-in-1m"], |bench| one(memory::inbound(bench, 1_000_000))),
+    Scenario::long(&["memory-in-10m"], |bench| one(memory::inbound(bench, 10_000_000))),
+    Scenario::one(&["memory-out-1m"], |bench| one(memory::outbound(bench, 1_000_000))),
+    Scenario::one(&["flood-scan"], |bench| one(flood::scan(bench))),
+    Scenario::one(&["flood-one-port"], |bench| one(flood::one_port(bench))),
+    Scenario::one(&["flood-one-home"], |bench| one(flood::one_home(bench))),
+    Scenario::one(&["flood-crafted"], |bench| one(flood::one_stretch(bench))),
+    Scenario::one(&["flood-syn"], |bench| one(flood::syn(bench))),
+    Scenario::one(&["flood-bound"], |bench| one(flood::bound(bench))),
+    Scenario::one(&["flood-elephant"], |bench| one(flood::elephant(bench))),
+];
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_two_rows_have_the_same_name() {
+        let names: Vec<_> = SCENARIOS.iter().flat_map(|scenario| scenario.names).collect();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    }
+
+    #[test]
+    fn a_prefix_means_every_name_that_begins_so() {
+        let meant = |prefix: &str| SCENARIOS.iter().filter(|it| it.is_meant_by(prefix)).count();
+        assert_eq!(meant(""), SCENARIOS.len());
+        assert_eq!(meant("expiry"), 2);
+        assert_eq!(meant("no such"), 0);
+        assert!(meant("flood") >= 6);
+    }
+}

@@ -1,0 +1,131 @@
+//! How fast are packets of members' own connections to the outside?
+
+#![allow(
+    clippy::cast_possible_truncation,
+    reason = "numbers of members and of templates are small"
+)]
+
+use anyhow::Context;
+use dpdk::SourceStep;
+use weir_core::flow::{FlowTable, key};
+use weir_core::units::{Address, MemberId, OutboundAddressId, Transport};
+
+use super::flows::slots_for;
+use super::{Bench, short};
+use crate::lane::Rig;
+use crate::report::Row;
+use crate::traffic::{self, ACK, End, Kind, Order, SYN, Side, client, draw};
+use crate::world::{self, MEMBERS};
+
+/// Flows of members to the outside: where each begins and where it leads.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Outbound {
+    pub(super) flows: usize,
+    /// Flows that lead to the same destination, one after the other; at most the ports of all
+    /// members together.
+    pub(super) per_destination: usize,
+}
+
+/// Connections of members to the outside, both ways in turn: to one destination, or each to one
+/// of its own.
+///
+/// # Errors
+/// As [`super::flows::dnat`].
+pub fn snat(bench: &mut Bench<'_>, flows: usize, one_destination: bool) -> anyhow::Result<Row> {
+    let slots = slots_for(2 * flows);
+    let mut rig = Rig::new(bench.eal, bench.pool, "snat", slots)?;
+    let outbound = Outbound { flows, per_destination: if one_destination { flows } else { 1 } };
+    let slots_taken = outbound.open(&mut rig)?;
+    let table = rig.lane.worker.flows();
+    let ports: Vec<u16> = slots_taken.iter().map(|slot| table.at(*slot).target_port).collect();
+    let random_lines = lines(table, &slots_taken);
+    let steps = draw(flows, Order::Uniform).into_iter().enumerate().map(|(number, flow)| {
+        if number % 2 == 0 { outbound.request(flow) } else { outbound.answer(flow, ports[flow]) }
+    });
+    rig.receive(traffic::source(&kinds(), steps.collect())?, u64::MAX)?;
+    let contest = bench.contest(&mut rig, slots, flows, Order::Uniform)?;
+    let destinations = if one_destination { "one" } else { "each" };
+    let mut row = contest.row(format!("snat-{destinations}-{}", short(flows)), flows);
+    row.random_lines = Some(random_lines);
+    row.note("two records a flow");
+    Ok(row)
+}
+
+impl Outbound {
+    /// Opens all flows through the loop; returns the slot of each one's first record.
+    pub(super) fn open(&self, rig: &mut Rig) -> anyhow::Result<Vec<u32>> {
+        let steps: Vec<_> = (0..self.flows).map(|flow| self.opening(flow)).collect();
+        rig.run_through(traffic::source(&kinds(), steps)?, self.flows as u64)?;
+        let member = |member| {
+            let host = rig.snapshot().hosts.get(Address::from_v4_bits(world::member(member)));
+            host.as_member().context("a member")
+        };
+        let members: Vec<MemberId> = (0..MEMBERS).map(member).collect::<anyhow::Result<_>>()?;
+        let table = rig.lane.worker.flows();
+        let slot = |flow| {
+            let (address, port) = self.far(flow);
+            let (member, remote) =
+                (members[member_of(flow) as usize], Address::from_v4_bits(address));
+            let key = key::outbound(Transport::Tcp, member, self.near(flow), remote, port);
+            let slot = table.find(&key, table.home(&key)).context("the flow was opened")?;
+            debug_assert_eq!(table.at(slot).target, OutboundAddressId(0).0);
+            Ok(slot)
+        };
+        (0..self.flows).map(slot).collect()
+    }
+
+    const fn far(&self, flow: usize) -> End {
+        // Every fourth client has an address of its own.
+        (client(flow / self.per_destination * 4).0, 443)
+    }
+
+    const fn near(&self, flow: usize) -> u16 {
+        30_000 + (flow % self.per_destination / MEMBERS as usize) as u16
+    }
+
+    fn opening(&self, flow: usize) -> SourceStep {
+        SourceStep::new(member_of(flow) as u16, self.far(flow).0, self.near(flow))
+    }
+
+    fn request(&self, flow: usize) -> SourceStep {
+        SourceStep::new((MEMBERS + member_of(flow)) as u16, self.far(flow).0, self.near(flow))
+    }
+
+    fn answer(&self, flow: usize, port: u16) -> SourceStep {
+        SourceStep::new(2 * MEMBERS as u16, self.far(flow).0, port)
+    }
+}
+
+const fn member_of(flow: usize) -> u32 {
+    flow as u32 % MEMBERS
+}
+
+/// What members send to open, what they send then, and what the outside answers.
+fn kinds() -> Vec<Kind> {
+    let from_member = |flags, member| Kind {
+        flags: Some(flags),
+        from: (world::member(member), 0),
+        to: (0, 443),
+        address: Side::Destination,
+        port: Side::Source,
+    };
+    let back = Kind {
+        flags: Some(ACK),
+        from: (0, 443),
+        to: (world::OUTBOUND, 0),
+        address: Side::Source,
+        port: Side::Destination,
+    };
+    let opening = (0..MEMBERS).map(|member| from_member(SYN, member));
+    let warm = (0..MEMBERS).map(|member| from_member(ACK, member));
+    opening.chain(warm).chain([back]).collect()
+}
+
+/// Lines of the table that looking a packet's record up reads, as for inbound flows; a request and
+/// a reply have each their own record.
+fn lines(table: &FlowTable, slots: &[u32]) -> f64 {
+    let stands_elsewhere = |slot: &u32| table.home(&table.at(*slot).key) != *slot;
+    let partners = slots.iter().filter_map(|slot| table.partner(*slot));
+    let records = slots.iter().copied().chain(partners);
+    1.0 + records.filter(stands_elsewhere).count() as f64 / (2 * slots.len()) as f64
+}
