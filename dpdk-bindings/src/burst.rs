@@ -16,6 +16,7 @@
 use std::ptr::NonNull;
 
 use crate::eal::Eal;
+use crate::look::{Look, View};
 pub use crate::mbuf::FrameError;
 use crate::mbuf::Mbuf;
 use crate::mempool::Mempool;
@@ -26,6 +27,9 @@ use crate::runtime::Holder;
 /// vector paths take and give packets 32 at a time, and 32 headers stay in L1.
 pub const BURST: usize = 32;
 
+/// Bytes at the front of every frame that a [`Look`] shows, whether or not the frame is that long.
+pub const HEAD: usize = 64;
+
 /// Up to [`BURST`] packets, owned. Nothing here allocates but [`Burst::new`].
 ///
 /// A place whose packet has moved elsewhere is a *hole*: it reads as an empty frame, and changes
@@ -33,10 +37,14 @@ pub const BURST: usize = 32;
 pub struct Burst {
     /// The first `length` are packets or null. What lies beyond has no meaning: drivers scribble
     /// there.
-    packets: [*mut raw::rte_mbuf; BURST],
+    pub(crate) packets: [*mut raw::rte_mbuf; BURST],
     meta: [u64; BURST],
+    /// Where the packets' bytes are, while somebody looks.
+    pub(crate) views: [View; BURST],
     length: usize,
     holes: usize,
+    /// What a look shows where there is no packet.
+    pub(crate) spare: Box<[u8; HEAD]>,
     /// Last, so that the packets are back before pools are looked at.
     _holder: Holder,
 }
@@ -96,8 +104,10 @@ impl Burst {
         Self {
             packets: [std::ptr::null_mut(); BURST],
             meta: [0; BURST],
+            views: [View::NOTHING; BURST],
             length: 0,
             holes: 0,
+            spare: Box::new([0; HEAD]),
             _holder: Holder::new(eal.runtime()),
         }
     }
@@ -178,6 +188,14 @@ impl Burst {
         unsafe { std::slice::from_raw_parts_mut(packet.data(), usize::from(packet.length())) }
     }
 
+    /// Bytes of all frames together, of segmented packets those of the first segment.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let packets = self.packets.iter().take(self.length).filter_map(|it| NonNull::new(*it));
+        // SAFETY: as in `packet`.
+        packets.map(|packet| u64::from(unsafe { Mbuf::new(packet) }.length())).sum()
+    }
+
     /// Whether packet `i` has more than the one segment that [`Self::frame`] shows.
     #[inline]
     #[must_use]
@@ -185,19 +203,11 @@ impl Burst {
         self.packet(i).is_some_and(Mbuf::is_segmented)
     }
 
-    /// Asks the CPU to bring the first bytes of packet `i` near. Reads the packet's own record to
-    /// learn where they are.
+    /// Looks at all packets at once: finds out where their bytes are, and asks the CPU to bring
+    /// them near.
     #[inline]
-    pub fn prefetch(&self, i: usize) {
-        let Some(packet) = self.packet(i) else { return };
-        #[cfg(target_arch = "x86_64")]
-        {
-            use core::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-            // SAFETY: a prefetch of any address is harmless, and every x86_64 has it.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(packet.data().cast::<i8>()) };
-        }
-        #[cfg(not(target_arch = "x86_64"))]
-        let _ = packet;
+    pub fn look(&mut self) -> Look<'_> {
+        Look::new(self)
     }
 
     /// The port on which packet `i` was received; 65,535 for an originated packet and a hole.
@@ -305,18 +315,20 @@ impl Burst {
     /// [`Full`] if `other` has no place left. Nothing has changed then.
     #[inline]
     pub fn move_to(&mut self, i: usize, other: &mut Self) -> Result<(), Full> {
-        if self.is_hole(i) {
+        let (Some(packet), Some(place), Some(meta)) = (
+            self.packets.get_mut(i),
+            other.packets.get_mut(other.length),
+            other.meta.get_mut(other.length),
+        ) else {
+            return if self.is_hole(i) { Ok(()) } else { Err(Full) };
+        };
+        if i >= self.length || packet.is_null() {
             return Ok(());
         }
-        let (Some(packet), Some(place)) =
-            (self.packets.get_mut(i), other.packets.get_mut(other.length))
-        else {
-            return Err(Full);
-        };
         *place = std::mem::replace(packet, std::ptr::null_mut());
+        *meta = self.meta.get(i).copied().unwrap_or(0);
         self.holes += 1;
         other.length += 1;
-        other.set_meta(other.length - 1, self.meta.get(i).copied().unwrap_or(0));
         Ok(())
     }
 
@@ -415,7 +427,7 @@ impl Burst {
     }
 
     #[inline]
-    fn packet(&self, i: usize) -> Option<Mbuf> {
+    pub(crate) fn packet(&self, i: usize) -> Option<Mbuf> {
         if i >= self.length {
             return None;
         }

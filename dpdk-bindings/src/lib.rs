@@ -61,6 +61,7 @@ mod burst;
 mod eal;
 mod errno;
 mod generator;
+mod look;
 mod mbuf;
 mod mempool;
 mod port;
@@ -69,10 +70,11 @@ mod ring;
 mod runtime;
 mod softrss;
 
-pub use burst::{BURST, Burst, Checksum, ChecksumFlags, Exhausted, FrameError, Full};
+pub use burst::{BURST, Burst, Checksum, ChecksumFlags, Exhausted, FrameError, Full, HEAD};
 pub use eal::{Affinity, Eal, EalError, LcoreGuard, RegisterError, version};
 pub use errno::Errno;
 pub use generator::{MADE_AT, Source, SourceError, Step as SourceStep, TEMPLATE, Template};
+pub use look::Look;
 pub use mempool::{Mempool, PoolConfig, PoolError};
 pub use port::{
     ConfiguredPort, Link, MacAddress, Port, PortConfig, PortError, PortInfo, PortStats, PortTaken,

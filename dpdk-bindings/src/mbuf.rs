@@ -63,6 +63,13 @@ impl Mbuf {
         self.read(raw::WEIR_MBUF_DATA_OFF)
     }
 
+    /// Bytes from the front of the frame to the end of the buffer.
+    #[inline]
+    pub(crate) fn room(self) -> usize {
+        let size: u16 = self.read(raw::WEIR_MBUF_BUF_LEN);
+        usize::from(size).saturating_sub(self.headroom().into())
+    }
+
     #[inline]
     pub(crate) fn tailroom(self) -> u16 {
         let size: u16 = self.read(raw::WEIR_MBUF_BUF_LEN);

@@ -3,7 +3,9 @@
 mod common;
 
 use common::{burst_of, cached_pool, eal, first_bytes, numbered, pool_of};
-use dpdk::{BURST, Burst, Checksum, Exhausted, FrameError, Full, Mempool, PoolConfig, PoolError};
+use dpdk::{
+    BURST, Burst, Checksum, Exhausted, FrameError, Full, HEAD, Mempool, PoolConfig, PoolError,
+};
 
 #[test]
 fn a_pushed_copy_reads_back() {
@@ -14,7 +16,6 @@ fn a_pushed_copy_reads_back() {
     assert_eq!(burst.ingress_port(0), u16::MAX);
     assert_eq!(burst.checksum_flags(0).ip, Checksum::Unknown);
     assert!(!burst.is_segmented(0));
-    burst.prefetch(0);
     assert_eq!(pool.in_use(), 2);
     drop(burst);
     assert_eq!(pool.in_use(), 0);
@@ -96,8 +97,30 @@ fn places_beyond_the_end_are_holes() {
         assert_eq!(burst.resize_frame(i, 1), Err(FrameError::Hole));
         burst.set_meta(i, 1);
         assert_eq!(burst.meta(i), 0);
-        burst.prefetch(i);
     }
+}
+
+#[test]
+fn a_look_shows_frames_and_an_empty_head_where_there_is_none() {
+    let pool = pool_of("look", 63);
+    let mut burst = burst_of(&pool, &[b"first", b"second", b"third"]);
+    let mut aside = Burst::new(eal());
+    burst.move_to(1, &mut aside).expect("room");
+    // So near to its buffer's end that no head fits in any more.
+    let room = usize::from(pool.data_room());
+    burst.resize_frame(2, room).expect("room");
+    burst.trim_front(2, room - HEAD + 1).expect("long enough");
+    let mut look = burst.look();
+    assert_eq!((look.len(), look.bytes()), (3, 5));
+    assert_eq!((look.length(0), &look.head(0)[..5]), (5, &b"first"[..]));
+    look.head_mut(0)[0] = b'F';
+    assert_eq!(look.burst().frame(0), b"First");
+    for i in [1, 2, 3, BURST - 1] {
+        assert_eq!(look.length(i), 0, "place {i}");
+        look.head_mut(i)[0] = 1;
+    }
+    assert_eq!(look.burst().frame(2).len(), HEAD - 1);
+    assert_eq!(look.burst().frame(2)[0], 0, "what is not shown is not written");
 }
 
 #[test]

@@ -88,7 +88,7 @@ impl Rig {
         let mut world = world::world()?;
         let snapshot = world.compile(0);
         let (publisher, readers) = rcu::publication(Box::new(snapshot), 1);
-        let sizes = Sizes { flow_slots, destinations: flow_slots / 2 };
+        let sizes = Sizes::of_flow_slots(flow_slots);
         let mut numbers = vec![PortId(u8::MAX); usize::from(port.id()) + 1];
         numbers[usize::from(port.id())] = PortId(0);
         let sends = rings::Sends { handoff: Vec::new(), relay: Vec::new(), punt };

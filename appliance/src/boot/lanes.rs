@@ -8,14 +8,14 @@ use std::thread;
 use dpdk::{Eal, Mempool};
 use weir_core::compile::Compiler;
 use weir_core::config::{Appliance, Idle as IdleMode};
-use weir_core::path::{Sizes, Worker};
+use weir_core::path::Worker;
 use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
 use weir_core::rcu;
 use weir_core::telemetry::{Counters, ObjectCounters};
 use weir_core::units::{PortId, WorkerId};
 
 use super::eal::is_pci;
-use super::{BootError, OpenPort};
+use super::{BootError, OpenPort, memory};
 use crate::control::{Kit, WorkerView};
 use crate::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
 
@@ -44,13 +44,17 @@ pub(super) fn assemble(
     let fabric = rings::fabric(eal, workers)?;
     let clock = Clock::start(eal);
     let numbers = port_numbers(ports);
+    // After ports, pool and rings: DPDK has its pages.
+    let sizes = memory::sizes(appliance);
     let mut lanes = Vec::with_capacity(workers);
     let mut views = Vec::with_capacity(workers);
     let parts = readers.into_iter().zip(fabric.inlets).zip(fabric.sends);
     for (number, ((reader, inlets), sends)) in (0u8..).zip(parts) {
-        let worker = worker(WorkerId(number), appliance, clock)?;
-        let shared = Arc::new(SharedState::default());
         let processor = processors.get(usize::from(number)).copied().flatten();
+        let seed = u64::from_ne_bytes(random_bytes()?);
+        let worker = memory::worker(WorkerId(number), sizes, seed, clock.now(), processor)?;
+        memory::report(&worker, sizes);
+        let shared = Arc::new(SharedState::default());
         views.push(view(&worker, &shared));
         lanes.push((
             WorkerLane {
@@ -83,17 +87,11 @@ pub(super) fn assemble(
     Ok(Assembly { lanes, control })
 }
 
-fn worker(id: WorkerId, appliance: &Appliance, clock: Clock) -> Result<Worker, BootError> {
-    let flow_slots = appliance.limits.flows_per_worker;
-    let sizes = Sizes { flow_slots, destinations: flow_slots / 2 };
-    let seed = u64::from_ne_bytes(random_bytes()?);
-    Ok(Worker::new(id, sizes, seed, clock.now()))
-}
-
 fn view(worker: &Worker, shared: &Arc<SharedState>) -> WorkerView {
     WorkerView {
         id: worker.id,
         flows_max: worker.flows().bound() as u64,
+        flow_pages: worker.flows().pages().name(),
         counters: Arc::<Counters>::clone(&worker.counters),
         rules: Arc::<ObjectCounters>::clone(&worker.rules),
         members: Arc::clone(&worker.members),

@@ -15,6 +15,7 @@ mod eal;
 mod error;
 mod lanes;
 mod log;
+mod memory;
 mod ports;
 mod privileges;
 

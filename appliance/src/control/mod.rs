@@ -95,6 +95,8 @@ pub struct WorkerView {
     pub id: WorkerId,
     /// Flow records there may be.
     pub flows_max: u64,
+    /// What its flow table stands on.
+    pub flow_pages: &'static str,
     /// Its counters.
     pub counters: Arc<Counters>,
     /// Its counters per rule.

@@ -8,7 +8,6 @@ use weir_core::api::{
 use weir_core::compile::{probe_target, rule_view};
 use weir_core::config::{LoadBalancer, LoadBalancingRule, Pool};
 use weir_core::policy::Member;
-use weir_core::policy::keys::{self, Host};
 use weir_core::telemetry::{DropReason, ObjectCounters, ObjectTotals, Totals};
 use weir_core::units::{Address, MacAddress, MemberId};
 
@@ -116,6 +115,7 @@ impl Running {
                 .to_owned(),
                 flows: state.flows,
                 flows_max: worker.flows_max,
+                flow_pages: worker.flow_pages.to_owned(),
                 busy_percent: u8::try_from(busy * 100 / all.max(1)).unwrap_or(100),
             }
         };
@@ -171,10 +171,10 @@ impl Running {
     fn rule_status(&self, load_balancer: &LoadBalancer, rule: &LoadBalancingRule) -> RuleStatus {
         let pool = &load_balancer.pools[rule.pool];
         let frontend = load_balancer.frontends[rule.frontend].address.into();
-        let key = keys::endpoint(frontend, rule.frontend_port, rule.protocol as u8);
-        let id = self.lane.published().endpoints.get(&key);
+        let endpoints = &self.lane.published().endpoints;
+        let id = endpoints.frontend(frontend, rule.frontend_port, rule.protocol as u8);
         let totals = id
-            .map_or_else(ObjectTotals::default, |id| self.sum(id as usize, |worker| &worker.rules));
+            .map_or_else(ObjectTotals::default, |id| self.sum(id.index(), |worker| &worker.rules));
         let up = rule_view(load_balancer, rule, &self.health).eligible_count();
         RuleStatus {
             name: rule.name.clone(),
@@ -268,7 +268,7 @@ impl Running {
 
     fn member(&self, address: Address) -> Option<(MemberId, &Member)> {
         let snapshot = self.lane.published();
-        let id = Host(snapshot.hosts.get(&keys::host(address))?).as_member()?;
+        let id = snapshot.hosts.get(address).as_member()?;
         Some((id, snapshot.member(id)?))
     }
 

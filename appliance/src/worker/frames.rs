@@ -1,12 +1,15 @@
 //! How does the path see a burst of packet buffers?
 
-use dpdk::Burst;
+use dpdk::Look;
 use weir_core::path::{Frames, Tag};
 use weir_core::units::PortId;
+use weir_core::wire::{Head, plain};
+
+const _: () = assert!(plain::HEAD == dpdk::HEAD, "the path and the buffers agree on a head");
 
 /// A burst as the path's frames. Tags travel in the packets' meta word.
 pub(super) struct PacketFrames<'a> {
-    burst: &'a mut Burst,
+    look: Look<'a>,
     ports: &'a [PortId],
 }
 
@@ -14,54 +17,61 @@ pub(super) struct PacketFrames<'a> {
 const INBOUND_MISSED: u64 = 1 << 8;
 
 impl<'a> PacketFrames<'a> {
-    pub(super) const fn new(burst: &'a mut Burst, ports: &'a [PortId]) -> Self {
-        Self { burst, ports }
+    #[inline]
+    pub(super) const fn new(look: Look<'a>, ports: &'a [PortId]) -> Self {
+        Self { look, ports }
     }
 }
 
 impl Frames for PacketFrames<'_> {
     #[inline]
     fn len(&self) -> usize {
-        self.burst.len()
+        self.look.len()
     }
 
     #[inline]
-    fn frame(&self, index: usize) -> &[u8] {
-        self.burst.frame(index)
+    fn head(&self, place: usize) -> &Head {
+        self.look.head(place)
     }
 
     #[inline]
-    fn frame_mut(&mut self, index: usize) -> &mut [u8] {
-        self.burst.frame_mut(index)
+    fn head_mut(&mut self, place: usize) -> &mut Head {
+        self.look.head_mut(place)
     }
 
     #[inline]
-    fn is_segmented(&self, index: usize) -> bool {
-        self.burst.is_segmented(index)
+    fn length(&self, place: usize) -> usize {
+        self.look.length(place)
+    }
+
+    fn frame(&self, place: usize) -> &[u8] {
+        self.look.burst().frame(place)
+    }
+
+    fn frame_mut(&mut self, place: usize) -> &mut [u8] {
+        self.look.frame_mut(place)
+    }
+
+    fn is_segmented(&self, place: usize) -> bool {
+        self.look.burst().is_segmented(place)
     }
 
     #[inline]
-    fn ingress(&self, index: usize) -> PortId {
+    fn ingress(&self, place: usize) -> PortId {
         // A port that is none of ours gets a number that the snapshot does not know.
-        let port = self.ports.get(usize::from(self.burst.ingress_port(index)));
+        let port = self.ports.get(usize::from(self.look.ingress_port(place)));
         port.copied().unwrap_or(PortId(u8::MAX))
     }
 
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "the lowest eight bits")]
-    fn tag(&self, index: usize) -> Tag {
-        let meta = self.burst.meta(index);
+    fn tag(&self, place: usize) -> Tag {
+        let meta = self.look.burst().meta(place);
         Tag { handoffs: meta as u8, inbound_missed: meta & INBOUND_MISSED != 0 }
     }
 
-    #[inline]
-    fn set_tag(&mut self, index: usize, tag: Tag) {
+    fn set_tag(&mut self, place: usize, tag: Tag) {
         let missed = if tag.inbound_missed { INBOUND_MISSED } else { 0 };
-        self.burst.set_meta(index, u64::from(tag.handoffs) | missed);
-    }
-
-    #[inline]
-    fn prefetch(&self, index: usize) {
-        self.burst.prefetch(index);
+        self.look.set_meta(place, u64::from(tag.handoffs) | missed);
     }
 }

@@ -21,7 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use dpdk::{Burst, Eal, LcoreGuard, Mempool, RegisterError, RxQueue};
-use weir_core::path::{Batch, Frames, Now, Verdict, Worker};
+use weir_core::path::{Batch, Now, Verdict, Worker};
 use weir_core::policy::Snapshot;
 use weir_core::rcu::Reader;
 use weir_core::telemetry::Counter;
@@ -142,10 +142,9 @@ impl Turn<'_> {
             let received = queue.receive(self.burst);
             if received > 0 {
                 worked = true;
-                let bytes: usize = self.burst.frames().map(|(_, frame)| frame.len()).sum();
+                let bytes = self.process();
                 self.worker.counters.count(Counter::RxPackets, received as u64);
                 self.worker.counters.count(Counter::RxBytes, bytes as u64);
-                self.process();
             }
         }
         worked
@@ -175,28 +174,32 @@ impl Turn<'_> {
     }
 
     /// Takes one burst of the worker's own frames to their verdicts, and carries those out.
-    fn process(&mut self) {
-        let mut frames = PacketFrames::new(self.burst, self.ports);
+    /// Returns how many bytes it had.
+    fn process(&mut self) -> usize {
+        let look = self.burst.look();
+        let bytes = look.bytes();
+        let mut frames = PacketFrames::new(look, self.ports);
         self.worker.process(self.snapshot, self.now, &mut frames, self.batch);
         let counters = &self.worker.counters;
-        for (index, verdict) in self.batch.verdicts().iter().enumerate() {
-            match *verdict {
-                Verdict::Transmit(port) => {
-                    self.outlets.transmit(port, self.burst, index, counters);
-                }
-                Verdict::Answer(port) => self.outlets.answer(port, self.burst, index, counters),
+        for (place, port) in self.batch.transmitted() {
+            self.outlets.transmit(port, self.burst, place, counters);
+        }
+        for (place, verdict) in self.batch.others() {
+            match verdict {
+                Verdict::Answer(port) => self.outlets.answer(port, self.burst, place, counters),
                 Verdict::Punt(class) => {
-                    let ingress = PacketFrames::new(self.burst, self.ports).ingress(index);
-                    self.outlets.punt(class, ingress, self.burst, index, counters);
+                    let ingress = self.batch.ingress(place);
+                    self.outlets.punt(class, ingress, self.burst, place, counters);
                 }
                 Verdict::HandOff(worker) => {
-                    self.outlets.hand_off(worker, self.burst, index, counters);
+                    self.outlets.hand_off(worker, self.burst, place, counters);
                 }
-                // Freed in bulk with whatever is left of the burst.
-                Verdict::Drop(_) => {}
+                // Dropped packets are freed in bulk with whatever is left of the burst.
+                Verdict::Transmit(_) | Verdict::Drop(_) => {}
             }
         }
         self.burst.clear();
+        bytes
     }
 
     /// Transmits packets that others have finished.

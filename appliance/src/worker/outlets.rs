@@ -71,20 +71,19 @@ impl Outlets {
     /// Sends packet `index` of `burst` out by `port`.
     #[inline]
     pub fn transmit(&mut self, port: PortId, burst: &mut Burst, index: usize, counters: &Counters) {
-        let Some(lane) = self.ports.get_mut(port.index()) else {
-            return counters.drop_one(DropReason::NoRoute);
-        };
-        match lane.lane {
-            Lane::Queue(_) => {
-                if lane.waiting.is_full() {
+        match self.ports.get_mut(port.index()) {
+            Some(lane) if lane.is_queue() => {
+                if burst.move_to(index, &mut lane.waiting).is_err() {
                     lane.flush(counters);
+                    take(burst, index, &mut lane.waiting);
                 }
-                take(burst, index, &mut lane.waiting);
             }
-            Lane::Relay(holder) => {
+            Some(lane) => {
+                let Lane::Relay(holder) = lane.lane else { return };
                 burst.set_meta(index, Note::transmit(port).to_meta());
                 put(self.relay.get_mut(holder.index()), burst, index, counters);
             }
+            None => counters.drop_one(DropReason::NoRoute),
         }
     }
 
@@ -161,15 +160,19 @@ impl Outlets {
 }
 
 impl PortLane {
+    const fn is_queue(&self) -> bool {
+        matches!(self.lane, Lane::Queue(_))
+    }
+
     fn flush(&mut self, counters: &Counters) {
         let Lane::Queue(queue) = &mut self.lane else { return };
         if self.waiting.is_empty() {
             return;
         }
-        let bytes = bytes_of(&self.waiting);
+        let bytes = self.waiting.bytes();
         let sent = queue.send(&mut self.waiting);
         counters.count(Counter::TxPackets, sent as u64);
-        counters.count(Counter::TxBytes, bytes - bytes_of(&self.waiting));
+        counters.count(Counter::TxBytes, bytes - self.waiting.bytes());
         drop_rest(&mut self.waiting, DropReason::TransmitQueueFull, counters);
     }
 }
@@ -225,10 +228,6 @@ fn put(spout: Option<&mut Option<Spout>>, burst: &mut Burst, index: usize, count
 fn take(burst: &mut Burst, index: usize, into: &mut Burst) {
     let moved = burst.move_to(index, into);
     debug_assert!(moved.is_ok(), "the caller has made room");
-}
-
-fn bytes_of(burst: &Burst) -> u64 {
-    burst.frames().map(|(_, frame)| frame.len() as u64).sum()
 }
 
 fn drop_rest(waiting: &mut Burst, reason: DropReason, counters: &Counters) {

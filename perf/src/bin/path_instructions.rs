@@ -16,9 +16,10 @@ use std::io::Write;
 
 use anyhow::Context;
 use weir_core::limits::BATCH;
-use weir_core::path::{Batch, Frames, Now, Sizes, Tag, Verdict, Worker};
+use weir_core::path::{Batch, Frames, Now, Sizes, Tag, Worker};
 use weir_core::policy::Snapshot;
 use weir_core::units::{PortId, WorkerId};
+use weir_core::wire::Head;
 use weir_perf::traffic::{ACK, Kind, SYN, client};
 use weir_perf::world::{self, MEMBERS, WEB};
 
@@ -37,12 +38,24 @@ impl Frames for Memory {
         BATCH
     }
     #[inline]
-    fn frame(&self, index: usize) -> &[u8] {
-        &self.0[index]
+    fn head(&self, place: usize) -> &Head {
+        &self.0[place]
     }
     #[inline]
-    fn frame_mut(&mut self, index: usize) -> &mut [u8] {
-        &mut self.0[index]
+    fn head_mut(&mut self, place: usize) -> &mut Head {
+        &mut self.0[place]
+    }
+    #[inline]
+    fn length(&self, _: usize) -> usize {
+        LENGTH
+    }
+    #[inline]
+    fn frame(&self, place: usize) -> &[u8] {
+        &self.0[place]
+    }
+    #[inline]
+    fn frame_mut(&mut self, place: usize) -> &mut [u8] {
+        &mut self.0[place]
     }
     #[inline]
     fn is_segmented(&self, _: usize) -> bool {
@@ -58,8 +71,6 @@ impl Frames for Memory {
     }
     #[inline]
     fn set_tag(&mut self, _: usize, _: Tag) {}
-    #[inline]
-    fn prefetch(&self, _: usize) {}
 }
 
 /// The worker and what it needs.
@@ -75,8 +86,7 @@ impl Path {
         let mut memory = Memory([[0; LENGTH]; BATCH]);
         memory.0.copy_from_slice(frames);
         work(self, &mut memory);
-        let verdicts = self.batch.verdicts().iter();
-        verdicts.filter(|it| matches!(it, Verdict::Transmit(_))).count()
+        self.batch.transmitted().count()
     }
 
     fn prepare(&mut self, frames: &[[u8; LENGTH]]) -> usize {
@@ -108,7 +118,7 @@ fn main() -> anyhow::Result<()> {
     let rounds = rounds.context("the argument is a number of rounds")?;
     let which = arguments.next().unwrap_or_default();
     let snapshot = world::world()?.compile(0);
-    let sizes = Sizes { flow_slots: FLOWS * 2, destinations: FLOWS };
+    let sizes = Sizes::of_flow_slots(FLOWS * 2);
     let worker = Worker::new(WorkerId(0), sizes, 0x5eed, Now::default());
     let mut path = Path { worker, snapshot, batch: Batch::default() };
     let opening: Vec<_> = (0..FLOWS).map(|flow| request(flow, SYN)).collect();

@@ -9,8 +9,8 @@ use anyhow::Context;
 use dpdk::SourceStep;
 use weir_core::flow::key;
 use weir_core::path::Worker;
-use weir_core::policy::{Snapshot, keys};
-use weir_core::units::{Address, MemberId, OutboundAddressId, RuleId, Transport};
+use weir_core::policy::Snapshot;
+use weir_core::units::{Address, OutboundAddressId, RuleId, Transport};
 
 use super::Bench;
 use crate::lane::Rig;
@@ -171,14 +171,13 @@ pub fn members_of(worker: &Worker, snapshot: &Snapshot, flows: usize) -> anyhow:
 }
 
 fn web_rule(snapshot: &Snapshot) -> anyhow::Result<RuleId> {
-    let endpoint = keys::endpoint(Address::from_v4_bits(world::FRONTEND), WEB.0, 6);
-    Ok(RuleId(snapshot.endpoints.get(&endpoint).context("the rule exists")?))
+    let frontend = Address::from_v4_bits(world::FRONTEND);
+    snapshot.endpoints.frontend(frontend, WEB.0, 6).context("the rule exists")
 }
 
 fn taken_port(rig: &mut Rig, member: u32, near: u16, far: (u32, u16)) -> anyhow::Result<u16> {
-    let host = keys::host(Address::from_v4_bits(world::member(member)));
-    let member = rig.snapshot().hosts.get(&host).map(keys::Host).and_then(keys::Host::as_member);
-    let member: MemberId = member.context("a member")?;
+    let host = rig.snapshot().hosts.get(Address::from_v4_bits(world::member(member)));
+    let member = host.as_member().context("a member")?;
     let remote = Address::from_v4_bits(far.0);
     let key = key::outbound(Transport::Tcp, member, near, remote, far.1);
     let table = rig.lane.worker.flows();

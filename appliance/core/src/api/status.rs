@@ -65,6 +65,8 @@ reply_types! {
         flows: u64,
         /// Flow records there are.
         flows_max: u64,
+        /// What they stand on: `1 GiB`, `2 MiB`, `transparent` or `ordinary` pages.
+        flow_pages: String,
         /// The share of the latest second that it spent on packets, 0 to 100.
         busy_percent: u8,
     }

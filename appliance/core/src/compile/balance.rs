@@ -7,15 +7,18 @@ use std::sync::{Arc, Weak};
 use super::identity::Identities;
 use super::{Inputs, rule_view};
 use crate::config::{self, Configuration, LoadBalancer, LoadBalancingRule};
-use crate::policy::keys::{self, AMBIGUOUS};
-use crate::policy::{Backend, LoadDistribution, Member, Pool, Rule, Selection, Snapshot};
-use crate::tables::{Bitmap, FlatMap, Key, mix};
-use crate::units::{Address, AdjacencyId, MemberId, RuleId, Transport, ticks_of_seconds};
+use crate::policy::{
+    self, Backend, EndpointMap, LoadDistribution, Member, Pool, Rule, Selection, Snapshot, Standing,
+};
+use crate::tables::{Bitmap, mix};
+use crate::units::{Address, MemberId, RuleId, Transport, ticks_of_seconds};
 
 /// What identifies a rule to flows: its frontend endpoint. A rule that is renamed keeps its flows.
 pub(super) type Endpoint = (Address, u16, Transport);
 /// What a selection table depends on.
 type Content = Vec<(Address, u16)>;
+/// Who stands behind a member's endpoint, in which role.
+type Leading = BTreeMap<policy::Endpoint, Vec<Backend>>;
 
 /// What the compiler remembers of rules and members.
 #[derive(Debug, Default)]
@@ -40,7 +43,7 @@ impl Balance {
         self.members.get(&address).map(MemberId)
     }
 
-    /// Writes rules, members, endpoints and the reverse map. Returns whether a member that could
+    /// Writes rules, members and endpoints. Returns whether a member that could
     /// have flows of a rule no longer can.
     pub(super) fn write(
         &mut self,
@@ -50,25 +53,25 @@ impl Balance {
     ) -> bool {
         self.forget_what_is_gone(configuration, now);
         let mut endpoints = Vec::new();
-        let mut reverse: BTreeMap<Key, Vec<Backend>> = BTreeMap::new();
+        let mut reverse: Leading = BTreeMap::new();
         let mut live = Vec::new();
         for (load_balancer, rule) in rules_of(configuration) {
             let endpoint = endpoint_of(load_balancer, rule);
             let (frontend, port, protocol) = endpoint;
             let id = RuleId(self.rules.of(&endpoint, now));
             let pool = u32::try_from(live.len()).unwrap_or(u32::MAX);
-            endpoints.push((keys::endpoint(frontend, port, protocol as u8), id.0));
+            endpoints.push(((frontend, port, protocol as u8), Standing::Frontend(id)));
             live.push((id, lower(rule, frontend, pool)));
             for member in &load_balancer.pools[rule.pool].members {
                 let backend = Backend { rule: id, member: self.member(member.address, now) };
                 let address = member.address.into();
-                let key = keys::endpoint(address, rule.backend_port, protocol as u8);
-                reverse.entry(key).or_default().push(backend);
+                let from = (address, rule.backend_port, protocol as u8);
+                reverse.entry(from).or_default().push(backend);
             }
         }
         let ended = self.note_backends(&reverse);
-        next.endpoints = Arc::new(FlatMap::build(endpoints));
-        (next.reverse, next.backends) = reverse_map(reverse);
+        endpoints.extend(standing_of(reverse));
+        next.endpoints = Arc::new(EndpointMap::build(endpoints));
         next.rules = self.rule_table(live);
         next.members = self.member_table(configuration, now);
         ended
@@ -131,7 +134,7 @@ impl Balance {
     }
 
     /// Notes who serves what; returns whether anybody ceased to.
-    fn note_backends(&mut self, reverse: &BTreeMap<Key, Vec<Backend>>) -> bool {
+    fn note_backends(&mut self, reverse: &Leading) -> bool {
         let pairs = reverse.values().flatten().map(|backend| (backend.rule.0, backend.member.0));
         let backends: BTreeSet<_> = pairs.collect();
         let ended = !self.backends.is_subset(&backends);
@@ -140,17 +143,7 @@ impl Balance {
     }
 
     fn rule_table(&self, live: Vec<(RuleId, Rule)>) -> Arc<[Rule]> {
-        let gone = Rule {
-            live: false,
-            frontend: Address::default(),
-            frontend_port: 0,
-            backend_port: 0,
-            protocol: Transport::Tcp,
-            distribution: LoadDistribution::Default,
-            tcp_reset: false,
-            idle_ticks: 0,
-            pool: 0,
-        };
+        let gone = Rule::between(Address::default(), 0, 0);
         let mut rules = vec![gone; self.rules.bound()];
         for (id, rule) in live {
             rules[id.index()] = rule;
@@ -162,17 +155,10 @@ impl Balance {
     fn member_table(&mut self, configuration: &Configuration, now: u64) -> Arc<[Member]> {
         let addresses: Vec<Address> = member_addresses(configuration).collect();
         let ids: Vec<u32> = addresses.iter().map(|it| self.members.of(it, now)).collect();
-        let gone = Member {
-            live: false,
-            address: Address::default(),
-            adjacency: AdjacencyId(0),
-            port: None,
-            outbound: [None; 2],
-        };
+        let gone = Member::at(Address::default());
         let mut members = vec![gone; self.members.bound()];
         for (id, address) in ids.into_iter().zip(addresses) {
-            members[id as usize].live = true;
-            members[id as usize].address = address;
+            members[id as usize] = Member { live: true, ..Member::at(address) };
         }
         members.into()
     }
@@ -198,9 +184,6 @@ fn endpoint_of(load_balancer: &LoadBalancer, rule: &LoadBalancingRule) -> Endpoi
 fn lower(rule: &LoadBalancingRule, frontend: Address, pool: u32) -> Rule {
     Rule {
         live: true,
-        frontend,
-        frontend_port: rule.frontend_port,
-        backend_port: rule.backend_port,
         protocol: rule.protocol,
         distribution: match rule.load_distribution {
             config::LoadDistribution::Default => LoadDistribution::Default,
@@ -210,21 +193,15 @@ fn lower(rule: &LoadBalancingRule, frontend: Address, pool: u32) -> Rule {
         tcp_reset: rule.enable_tcp_reset,
         idle_ticks: ticks_of_seconds(rule.idle_timeout_minutes * 60),
         pool,
+        ..Rule::between(frontend, rule.frontend_port, rule.backend_port)
     }
 }
 
-fn reverse_map(reverse: BTreeMap<Key, Vec<Backend>>) -> (Arc<FlatMap>, Arc<[Backend]>) {
-    let mut backends = Vec::new();
-    let mut entries = Vec::new();
-    for (key, leading) in reverse {
-        if let [backend] = leading[..] {
-            entries.push((key, u32::try_from(backends.len()).unwrap_or(AMBIGUOUS)));
-            backends.push(backend);
-        } else {
-            entries.push((key, AMBIGUOUS));
-        }
-    }
-    (Arc::new(FlatMap::build(entries)), backends.into())
+fn standing_of(reverse: Leading) -> impl Iterator<Item = (policy::Endpoint, Standing)> {
+    reverse.into_iter().map(|(endpoint, leading)| match leading[..] {
+        [backend] => (endpoint, Standing::Member(backend)),
+        _ => (endpoint, Standing::Ambiguous),
+    })
 }
 
 /// What a member is called in a selection table: the same on every appliance.

@@ -10,7 +10,6 @@ use crate::config;
 use crate::limits::ADJACENCIES_MAX;
 use crate::neighbour::{NextHop, World};
 use crate::policy::{Adjacency, Hop, Member, Port, Routes, Snapshot};
-use crate::tables::Lpm;
 use crate::units::{Address, AdjacencyId, MemberId, PortId, Prefix};
 
 /// What identifies a next hop.
@@ -29,8 +28,8 @@ impl Forward {
         self.forget_what_is_gone(inputs.world, &next.members, now);
         next.members = self.members(inputs.world, outbound, &next.members, now);
         next.routes = Arc::new(self.routes(inputs, now));
-        next.adjacencies = self.adjacencies(inputs.world);
         next.ports = ports(inputs);
+        next.adjacencies = self.adjacencies(inputs.world, &next.ports);
     }
 
     fn members(
@@ -55,30 +54,19 @@ impl Forward {
     }
 
     fn routes(&mut self, inputs: Inputs<'_>, now: u64) -> Routes {
-        let mut hops = Vec::new();
         let mut entries = Vec::new();
-        let mut add = |prefix: Prefix, hop: Hop| {
-            if prefix.address.is_v4() {
-                let position = u32::try_from(hops.len()).unwrap_or(u32::MAX);
-                entries.push((prefix.address.v4_bits(), prefix.length, position));
-                hops.push(hop);
-            }
-        };
         for (prefix, next_hops) in inputs.world.routes() {
             if let Some(hop) = self.hop(inputs.world, next_hops, now) {
-                add(prefix, hop);
+                entries.push((prefix, hop));
             }
         }
         for neighbour in resolved_on_link(inputs.world).take(ADJACENCIES_MAX) {
             if let Some(host) = Prefix::new(neighbour.1.to_ip(), 32) {
-                add(host, Hop::Adjacency(AdjacencyId(self.adjacencies.of(&neighbour, now))));
+                let id = AdjacencyId(self.adjacencies.of(&neighbour, now));
+                entries.push((host, Hop::Adjacency(id)));
             }
         }
-        Routes {
-            table: Arc::new(Lpm::build(entries)),
-            hops: hops.into(),
-            routed: Arc::new(routed(inputs)),
-        }
+        Routes::new(entries, routed(inputs))
     }
 
     /// What the ways out of one route become; `None` when no data port is among them. A gateway
@@ -98,12 +86,13 @@ impl Forward {
         }
     }
 
-    fn adjacencies(&self, world: &World) -> Arc<[Adjacency]> {
-        let unused = Adjacency { port: PortId(0), address: Address::default(), mac: None };
+    fn adjacencies(&self, world: &World, ports: &[Port]) -> Arc<[Adjacency]> {
+        let unused = Adjacency::new(PortId(u8::MAX), None, Address::default(), None);
         let mut adjacencies = vec![unused; self.adjacencies.bound()];
-        self.adjacencies.each(|(port, address), id| {
-            let mac = world.mac_of(*port, *address);
-            adjacencies[id as usize] = Adjacency { port: *port, address: *address, mac };
+        self.adjacencies.each(|(id, address), slot| {
+            let mac = world.mac_of(*id, *address);
+            let port = ports.get(id.index());
+            adjacencies[slot as usize] = Adjacency::new(*id, port, *address, mac);
         });
         adjacencies.into()
     }
@@ -138,21 +127,17 @@ fn resolved_on_link(world: &World) -> impl Iterator<Item = Neighbour> {
     })
 }
 
-/// Prefixes that plain routing joins, as a table whose values mean nothing.
-fn routed(inputs: Inputs<'_>) -> Lpm {
+/// Prefixes that plain routing joins.
+fn routed(inputs: Inputs<'_>) -> impl Iterator<Item = Prefix> {
     let networks = inputs.configuration.virtual_networks.iter().flat_map(|it| &it.prefixes);
-    let prefixes = networks.chain(&inputs.configuration.appliance.routed_prefixes);
-    let v4 = prefixes.filter(|prefix| prefix.address.is_v4());
-    Lpm::build(v4.map(|prefix| (prefix.address.v4_bits(), prefix.length, 0)))
+    networks.chain(&inputs.configuration.appliance.routed_prefixes).copied()
 }
 
 fn ports(inputs: Inputs<'_>) -> Arc<[Port]> {
     let configured = inputs.configuration.appliance.ports.iter();
-    let lower = |(port, facts): (&config::Port, &PortFacts)| Port {
-        mac: facts.mac,
-        mtu: port.mtu,
-        partial_checksums: facts.partial_checksums,
-        subnets: port.addresses.iter().filter_map(|address| address.subnet()).collect(),
+    let lower = |(port, facts): (&config::Port, &PortFacts)| {
+        let subnets = port.addresses.iter().filter_map(|address| address.subnet()).collect();
+        Port::new(facts.mac, port.mtu, facts.partial_checksums, subnets)
     };
     configured.zip(inputs.facts).map(lower).collect()
 }

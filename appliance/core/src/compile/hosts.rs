@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Inputs;
-use crate::policy::Snapshot;
-use crate::policy::keys::{self, Host};
-use crate::tables::FlatMap;
+use crate::policy::{Host, HostMap, Snapshot};
 use crate::units::{Address, MemberId, OutboundAddressId};
 
 /// Writes the map of addresses. That own addresses, frontends and members differ has been
@@ -36,8 +34,7 @@ pub(super) fn write(inputs: Inputs<'_>, next: &mut Snapshot) {
     for address in own_addresses(inputs) {
         hosts.entry(address).or_insert(Host::OWN);
     }
-    let entries = hosts.into_iter().map(|(address, host)| (keys::host(address), host.0));
-    next.hosts = Arc::new(FlatMap::build(entries));
+    next.hosts = Arc::new(HostMap::build(hosts));
 }
 
 fn own_addresses(inputs: Inputs<'_>) -> impl Iterator<Item = Address> {

@@ -1,7 +1,7 @@
 //! What do a valid configuration, health, neighbours and routes mean for workers?
 //!
 //! ```text
-//!   Configuration ─┐                      ┌─ balance   rules, pools, endpoints, reverse map
+//!   Configuration ─┐                      ┌─ balance   rules, pools, members, endpoints
 //!   HealthTable ───┼─► Compiler::compile ─┼─ outbound  blocks of ports, granules, workers
 //!   World ─────────┤                      ├─ forward   adjacencies, routes, members
 //!   PortFacts ─────┘                      └─ hosts     what an address is to us
@@ -27,7 +27,6 @@ use crate::config::{Configuration, OwnService};
 use crate::health::HealthTable;
 use crate::neighbour::World;
 use crate::policy::{OwnAddresses, OwnerFunction, Snapshot};
-use crate::tables::FlatMap;
 use crate::units::{Address, Generation, MacAddress, MemberId, RuleId, Transport};
 
 /// What is to be compiled.
@@ -176,10 +175,8 @@ fn empty(owner: Arc<OwnerFunction>) -> Snapshot {
         generation: Generation(0),
         flows_valid_since: Generation(0),
         owner,
-        endpoints: Arc::new(FlatMap::default()),
-        reverse: Arc::new(FlatMap::default()),
-        backends: Arc::new([]),
-        hosts: Arc::new(FlatMap::default()),
+        endpoints: Arc::default(),
+        hosts: Arc::default(),
         rules: Arc::new([]),
         pools: Arc::new([]),
         members: Arc::new([]),

@@ -1,7 +1,7 @@
 //! What is remembered of one flow, in one cache line?
 
 use super::tcp::TcpState;
-use crate::tables::{Key, Record};
+use crate::tables::{Key, Record, ShortKey, same_short};
 use crate::units::{Generation, Tick};
 
 /// The link of an entry that has no partner, or stands in no list.
@@ -39,6 +39,13 @@ pub struct Entry {
 const _: () = assert!(size_of::<Entry>() == 64);
 
 impl Entry {
+    /// Whether this is the record of an IPv4 flow under `key`.
+    #[must_use]
+    #[inline]
+    pub const fn is(&self, key: ShortKey) -> bool {
+        same_short(&self.key, key)
+    }
+
     /// A record of a flow that begins now.
     #[must_use]
     pub const fn new(

@@ -2,8 +2,11 @@
 //!
 //! ```text
 //!   word 0, 1   the address of the far side: client or remote host (IPv4-mapped or IPv6)
-//!   word 2      kind:8 │ id:24 │ near port:16 │ far port:16
+//!   word 2      IPv6:1 │ kind:7 │ near port:16 │ far port:16 │ id:24
 //! ```
+//!
+//! The last two words of an IPv4 flow's key are no other key's. No key is all zeroes: the word of
+//! an IPv4 address is not, nor is that of an IPv6 flow's kind.
 //!
 //! | kind | id | near port | looked up by |
 //! |---|---|---|---|
@@ -11,15 +14,18 @@
 //! | outbound | member | the member's source port | packets of the member |
 //! | outbound reply | outbound address | the port taken | packets from outside |
 
-use crate::tables::Key;
+use crate::tables::{Key, ShortKey, is_zero};
 use crate::units::{Address, MemberId, OutboundAddressId, RuleId, Transport};
 
-/// What a key stands for; never zero, so that no key is all zeroes.
+/// Bits of a rule's, a member's or an outbound address's id.
+const ID_BITS: u32 = 24;
+
+/// What a key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub enum Kind {
     /// A client's flow to a frontend endpoint.
-    Inbound = 1,
+    Inbound = 0,
     /// A member's TCP flow to the outside, as the member sees it.
     OutboundTcp = 2,
     /// A member's UDP flow to the outside, as the member sees it.
@@ -50,6 +56,15 @@ pub struct FlowKey {
 #[inline]
 pub const fn inbound(client: Address, client_port: u16, rule: RuleId) -> Key {
     pack(Kind::Inbound, rule.0, client, client_port, 0)
+}
+
+/// The last two words of the key of an IPv4 client's flow to the frontend endpoint of `rule`.
+#[must_use]
+#[inline]
+pub const fn inbound_v4(client: u32, client_port: u16, rule: RuleId) -> ShortKey {
+    // There is nothing but id and port: the kind is 0, and so is IPv6's bit.
+    const _: () = assert!(Kind::Inbound as u64 == 0);
+    [Address::from_v4_bits(client).low, (client_port as u64) << ID_BITS | rule.0 as u64]
 }
 
 /// The key of a member's flow to the outside, as the member sees it.
@@ -88,10 +103,11 @@ pub const fn outbound_reply(
 
 #[inline]
 const fn pack(kind: Kind, id: u32, far: Address, far_port: u16, near_port: u16) -> Key {
-    let word = (kind as u64) << 56
-        | (id as u64 & 0x00ff_ffff) << 32
-        | (near_port as u64) << 16
-        | far_port as u64;
+    let word = (!far.is_v4() as u64) << 63
+        | (kind as u64) << 56
+        | (near_port as u64) << (ID_BITS + 16)
+        | (far_port as u64) << ID_BITS
+        | id as u64 & ((1 << ID_BITS) - 1);
     [far.high, far.low, word]
 }
 
@@ -101,8 +117,11 @@ impl FlowKey {
     #[allow(clippy::cast_possible_truncation, reason = "fields are cut out of the word")]
     pub const fn unpack(key: &Key) -> Option<Self> {
         let word = key[2];
-        let kind = match (word >> 56) as u8 {
-            1 => Kind::Inbound,
+        if is_zero(key) {
+            return None;
+        }
+        let kind = match (word >> 56) as u8 & 0x7f {
+            0 => Kind::Inbound,
             2 => Kind::OutboundTcp,
             3 => Kind::OutboundUdp,
             4 => Kind::OutboundReplyTcp,
@@ -111,10 +130,10 @@ impl FlowKey {
         };
         Some(Self {
             kind,
-            id: (word >> 32) as u32 & 0x00ff_ffff,
+            id: word as u32 & ((1 << ID_BITS) - 1),
             far: Address { high: key[0], low: key[1] },
-            far_port: word as u16,
-            near_port: (word >> 16) as u16,
+            far_port: (word >> ID_BITS) as u16,
+            near_port: (word >> (ID_BITS + 16)) as u16,
         })
     }
 
@@ -134,17 +153,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn the_short_key_of_an_ipv4_flow_is_no_ipv6_flows() {
+        let (v4, rule) = (Address::from_v4_bits(0xc000_0201), RuleId(3));
+        let v6 = Address { high: 0x2001_0db8 << 32, ..v4 };
+        assert_eq!(inbound(v4, 9, rule)[1..], inbound_v4(0xc000_0201, 9, rule));
+        assert_ne!(inbound(v6, 9, rule)[1..], inbound_v4(0xc000_0201, 9, rule));
+    }
+
+    #[test]
     fn keys_come_apart_as_they_were_put_together() {
-        let remote = Address::from_v4_bits(0xc000_0201);
-        let key = outbound(Transport::Udp, MemberId(0x00ab_cdef), 5353, remote, 53);
-        let expected = FlowKey {
-            kind: Kind::OutboundUdp,
-            id: 0x00ab_cdef,
-            far: remote,
-            far_port: 53,
-            near_port: 5353,
-        };
-        assert_eq!(FlowKey::unpack(&key), Some(expected));
+        for remote in
+            [Address::from_v4_bits(0xc000_0201), Address { high: 7, low: 0xffff_0000_0001 }]
+        {
+            let key = outbound(Transport::Udp, MemberId(0x00ab_cdef), 5353, remote, 53);
+            let expected = FlowKey {
+                kind: Kind::OutboundUdp,
+                id: 0x00ab_cdef,
+                far: remote,
+                far_port: 53,
+                near_port: 5353,
+            };
+            assert_eq!(FlowKey::unpack(&key), Some(expected));
+        }
         assert_eq!(FlowKey::unpack(&[0, 0, 0]), None);
     }
 }

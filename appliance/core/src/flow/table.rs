@@ -1,9 +1,11 @@
 //! Where are a worker's flows, and whose time has come?
 
 use super::entry::{Entry, NONE};
+use super::key;
+use super::ports::Holder;
 use super::timers::IDLE_TICKS_MAX;
-use crate::tables::{Full, Key, Links, RecordMap, TimingWheel};
-use crate::units::Tick;
+use crate::tables::{Full, Key, Links, PageRequest, Pages, RecordMap, ShortKey, TimingWheel};
+use crate::units::{Address, Tick};
 
 /// Of 8 parts of the slots, those that may be filled: beyond, look-ups would wander.
 const BOUND_EIGHTHS: usize = 6;
@@ -30,16 +32,32 @@ impl Links for RecordMap<Entry> {
     fn set_next(&mut self, index: u32, next: u32) {
         self.at_mut(index).next = next;
     }
+
+    fn prefetch(&self, index: u32) {
+        RecordMap::prefetch(self, index);
+    }
 }
 
 impl FlowTable {
-    /// A table of `slots` slots, a power of two, that begins at `now`; `seed` keys its hash.
+    /// A table of `slots` slots on `pages` that begins at `now`; `seed` keys its hash.
     #[must_use]
-    pub fn new(slots: usize, seed: u64, now: Tick) -> Self {
+    pub fn new(slots: usize, seed: u64, now: Tick, pages: PageRequest) -> Self {
         Self {
-            records: RecordMap::new(slots, seed),
+            records: RecordMap::new(slots, seed, pages),
             wheel: TimingWheel::new(IDLE_TICKS_MAX, now.0),
         }
+    }
+
+    /// How many bytes a table of so many slots takes, timers included.
+    #[must_use]
+    pub const fn bytes(slots: usize) -> usize {
+        RecordMap::<Entry>::bytes(slots) + TimingWheel::bytes(IDLE_TICKS_MAX)
+    }
+
+    /// What the table stands on.
+    #[must_use]
+    pub const fn pages(&self) -> Pages {
+        self.records.pages()
     }
 
     /// How many records there are.
@@ -57,13 +75,13 @@ impl FlowTable {
     /// How many records there may be.
     #[must_use]
     pub const fn bound(&self) -> usize {
-        self.records.capacity() / 8 * BOUND_EIGHTHS
+        self.records.capacity() * BOUND_EIGHTHS / 8
     }
 
     /// Whether records should be made only for clients that have proved to be there.
     #[must_use]
     pub const fn is_under_pressure(&self) -> bool {
-        self.records.len() >= self.records.capacity() / 8 * PRESSURE_EIGHTHS
+        self.records.len() >= self.records.capacity() * PRESSURE_EIGHTHS / 8
     }
 
     /// The home slot of a key.
@@ -79,10 +97,24 @@ impl FlowTable {
         self.records.prefetch(slot);
     }
 
-    /// Asks for the line that a look-up reads after the home line, once that is there.
+    /// The home slot of the key of an IPv4 flow.
+    #[must_use]
     #[inline]
-    pub fn prefetch_next(&self, key: &Key, home: u32) {
-        self.records.prefetch_next(key, home);
+    pub fn home_v4(&self, key: ShortKey) -> u32 {
+        self.records.home_short(key)
+    }
+
+    /// The slot where the record with `key` is expected, whose line is asked for: to be called
+    /// once the home line is there.
+    #[inline]
+    pub fn look_ahead(&self, key: &Key, home: u32) -> u32 {
+        self.records.look_ahead(key, home)
+    }
+
+    /// The same for an IPv4 flow.
+    #[inline]
+    pub fn look_ahead_v4(&self, key: ShortKey, home: u32) -> u32 {
+        self.records.look_ahead_short(key, home)
     }
 
     /// The slot of the record with `key`, whose home is `home`.
@@ -90,6 +122,19 @@ impl FlowTable {
     #[inline]
     pub fn find(&self, key: &Key, home: u32) -> Option<u32> {
         self.records.find(key, home)
+    }
+
+    /// The slot of the record of an IPv4 flow, wherever it stands.
+    #[must_use]
+    pub fn find_v4(&self, [far, word]: ShortKey) -> Option<u32> {
+        let key = [0, far, word];
+        self.find(&key, self.home(&key))
+    }
+
+    /// All slots, to change anything but a record's key.
+    #[inline]
+    pub fn slots_mut(&mut self) -> &mut [Entry] {
+        self.records.slots_mut()
     }
 
     /// The record in a slot.
@@ -103,6 +148,14 @@ impl FlowTable {
     #[inline]
     pub fn at_mut(&mut self, slot: u32) -> &mut Entry {
         self.records.at_mut(slot)
+    }
+
+    /// Whether `holder` has a flow on `port` of its outbound address towards a remote endpoint.
+    #[must_use]
+    pub fn has_port(&self, holder: &Holder, port: u16, remote: Address, remote_port: u16) -> bool {
+        let key = key::outbound_reply(holder.protocol, holder.address, port, remote, remote_port);
+        let slot = self.find(&key, self.home(&key));
+        slot.is_some_and(|slot| self.at(slot).target == holder.member.0)
     }
 
     /// The other direction's record of an outbound flow.
@@ -212,8 +265,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::flow::{TcpState, key};
-    use crate::units::{Address, Generation, MemberId, OutboundAddressId, RuleId, Transport};
+    use crate::flow::TcpState;
+    use crate::units::{Generation, MemberId, OutboundAddressId, RuleId, Transport};
 
     fn single(number: u16) -> Entry {
         let key = key::inbound(Address::from_v4_bits(7), number, RuleId(1));
@@ -232,9 +285,10 @@ mod tests {
         #[test]
         fn flows_live_until_their_deadline_whatever_moves_around_them(
             seed in any::<u64>(),
+            slots in 60usize..200,
             steps in prop::collection::vec((0u16..60, any::<bool>(), 1u32..40, 0u32..3), 1..300),
         ) {
-            let mut table = FlowTable::new(128, seed, Tick(0));
+            let mut table = FlowTable::new(slots, seed, Tick(0), PageRequest::Transparent);
             let mut model: BTreeMap<(u16, bool), u32> = BTreeMap::new();
             let mut now = Tick(0);
             for (number, paired, ahead, passed) in steps {
@@ -272,8 +326,27 @@ mod tests {
     }
 
     #[test]
+    fn a_port_is_its_holders_towards_one_destination_only() {
+        let mut table = FlowTable::new(64, 1, Tick(0), PageRequest::Transparent);
+        let (first, mut second) = pair(2000);
+        second.target = 1;
+        assert!(table.insert_pair(first, second, Tick(5)).is_ok());
+        let holder = |member| Holder {
+            member: MemberId(member),
+            address: OutboundAddressId(0),
+            protocol: Transport::Tcp,
+        };
+        let remote = Address::from_v4_bits(9);
+        assert!(table.has_port(&holder(1), 2000, remote, 80));
+        assert!(!table.has_port(&holder(2), 2000, remote, 80), "it ends, and is not in the way");
+        assert!(!table.has_port(&holder(1), 2001, remote, 80));
+        assert!(!table.has_port(&holder(1), 2000, remote, 81));
+        assert!(!table.has_port(&holder(1), 2000, Address::from_v4_bits(8), 80));
+    }
+
+    #[test]
     fn at_the_bound_a_pair_is_refused_whole() {
-        let mut table = FlowTable::new(16, 1, Tick(0));
+        let mut table = FlowTable::new(16, 1, Tick(0), PageRequest::Transparent);
         let mut put = 0;
         while table.len() + 1 < table.bound() {
             assert!(table.insert(single(put), Tick(5)).is_ok());

@@ -1,13 +1,24 @@
 //! What does a batch carry from stage to stage?
+//!
+//! Columns, one value per packet, and sets of places that say whose turn it is. A stage walks
+//! through its own packets only, and moves each on to the set of the next stage:
+//!
+//! ```text
+//!   plain ─► inwards, outwards ─────────────────────────────► verdicts
+//!                    └─ turning ─┐                               ▲
+//!   others ─► whole, fragments ──┴► tracked ─► missed ─► decided ┘
+//! ```
 
+use super::places::Places;
 use crate::limits::BATCH;
-use crate::policy::Backend;
-use crate::tables::Key;
+use crate::policy::{Backend, StandingWord};
+use crate::tables::{Key, ShortKey};
 use crate::telemetry::{DropReason, PuntClass};
 use crate::units::{MemberId, OutboundAddressId, PortId, RuleId, WorkerId};
-use crate::wire::Parsed;
+use crate::wire::{Head, Parsed};
 
-/// The frames of a batch, wherever their bytes live.
+/// The frames of a batch, wherever their bytes live; their heads have been asked for. Places at or
+/// past [`Self::len`] read as empty frames.
 pub trait Frames {
     /// How many frames there are, at most `limits::BATCH`.
     fn len(&self) -> usize;
@@ -15,20 +26,24 @@ pub trait Frames {
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
-    /// The bytes of frame `index`.
-    fn frame(&self, index: usize) -> &[u8];
-    /// The bytes of frame `index`, to rewrite in place.
-    fn frame_mut(&mut self, index: usize) -> &mut [u8];
+    /// The first bytes of the frame at `place`; those at or past [`Self::length`] mean nothing.
+    fn head(&self, place: usize) -> &Head;
+    /// The same, to rewrite in place.
+    fn head_mut(&mut self, place: usize) -> &mut Head;
+    /// Bytes of the frame at `place` that are in its first buffer.
+    fn length(&self, place: usize) -> usize;
+    /// These bytes.
+    fn frame(&self, place: usize) -> &[u8];
+    /// These bytes, to rewrite in place.
+    fn frame_mut(&mut self, place: usize) -> &mut [u8];
     /// Whether only the first part of the frame is in [`Self::frame`].
-    fn is_segmented(&self, index: usize) -> bool;
-    /// The port that frame `index` arrived on.
-    fn ingress(&self, index: usize) -> PortId;
-    /// What workers have noted about frame `index`; nothing for one fresh from the wire.
-    fn tag(&self, index: usize) -> Tag;
-    /// Notes something about frame `index` for the worker that it is handed to.
-    fn set_tag(&mut self, index: usize, tag: Tag);
-    /// Asks for the cache line of frame `index`.
-    fn prefetch(&self, index: usize);
+    fn is_segmented(&self, place: usize) -> bool;
+    /// The port that the frame at `place` arrived on.
+    fn ingress(&self, place: usize) -> PortId;
+    /// What workers have noted about the frame at `place`; nothing for one fresh from the wire.
+    fn tag(&self, place: usize) -> Tag;
+    /// Notes something about the frame at `place` for the worker that it is handed to.
+    fn set_tag(&mut self, place: usize, tag: Tag);
 }
 
 /// What workers tell each other about a packet that they hand over.
@@ -86,30 +101,53 @@ pub(super) enum Action {
     Route,
 }
 
-/// How far a packet has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Stage {
-    /// An IPv4 datagram or fragment, its tuple parsed.
-    Parsed { fragment: bool },
-    /// Classified; its flow, if it can have one, is asked for under the key.
-    Steered(Class),
-    /// No flow was found: policy must be asked.
-    Missed(Class),
-    /// Known what to do.
-    Decided(Action),
-    /// Done.
-    Ended(Verdict),
-}
-
-/// One batch's columns. Made once, used for every burst.
+/// One batch's columns and sets. Made once, used for every burst.
 #[derive(Debug)]
 pub struct Batch {
+    /// Where it came in.
+    pub(super) ingress: [PortId; BATCH],
+    /// Of sorted packets: what stands at the endpoint, and the flow's key.
+    pub(super) standings: [StandingWord; BATCH],
+    pub(super) short_keys: [ShortKey; BATCH],
+    /// Of sorted packets: the slot of the flow's record, home at first.
+    pub(super) slots: [u32; BATCH],
+    /// Of all others, and of those that turned out to be unusual: tuple and headers,
     pub(super) parsed: [Parsed; BATCH],
-    pub(super) stages: [Stage; BATCH],
+    /// class,
+    pub(super) classes: [Class; BATCH],
+    /// the flow's key with its home slot,
     pub(super) keys: [Key; BATCH],
     pub(super) homes: [u32; BATCH],
+    /// and what is to be done.
+    pub(super) actions: [Action; BATCH],
+    /// Of packets that leave: by which port.
+    egress: [PortId; BATCH],
+    /// Of all others.
     verdicts: [Verdict; BATCH],
     length: usize,
+
+    /// Plain segments from clients to frontends.
+    pub(super) inwards: Places,
+    /// Plain segments from members' endpoints.
+    pub(super) outwards: Places,
+    /// Of both, those that are not as usual.
+    pub(super) turning: Places,
+    /// Plain datagrams that were sent on at once.
+    pub(super) datagrams: Places,
+    /// Whole datagrams that wait for their class.
+    pub(super) whole: Places,
+    /// Fragments that do.
+    pub(super) fragments: Places,
+    /// Packets that may have a record under `keys`.
+    pub(super) tracked: Places,
+    /// Packets whose flow was not found, or that have none: policy must be asked.
+    pub(super) missed: Places,
+    /// Packets that one of `actions` is to be done to.
+    pub(super) decided: Places,
+    /// Packets for the kernel twin.
+    pub(super) punted: Places,
+    /// Packets that leave, rewritten.
+    sent: Places,
 }
 
 /// What a packet gets that no stage ended: it cannot happen, and is visible if it does.
@@ -118,22 +156,53 @@ const UNDECIDED: Verdict = Verdict::Drop(DropReason::EtherTypeUnknown);
 impl Default for Batch {
     fn default() -> Self {
         Self {
+            ingress: [PortId(0); BATCH],
+            standings: [StandingWord::default(); BATCH],
+            short_keys: [[0; 2]; BATCH],
+            slots: [0; BATCH],
             parsed: [Parsed::default(); BATCH],
-            stages: [Stage::Ended(UNDECIDED); BATCH],
+            classes: [Class::Routed; BATCH],
             keys: [[0; 3]; BATCH],
             homes: [0; BATCH],
+            actions: [Action::Route; BATCH],
+            egress: [PortId(0); BATCH],
             verdicts: [UNDECIDED; BATCH],
             length: 0,
+            inwards: Places::default(),
+            outwards: Places::default(),
+            turning: Places::default(),
+            datagrams: Places::default(),
+            whole: Places::default(),
+            fragments: Places::default(),
+            tracked: Places::default(),
+            missed: Places::default(),
+            decided: Places::default(),
+            punted: Places::default(),
+            sent: Places::default(),
         }
     }
 }
 
 impl Batch {
-    /// Starts over with `frames`, asking for all their first cache lines.
-    pub(super) fn begin<F: Frames>(&mut self, frames: &F) {
-        self.length = frames.len().min(BATCH);
-        for index in 0..self.length {
-            frames.prefetch(index);
+    /// Starts over with `length` frames.
+    #[inline]
+    pub(super) fn begin(&mut self, length: usize) {
+        self.length = length.min(BATCH);
+        self.verdicts = [UNDECIDED; BATCH];
+        for set in [
+            &mut self.inwards,
+            &mut self.outwards,
+            &mut self.turning,
+            &mut self.datagrams,
+            &mut self.whole,
+            &mut self.fragments,
+            &mut self.tracked,
+            &mut self.missed,
+            &mut self.decided,
+            &mut self.punted,
+            &mut self.sent,
+        ] {
+            *set = Places::default();
         }
     }
 
@@ -149,34 +218,84 @@ impl Batch {
         self.length == 0
     }
 
-    /// The verdicts, one per frame.
-    #[must_use]
-    pub fn verdicts(&self) -> &[Verdict] {
-        &self.verdicts[..self.length]
+    /// The packets that leave, rewritten, in the order of arrival: each with its port.
+    #[inline]
+    pub fn transmitted(&self) -> impl Iterator<Item = (usize, PortId)> {
+        self.sent.map(|place| (place, self.egress[place]))
     }
 
-    /// The punt class of packet `index`, if it goes to the kernel twin.
-    pub(super) fn punt_of(&self, index: usize) -> Option<PuntClass> {
-        match self.stages[index] {
-            Stage::Ended(Verdict::Punt(class)) => Some(class),
-            Stage::Ended(_)
-            | Stage::Parsed { .. }
-            | Stage::Steered(_)
-            | Stage::Missed(_)
-            | Stage::Decided(_) => None,
+    /// The verdicts of all other packets.
+    #[inline]
+    pub fn others(&self) -> impl Iterator<Item = (usize, Verdict)> {
+        (self.all() - self.sent).map(|place| (place, self.verdicts[place]))
+    }
+
+    /// How a packet's way ended.
+    #[must_use]
+    pub fn verdict(&self, place: usize) -> Verdict {
+        if self.sent.contains(place) {
+            return Verdict::Transmit(self.egress[place % BATCH]);
+        }
+        self.verdicts[place % BATCH]
+    }
+
+    /// The port that the packet at `place` came in by.
+    #[must_use]
+    pub const fn ingress(&self, place: usize) -> PortId {
+        self.ingress[place % BATCH]
+    }
+
+    /// All places.
+    #[inline]
+    pub(super) const fn all(&self) -> Places {
+        Places::first(self.length)
+    }
+
+    /// The reasons of all drops.
+    pub(super) fn drops(&self) -> impl Iterator<Item = DropReason> {
+        self.others().filter_map(|(_, verdict)| match verdict {
+            Verdict::Drop(reason) => Some(reason),
+            Verdict::Transmit(_) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::HandOff(_) => {
+                None
+            }
+        })
+    }
+
+    /// The punt class of a packet that goes to the kernel twin.
+    pub(super) const fn punt_of(&self, place: usize) -> Option<PuntClass> {
+        match self.verdicts[place] {
+            Verdict::Punt(class) => Some(class),
+            Verdict::Transmit(_) | Verdict::Answer(_) | Verdict::Drop(_) | Verdict::HandOff(_) => {
+                None
+            }
         }
     }
 
-    /// Ends packet `index`.
-    #[inline]
-    pub(super) fn end(&mut self, index: usize, verdict: Verdict) {
-        self.stages[index] = Stage::Ended(verdict);
-        self.verdicts[index] = verdict;
+    /// Notes what is to be done to a packet.
+    pub(super) fn act(&mut self, place: usize, action: Action) {
+        self.actions[place] = action;
+        self.decided.add(place);
     }
 
-    /// Drops packet `index`.
+    /// The packet leaves by `port`.
     #[inline]
-    pub(super) fn drop(&mut self, index: usize, reason: DropReason) {
-        self.end(index, Verdict::Drop(reason));
+    pub(super) fn transmit(&mut self, place: usize, port: PortId) {
+        self.egress[place] = port;
+        self.sent.add(place);
+    }
+
+    /// Ends a packet.
+    #[inline]
+    pub(super) fn end(&mut self, place: usize, verdict: Verdict) {
+        self.verdicts[place] = verdict;
+        if let Verdict::Punt(_) = verdict {
+            self.punted.add(place);
+        }
+    }
+
+    /// Drops a packet.
+    #[inline]
+    pub(super) fn drop(&mut self, place: usize, reason: DropReason) {
+        self.verdicts[place] = Verdict::Drop(reason);
     }
 }

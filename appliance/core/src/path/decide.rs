@@ -4,17 +4,17 @@
 //! mapping, and what needs no record at all. What is decided is recorded, so that the next
 //! packet is replayed by `find`.
 
-use super::batch::{Action, Batch, Class, Frames, Stage, Tag};
-use super::find::refuse_another_member;
+use super::batch::{Action, Batch, Class, Frames, Tag};
+use super::classify::{outbound_class, transport};
+use super::find::Found;
 use super::parse::{is_valid_destination, is_valid_source};
-use super::steer::{comes_by_its_port, flow_key, hand_over, outbound_class, transport};
+use super::steer::{comes_by_its_port, flow_key, hand_over};
 use super::worker::{Now, Worker};
 use crate::flow::{Block, Entry, Holder, TakeError, TcpState, inbound_ticks, key, outbound_ticks};
-use crate::policy::keys::{self, Host};
 use crate::policy::{Backend, LoadDistribution, NextHop, OutboundMapping, Rule, Snapshot};
 use crate::tables::{Hasher, Key};
 use crate::telemetry::{Counter, DropReason};
-use crate::units::{MemberId, PortId, RuleId, Transport};
+use crate::units::{Address, MemberId, PortId, RuleId, Transport};
 use crate::wire::{Parsed, ProtocolNumber, tcp};
 
 /// The selection hash. Its secret is fixed: every appliance with the same configuration picks
@@ -47,18 +47,18 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for index in 0..batch.len() {
-            let Stage::Missed(class) = batch.stages[index] else { continue };
-            if self.was_decided_in_this_batch(snapshot, now, class, frames, batch, index) {
+        for place in batch.missed {
+            let class = batch.classes[place];
+            if self.was_decided_in_this_batch(snapshot, now, class, batch, place) {
                 continue;
             }
-            let ingress = frames.ingress(index);
-            match self.decide_one(snapshot, now, class, &batch.parsed[index], ingress) {
-                Ok(action) => batch.stages[index] = Stage::Decided(action),
-                Err(Refusal::Drop(reason)) => batch.drop(index, reason),
+            let ingress = batch.ingress[place];
+            match self.decide_one(snapshot, now, class, &batch.parsed[place], ingress) {
+                Ok(action) => batch.act(place, action),
+                Err(Refusal::Drop(reason)) => batch.drop(place, reason),
                 Err(Refusal::AskOutboundOwner(class)) => {
-                    let tag = Tag { inbound_missed: true, ..frames.tag(index) };
-                    self.ask_outbound_owner(snapshot, now, class, tag, frames, batch, index);
+                    let tag = Tag { inbound_missed: true, ..frames.tag(place) };
+                    self.ask_outbound_owner(snapshot, now, class, tag, frames, batch, place);
                 }
             }
         }
@@ -66,24 +66,24 @@ impl Worker {
 
     /// Whether a packet before this one in the batch has made the record that this one missed:
     /// a retransmission, or the next datagram of a burst. It is then replayed.
-    fn was_decided_in_this_batch<F: Frames>(
+    fn was_decided_in_this_batch(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
         class: Class,
-        frames: &F,
         batch: &mut Batch,
-        index: usize,
+        place: usize,
     ) -> bool {
-        if flow_key(snapshot, class, &batch.parsed[index]).is_none() {
+        if !batch.tracked.contains(place) {
             return false;
         }
-        let (key, home) = (&batch.keys[index], batch.homes[index]);
-        let frame = frames.frame(index);
-        let stage = self.look_up(snapshot, now, class, key, home, &batch.parsed[index], frame);
-        batch.stages[index] = stage;
-        refuse_another_member(class, batch, index);
-        !matches!(batch.stages[index], Stage::Missed(_))
+        let (key, home) = (&batch.keys[place], batch.homes[place]);
+        match self.look_up(snapshot, now, class, key, home, &batch.parsed[place]) {
+            Found::Act(action) => batch.act(place, action),
+            Found::Refused(reason) => batch.drop(place, reason),
+            Found::Missed => return false,
+        }
+        true
     }
 
     fn decide_one(
@@ -119,7 +119,9 @@ impl Worker {
         check_source(snapshot, parsed, ingress)?;
         let rule = snapshot.rule(rule_id).ok_or(DropReason::NoRule)?;
         let pool = snapshot.pools.get(rule.pool as usize).ok_or(DropReason::NoHealthyMember)?;
-        let hash = selection_hash(rule, parsed);
+        let client = (parsed.source, parsed.source_port);
+        let frontend = (parsed.destination, parsed.destination_port);
+        let hash = selection_hash(rule.distribution, client, frontend, parsed.protocol);
         let member = pool.pick(hash).map_err(|_| DropReason::NoHealthyMember)?;
         if parsed.protocol == ProtocolNumber::UDP {
             self.counters.count(Counter::StatelessPackets, 1);
@@ -127,7 +129,7 @@ impl Worker {
             self.track(snapshot, now, rule_id, rule, member, parsed);
         }
         // The reply will need the client's address resolved; ask before it comes.
-        if let NextHop::Unresolved(port) = snapshot.routes.towards(parsed.source, hash) {
+        if let NextHop::Unresolved(port) = snapshot.routes.towards(parsed.source, || hash) {
             self.request(port, parsed.source);
         }
         Ok(Action::ToMember(rule_id, member))
@@ -203,29 +205,30 @@ impl Worker {
         tag: Tag,
         frames: &mut F,
         batch: &mut Batch,
-        index: usize,
+        place: usize,
     ) {
         let Class::Outbound(member, position, endpoint) = class else { return };
         let Some(mapping) = snapshot.mappings.get(position as usize) else {
-            return batch.drop(index, DropReason::NoOutbound);
+            return batch.drop(place, DropReason::NoOutbound);
         };
         if mapping.worker != self.id {
-            return hand_over(mapping.worker, tag, frames, batch, index);
+            return hand_over(mapping.worker, tag, frames, batch, place);
         }
-        let Some(key) = flow_key(snapshot, class, &batch.parsed[index]) else {
-            return batch.drop(index, DropReason::ProtocolNotTranslated);
+        let Some(key) = flow_key(snapshot, class, &batch.parsed[place]) else {
+            return batch.drop(place, DropReason::ProtocolNotTranslated);
         };
         let home = self.flows.home(&key);
-        let parsed = &batch.parsed[index];
-        let frame = frames.frame(index);
-        batch.stages[index] = self.look_up(snapshot, now, class, &key, home, parsed, frame);
-        if matches!(batch.stages[index], Stage::Missed(_)) {
-            match self.decide_outbound(snapshot, now, member, mapping, endpoint, parsed) {
-                Ok(action) => batch.stages[index] = Stage::Decided(action),
-                Err(Refusal::Drop(reason)) => batch.drop(index, reason),
-                Err(Refusal::AskOutboundOwner(_)) => {
-                    unreachable!("an outbound packet is decided by its owner, who is asked here")
-                }
+        let parsed = &batch.parsed[place];
+        match self.look_up(snapshot, now, class, &key, home, parsed) {
+            Found::Act(action) => return batch.act(place, action),
+            Found::Refused(reason) => return batch.drop(place, reason),
+            Found::Missed => {}
+        }
+        match self.decide_outbound(snapshot, now, member, mapping, endpoint, parsed) {
+            Ok(action) => batch.act(place, action),
+            Err(Refusal::Drop(reason)) => batch.drop(place, reason),
+            Err(Refusal::AskOutboundOwner(_)) => {
+                unreachable!("an outbound packet is decided by its owner, who is asked here")
             }
         }
     }
@@ -251,14 +254,16 @@ impl Worker {
         let block = Block { holder, first_port: mapping.first_port, ports: mapping.ports };
         let port = self.take_port(&block, parsed)?;
         self.track_outbound(snapshot, now, mapping, &block, port, parsed)?;
-        if let NextHop::Unresolved(hop) = snapshot.routes.towards(parsed.destination, 0) {
+        if let NextHop::Unresolved(hop) = snapshot.routes.towards(parsed.destination, || 0) {
             self.request(hop, parsed.destination);
         }
         Ok(Action::ToOutside(member, mapping.address, port))
     }
 
     fn take_port(&mut self, block: &Block, parsed: &Parsed) -> Result<u16, DropReason> {
-        let taken = self.ports.take(block, parsed.destination, parsed.destination_port);
+        let (remote, remote_port) = (parsed.destination, parsed.destination_port);
+        let is_taken = |port| self.flows.has_port(&block.holder, port, remote, remote_port);
+        let taken = self.ports.take(block, remote, remote_port, is_taken);
         let (port, first) = taken.map_err(|error| match error {
             TakeError::Exhausted => DropReason::SnatPortsExhausted,
             TakeError::DestinationsFull => DropReason::SnatDestinationsFull,
@@ -328,7 +333,7 @@ fn check_source(snapshot: &Snapshot, parsed: &Parsed, ingress: PortId) -> Result
     if !is_valid_source(parsed.source) {
         return Err(DropReason::SourceInvalid);
     }
-    let host = snapshot.hosts.get(&keys::host(parsed.source)).map(Host).unwrap_or_default();
+    let host = snapshot.hosts.get(parsed.source);
     if host.is_own() || host.is_answered_for() {
         return Err(DropReason::SourceIsFrontend);
     }
@@ -341,17 +346,23 @@ fn check_source(snapshot: &Snapshot, parsed: &Parsed, ingress: PortId) -> Result
 }
 
 /// The hash that chooses the member, over the fields that the rule names (behaviour.md §2).
-fn selection_hash(rule: &Rule, parsed: &Parsed) -> u64 {
-    let ports = u64::from(parsed.source_port) << 16 | u64::from(parsed.destination_port);
-    let protocol = u64::from(parsed.protocol) << 32;
-    let last = match rule.distribution {
+#[inline]
+pub(super) fn selection_hash(
+    distribution: LoadDistribution,
+    client: (Address, u16),
+    frontend: (Address, u16),
+    protocol: u8,
+) -> u64 {
+    let ports = u64::from(client.1) << 16 | u64::from(frontend.1);
+    let protocol = u64::from(protocol) << 32;
+    let last = match distribution {
         LoadDistribution::Default => protocol | ports,
         LoadDistribution::SourceIp => 0,
         LoadDistribution::SourceIpProtocol => protocol,
     };
     // IPv6 folds to one word each; IPv4 is one word as it is.
-    let source = parsed.source.high.rotate_left(17) ^ parsed.source.low;
-    let destination = parsed.destination.high.rotate_left(31) ^ parsed.destination.low;
+    let source = client.0.high.rotate_left(17) ^ client.0.low;
+    let destination = frontend.0.high.rotate_left(31) ^ frontend.0.low;
     let key: Key = [source, destination, last];
     SELECTION.hash(&key)
 }
@@ -359,47 +370,27 @@ fn selection_hash(rule: &Rule, parsed: &Parsed) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Address;
-
-    fn rule(distribution: LoadDistribution) -> Rule {
-        Rule {
-            live: true,
-            frontend: Address::from_v4_bits(0xcb00_710a),
-            frontend_port: 80,
-            backend_port: 8080,
-            protocol: Transport::Tcp,
-            distribution,
-            tcp_reset: false,
-            idle_ticks: 10,
-            pool: 0,
-        }
-    }
 
     #[test]
     fn each_distribution_hashes_the_fields_of_azures_table_and_no_others() {
-        let base = Parsed {
-            source: Address::from_v4_bits(1),
-            destination: Address::from_v4_bits(2),
-            source_port: 3,
-            destination_port: 4,
-            protocol: 6,
-            ..Parsed::default()
-        };
+        let address = Address::from_v4_bits;
+        let base = ((address(1), 3), (address(2), 4), 6);
         let variations = [
-            Parsed { source: Address::from_v4_bits(9), ..base },
-            Parsed { destination: Address::from_v4_bits(9), ..base },
-            Parsed { source_port: 9, ..base },
-            Parsed { destination_port: 9, ..base },
-            Parsed { protocol: 17, ..base },
+            ((address(9), 3), (address(2), 4), 6),
+            ((address(1), 3), (address(9), 4), 6),
+            ((address(1), 9), (address(2), 4), 6),
+            ((address(1), 3), (address(2), 9), 6),
+            ((address(1), 3), (address(2), 4), 17),
         ];
         for (distribution, expected) in [
             (LoadDistribution::Default, [true, true, true, true, true]),
             (LoadDistribution::SourceIp, [true, true, false, false, false]),
             (LoadDistribution::SourceIpProtocol, [true, true, false, false, true]),
         ] {
-            let rule = rule(distribution);
-            let hash = selection_hash(&rule, &base);
-            let moves = variations.map(|parsed| selection_hash(&rule, &parsed) != hash);
+            let hash = |(client, frontend, protocol)| {
+                selection_hash(distribution, client, frontend, protocol)
+            };
+            let moves = variations.map(|varied| hash(varied) != hash(base));
             assert_eq!(moves, expected, "{distribution:?}");
         }
     }

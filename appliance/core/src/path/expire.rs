@@ -90,7 +90,7 @@ impl Worker {
 
     fn resets(&self, snapshot: &Snapshot, slot: u32, entry: &Entry) -> Option<[Reset; 2]> {
         let key = FlowKey::unpack(&entry.key)?;
-        let NextHop::Through(far_hop) = snapshot.routes.towards(key.far, 0) else { return None };
+        let NextHop::Through(far_hop) = snapshot.routes.towards(key.far, || 0) else { return None };
         let far = (key.far, key.far_port);
         if key.kind == Kind::Inbound {
             let rule = snapshot.rule(RuleId(key.id)).filter(|rule| rule.tcp_reset)?;

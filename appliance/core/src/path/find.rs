@@ -3,59 +3,59 @@
 //! A hit is replayed: time, state and what the sides expect are noted in the record, and the
 //! record says what to do. Packets that need no record are ended by the snapshot here as well.
 
-use zerocopy::FromBytes;
-
-use super::batch::{Action, Batch, Class, Frames, Stage};
+use super::batch::{Action, Batch, Class, Frames};
 use super::worker::{Now, Worker};
 use crate::flow::{FlowKey, Kind, Side, TcpState, inbound_ticks, outbound_ticks};
 use crate::policy::Snapshot;
 use crate::tables::Key;
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, OutboundAddressId, RuleId, Tick, Transport};
-use crate::wire::tcp::TcpHeader;
-use crate::wire::{Parsed, ProtocolNumber};
+use crate::wire::{Content, Parsed, ProtocolNumber, parse};
+
+/// What became of a packet's look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// The flow's record says what to do.
+    Act(Action),
+    /// The packet ends here, and the record has learnt nothing of it.
+    Refused(DropReason),
+    /// There is no flow.
+    Missed,
+}
 
 impl Worker {
-    /// Finds the flows of the whole batch.
+    /// Finds the flows of all that may have one and did not go straight through, in the order of
+    /// arrival.
     #[inline(never)]
     pub(super) fn find<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
-        frames: &F,
+        frames: &mut F,
         batch: &mut Batch,
     ) {
-        // The home lines are there by now; a record that stands elsewhere would be waited for.
-        for index in 0..batch.len() {
-            if matches!(batch.stages[index], Stage::Steered(_)) {
-                self.flows.prefetch_next(&batch.keys[index], batch.homes[index]);
-            }
+        for place in batch.turning {
+            // It was read before, and so it can be read. What it is, is asked row by row: a SYN of
+            // a member's own looks like a reply to `sort`.
+            let content = parse(frames.frame(place), &mut batch.parsed[place]);
+            debug_assert_eq!(content, Ok(Content::Ipv4), "a plain segment");
+            self.steer_one(snapshot, frames, batch, place);
         }
-        for index in 0..batch.len() {
-            let Stage::Steered(class) = batch.stages[index] else { continue };
-            batch.stages[index] = match class {
-                Class::Routed => Stage::Decided(Action::Route),
-                Class::Inbound(_) | Class::Reply(_)
-                    if batch.parsed[index].protocol == ProtocolNumber::UDP =>
-                {
-                    Stage::Missed(class)
-                }
-                Class::Inbound(_)
-                | Class::Reply(_)
-                | Class::Outbound(..)
-                | Class::OutboundReply(_) => {
-                    let (key, home) = (&batch.keys[index], batch.homes[index]);
-                    let frame = frames.frame(index);
-                    self.look_up(snapshot, now, class, key, home, &batch.parsed[index], frame)
-                }
-            };
-            refuse_another_member(class, batch, index);
+        for place in batch.tracked {
+            self.flows.look_ahead(&batch.keys[place], batch.homes[place]);
+        }
+        for place in batch.tracked {
+            let class = batch.classes[place];
+            let (key, home) = (&batch.keys[place], batch.homes[place]);
+            match self.look_up(snapshot, now, class, key, home, &batch.parsed[place]) {
+                Found::Act(action) => batch.act(place, action),
+                Found::Refused(reason) => batch.drop(place, reason),
+                Found::Missed => batch.missed.add(place),
+            }
         }
     }
 
     /// Looks one packet's flow up.
-    #[inline]
-    #[allow(clippy::too_many_arguments, reason = "one packet's columns")]
     pub(super) fn look_up(
         &mut self,
         snapshot: &Snapshot,
@@ -64,25 +64,21 @@ impl Worker {
         key: &Key,
         home: u32,
         parsed: &Parsed,
-        frame: &[u8],
-    ) -> Stage {
-        let Some(slot) = self.flows.find(key, home) else { return Stage::Missed(class) };
+    ) -> Found {
+        let Some(slot) = self.flows.find(key, home) else { return Found::Missed };
         if !self.is_valid(snapshot, slot) {
             self.end_flow(slot);
-            return Stage::Missed(class);
+            return Found::Missed;
         }
-        let entry = self.flows.at(slot);
         if let Class::Reply(backend) = class
-            && backend.member.0 != entry.target
+            && backend.member.0 != self.flows.at(slot).target
         {
-            // To be refused, and so nothing for the record to learn from.
-            return Stage::Decided(replay(class, entry.target, entry.target_port));
+            return Found::Refused(DropReason::MemberMismatch);
         }
-        self.hit(snapshot, now, class, slot, parsed, acknowledged(frame, parsed))
+        self.hit(snapshot, now, class, slot, parsed)
     }
 
     /// Notes a packet in its flow's record and says what to do with it.
-    #[inline]
     fn hit(
         &mut self,
         snapshot: &Snapshot,
@@ -90,30 +86,29 @@ impl Worker {
         class: Class,
         slot: u32,
         parsed: &Parsed,
-        acknowledged: u32,
-    ) -> Stage {
+    ) -> Found {
         let side = match class {
             Class::Inbound(_) | Class::Outbound(..) => Side::Opener,
             Class::Reply(_) | Class::OutboundReply(_) | Class::Routed => Side::Responder,
         };
         let entry = self.flows.at_mut(slot);
-        let opens = parsed.asks_to_open();
-        if opens && side == Side::Opener && entry.tcp.may_be_reopened() {
+        if parsed.asks_to_open() && side == Side::Opener && entry.tcp.may_be_reopened() {
             self.end_flow(slot);
-            return Stage::Missed(class);
+            return Found::Missed;
         }
         entry.last_seen = now.tick();
         if parsed.protocol == ProtocolNumber::TCP {
             match side {
-                Side::Opener => entry.opener_expects = acknowledged,
-                Side::Responder => entry.responder_expects = acknowledged,
+                Side::Opener => entry.opener_expects = parsed.acknowledgement,
+                Side::Responder => entry.responder_expects = parsed.acknowledgement,
             }
             let state = entry.tcp.after(side, parsed.tcp_flags);
             if state != entry.tcp {
                 self.change_state(snapshot, slot, state);
             }
         }
-        Stage::Decided(replay(class, self.flows.at(slot).target, self.flows.at(slot).target_port))
+        let entry = self.flows.at(slot);
+        Found::Act(recorded(class, entry.target, entry.target_port))
     }
 
     /// Notes a new state in the flow's records, and a deadline that has come nearer.
@@ -134,7 +129,6 @@ impl Worker {
 
     /// Whether a record may be used under this snapshot. A record from before the last change
     /// that can end flows is checked once, and carries the new generation from then on.
-    #[inline]
     fn is_valid(&mut self, snapshot: &Snapshot, slot: u32) -> bool {
         if self.flows.at(slot).generation >= snapshot.flows_valid_since {
             return true;
@@ -147,7 +141,6 @@ impl Worker {
     }
 
     /// Whether what a record says is what the snapshot would still allow.
-    #[cold]
     fn still_stands(&self, snapshot: &Snapshot, slot: u32) -> bool {
         let entry = self.flows.at(slot);
         let Some(key) = FlowKey::unpack(&entry.key) else { return false };
@@ -207,20 +200,9 @@ impl Worker {
     }
 }
 
-/// Drops the reply of a member to a flow that another one serves.
-#[inline]
-pub(super) fn refuse_another_member(class: Class, batch: &mut Batch, index: usize) {
-    if let Stage::Decided(Action::FromFrontend(_, served_by)) = batch.stages[index]
-        && let Class::Reply(backend) = class
-        && backend.member != served_by
-    {
-        batch.drop(index, DropReason::MemberMismatch);
-    }
-}
-
 /// What a record says is to be done.
 #[inline]
-fn replay(class: Class, target: u32, target_port: u16) -> Action {
+fn recorded(class: Class, target: u32, target_port: u16) -> Action {
     match class {
         Class::Inbound(rule) => Action::ToMember(rule, MemberId(target)),
         Class::Reply(backend) => Action::FromFrontend(backend.rule, MemberId(target)),
@@ -230,14 +212,4 @@ fn replay(class: Class, target: u32, target_port: u16) -> Action {
         Class::OutboundReply(_) => Action::FromOutside(MemberId(target), target_port),
         Class::Routed => Action::Route,
     }
-}
-
-/// The acknowledgement number of a TCP segment; 0 for others.
-#[inline]
-fn acknowledged(frame: &[u8], parsed: &Parsed) -> u32 {
-    if parsed.protocol != ProtocolNumber::TCP {
-        return 0;
-    }
-    let segment = frame.get(usize::from(parsed.transport_offset)..).unwrap_or_default();
-    TcpHeader::ref_from_prefix(segment).map_or(0, |(header, _)| header.acknowledgement.get())
 }

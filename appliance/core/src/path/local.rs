@@ -9,8 +9,7 @@ use zerocopy::FromBytes;
 use super::batch::{Batch, Frames, Verdict};
 use super::steer::comes_by_its_port;
 use super::worker::{Now, Worker};
-use crate::policy::keys::{self, Host};
-use crate::policy::{OwnAddresses, Snapshot};
+use crate::policy::{Host, OwnAddresses, Snapshot};
 use crate::telemetry::{DropReason, PuntClass};
 use crate::units::{Address, PortId};
 use crate::wire::arp::{self, ArpPacket};
@@ -30,25 +29,25 @@ impl Worker {
         snapshot: &Snapshot,
         frames: &mut F,
         batch: &mut Batch,
-        index: usize,
+        place: usize,
     ) {
-        let port = frames.ingress(index);
-        let offset = usize::from(batch.parsed[index].network_offset);
-        let Some(packet) = arp_packet(frames.frame(index), offset) else {
-            return batch.drop(index, DropReason::ArpNotAnswered);
+        let port = frames.ingress(place);
+        let offset = usize::from(batch.parsed[place].network_offset);
+        let Some(packet) = arp_packet(frames.frame(place), offset) else {
+            return batch.drop(place, DropReason::ArpNotAnswered);
         };
         let target = Address::from_v4_bits(packet.target_ip.get());
-        let host = snapshot.hosts.get(&keys::host(target)).map(Host).unwrap_or_default();
+        let host = snapshot.hosts.get(target);
         if host.is_own() {
-            return batch.end(index, Verdict::Punt(PuntClass::Arp));
+            return batch.end(place, Verdict::Punt(PuntClass::Arp));
         }
         let is_request = packet.operation.get() == arp::REQUEST;
         let on_link = snapshot.ports[port.index()].subnets.iter().any(|net| net.contains(target));
         if host.is_answered_for() && on_link && is_request {
-            answer_arp(snapshot, frames, index, offset);
-            return batch.end(index, Verdict::Answer(port));
+            answer_arp(snapshot, frames, place, offset);
+            return batch.end(place, Verdict::Answer(port));
         }
-        batch.drop(index, DropReason::ArpNotAnswered);
+        batch.drop(place, DropReason::ArpNotAnswered);
     }
 
     /// Ends a packet to an own address.
@@ -56,11 +55,10 @@ impl Worker {
         &mut self,
         snapshot: &Snapshot,
         source: Host,
-        ingress: PortId,
         batch: &mut Batch,
-        index: usize,
+        place: usize,
     ) {
-        let parsed = &batch.parsed[index];
+        let (parsed, ingress) = (&batch.parsed[place], batch.ingress[place]);
         let is_probe_reply = is_answer(parsed) && comes_from_member(snapshot, source, ingress);
         let class = if is_probe_reply {
             Some(PuntClass::Probe)
@@ -68,18 +66,18 @@ impl Worker {
             allowed_class(snapshot.own_addresses, parsed)
         };
         match class {
-            Some(class) => batch.end(index, Verdict::Punt(class)),
-            None => batch.drop(index, DropReason::OwnAddressClosed),
+            Some(class) => batch.end(place, Verdict::Punt(class)),
+            None => batch.drop(place, DropReason::OwnAddressClosed),
         }
     }
 
     /// Drops what goes beyond the rate of its punt class.
-    pub(super) fn police<F: Frames>(&mut self, now: Now, frames: &F, batch: &mut Batch) {
-        for index in 0..batch.len() {
-            if let Some(class) = batch.punt_of(index)
-                && !self.police.admits(frames.ingress(index), class, now)
+    pub(super) fn police(&mut self, now: Now, batch: &mut Batch) {
+        for place in batch.punted {
+            if let Some(class) = batch.punt_of(place)
+                && !self.police.admits(batch.ingress[place], class, now)
             {
-                batch.drop(index, DropReason::PuntPoliced);
+                batch.drop(place, DropReason::PuntPoliced);
             }
         }
     }
@@ -91,9 +89,9 @@ fn arp_packet(frame: &[u8], offset: usize) -> Option<&ArpPacket> {
 }
 
 /// Turns the request into its answer, in place.
-fn answer_arp<F: Frames>(snapshot: &Snapshot, frames: &mut F, index: usize, offset: usize) {
-    let mac = snapshot.ports[frames.ingress(index).index()].mac;
-    let frame = frames.frame_mut(index);
+fn answer_arp<F: Frames>(snapshot: &Snapshot, frames: &mut F, place: usize, offset: usize) {
+    let mac = snapshot.ports[frames.ingress(place).index()].mac;
+    let frame = frames.frame_mut(place);
     let (head, rest) = frame.split_at_mut(offset);
     if let (Ok((header, _)), Ok((packet, _))) =
         (EthernetHeader::mut_from_prefix(head), ArpPacket::mut_from_prefix(rest))

@@ -1,33 +1,43 @@
 //! How does a packet travel? Read [`Worker::process`] and you know the product.
 //!
 //! ```text
-//!   parse ─► steer ─► find ─► decide ─► rewrite ─► account
-//!     │        │        │        │          │
-//!   malformed  │      miss ──────┘     bytes change here only
-//!   ARP, own   └─ another worker owns it: hand-off
+//!   sort ─────────────────────────────► replay ─► an open connection's packet: done
+//!     ├─► forward_datagrams ─► done       │ not as usual
+//!     └─► parse ─► steer ─────────────────┴─► find ─► decide ─► rewrite ─► account
+//!           │        │                          │        │
+//!       malformed    │                        miss ──────┘
+//!       ARP, own     └─ another worker owns it: hand-off
 //! ```
 //!
-//! Each stage is a plain function over one [`Batch`], called in this order and nowhere else. A
-//! packet that has its [`Verdict`] is passed over by the stages behind. Stages are never inlined,
-//! so that profiles and the instruction budget know them by name; that is one call per batch. The
-//! slow path (`decide`) is entered on a miss only and records what it decided in the flow table.
-//! Three tiers of cost:
+//! Each stage is a plain function over one [`Batch`], called in this order and nowhere else. It
+//! walks through the packets whose turn it is, and leaves alone those that have their [`Verdict`].
+//! Stages are never inlined, so that profiles and the instruction budget know them by name; that is
+//! one call per batch. Three tiers of cost:
 //!
-//! 1. a hit in the flow table, or untracked UDP: replayed from record and snapshot;
-//! 2. TCP in mid-stream without a record: the hash alone;
-//! 3. a new flow: policy is asked once.
+//! 1. in a plain frame, an open connection's packet goes straight through `sort` and `replay`, a
+//!    datagram to or from a frontend through `forward_datagrams`;
+//! 2. whatever else has a flow or needs none is asked every question, in the order of arrival;
+//! 3. for a new flow policy is asked once, by `decide`, which records what it decided.
+//!
+//! The straight line decides nothing that the long way would decide otherwise: what is not as usual
+//! in any respect is left to the long way, with nothing noted and nothing written.
 //!
 //! Not here: buffers, queues and rings. The shell carries out the verdicts and counts what was
 //! sent; what is dropped is counted here.
 
 mod batch;
+mod classify;
+mod datagrams;
 mod decide;
 mod expire;
 mod find;
 mod local;
 mod parse;
+mod places;
 mod police;
+mod replay;
 mod rewrite;
+mod sort;
 mod steer;
 mod worker;
 
@@ -45,9 +55,12 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        batch.begin(frames);
+        batch.begin(frames.len());
+        self.sort(snapshot, frames, batch);
+        self.forward_datagrams(snapshot, frames, batch);
         self.parse(snapshot, frames, batch);
         self.steer(snapshot, now, frames, batch);
+        self.replay(snapshot, now, frames, batch);
         self.find(snapshot, now, frames, batch);
         self.decide(snapshot, now, frames, batch);
         self.rewrite(snapshot, frames, batch);
@@ -57,10 +70,8 @@ impl Worker {
     /// Counts the batch's drops by their reasons.
     #[inline(never)]
     fn account(&self, batch: &Batch) {
-        for verdict in batch.verdicts() {
-            if let Verdict::Drop(reason) = verdict {
-                self.counters.drop_one(*reason);
-            }
+        for reason in batch.drops() {
+            self.counters.drop_one(reason);
         }
     }
 }

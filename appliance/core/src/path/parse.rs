@@ -2,7 +2,7 @@
 
 use zerocopy::FromBytes;
 
-use super::batch::{Batch, Frames, Stage};
+use super::batch::{Batch, Frames};
 use super::worker::Worker;
 use crate::policy::{Port, Snapshot};
 use crate::telemetry::DropReason;
@@ -11,7 +11,7 @@ use crate::wire::ethernet::EthernetHeader;
 use crate::wire::{Content, Malformed, Parsed, ProtocolNumber, checksum, parse, tcp, udp};
 
 impl Worker {
-    /// Fills the columns of the whole batch; ends what is malformed, foreign or ARP.
+    /// Fills the columns of what was not sorted; ends what is malformed, foreign or ARP.
     #[inline(never)]
     pub(super) fn parse<F: Frames>(
         &mut self,
@@ -19,38 +19,45 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for index in 0..batch.len() {
-            let frame = frames.frame(index);
-            let content = match parse(frame, &mut batch.parsed[index]) {
-                Ok(content) => content,
-                Err(malformed) => {
-                    let segmented = frames.is_segmented(index);
-                    let reason = if segmented { DropReason::Segmented } else { malformed.into() };
-                    batch.drop(index, reason);
-                    continue;
-                }
-            };
-            let Some(port) = snapshot.ports.get(frames.ingress(index).index()) else {
-                batch.drop(index, DropReason::NotForUs);
-                continue;
-            };
-            if let Err(reason) = admit(frame, port, content) {
-                batch.drop(index, reason);
-                continue;
+        for place in batch.all() - (batch.inwards | batch.outwards | batch.datagrams) {
+            self.parse_one(snapshot, frames, batch, place);
+        }
+    }
+
+    fn parse_one<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) {
+        let frame = frames.frame(place);
+        let content = match parse(frame, &mut batch.parsed[place]) {
+            Ok(content) => content,
+            Err(malformed) => {
+                let segmented = frames.is_segmented(place);
+                let reason = if segmented { DropReason::Segmented } else { malformed.into() };
+                return batch.drop(place, reason);
             }
-            match content {
-                Content::Ipv4 => {
-                    if port.partial_checksums && is_partial(frame, &batch.parsed[index]) {
-                        batch.drop(index, DropReason::ChecksumPartial);
-                    } else {
-                        batch.stages[index] = Stage::Parsed { fragment: false };
-                    }
+        };
+        let Some(port) = snapshot.ports.get(batch.ingress[place].index()) else {
+            return batch.drop(place, DropReason::NotForUs);
+        };
+        if let Err(reason) = admit(frame, port, content) {
+            return batch.drop(place, reason);
+        }
+        match content {
+            Content::Ipv4 => {
+                if port.partial_checksums && is_partial(frame, &batch.parsed[place]) {
+                    batch.drop(place, DropReason::ChecksumPartial);
+                } else {
+                    batch.whole.add(place);
                 }
-                Content::Ipv4Fragment => batch.stages[index] = Stage::Parsed { fragment: true },
-                Content::Arp => self.receive_arp(snapshot, frames, batch, index),
-                Content::Ipv6 => batch.drop(index, DropReason::Ipv6NotSupported),
-                Content::OtherEtherType => batch.drop(index, DropReason::EtherTypeUnknown),
             }
+            Content::Ipv4Fragment => batch.fragments.add(place),
+            Content::Arp => self.receive_arp(snapshot, frames, batch, place),
+            Content::Ipv6 => batch.drop(place, DropReason::Ipv6NotSupported),
+            Content::OtherEtherType => batch.drop(place, DropReason::EtherTypeUnknown),
         }
     }
 }

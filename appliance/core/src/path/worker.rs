@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::police::Police;
 use crate::flow::{FlowTable, OutboundPorts};
 use crate::limits;
+use crate::tables::PageRequest;
 use crate::telemetry::{Counters, ObjectCounters};
 use crate::units::{Address, PortId, Tick, WorkerId};
 
@@ -47,21 +48,36 @@ pub struct Originated {
     pub frame: [u8; 54],
 }
 
-/// How much a worker may hold.
+/// How much a worker may hold, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
-    /// Slots of the flow table, a power of two.
+    /// Slots of the flow table.
     pub flow_slots: usize,
     /// Occupancy records for outbound destinations.
     pub destinations: usize,
+    /// What the tables should stand on.
+    pub pages: PageRequest,
+}
+
+impl Sizes {
+    /// The sizes that go with so many slots of the flow table, on ordinary memory. A destination
+    /// has an occupancy record from the ninth flow on, so a sixteenth is enough for a flow table
+    /// that is full of them (`flow::ports`).
+    #[must_use]
+    pub const fn of_flow_slots(flow_slots: usize) -> Self {
+        Self { flow_slots, destinations: flow_slots / 16, pages: PageRequest::Transparent }
+    }
+
+    /// How many bytes the tables of one worker take.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        FlowTable::bytes(self.flow_slots) + OutboundPorts::bytes(self.destinations)
+    }
 }
 
 impl Default for Sizes {
     fn default() -> Self {
-        Self {
-            flow_slots: limits::FLOWS_PER_WORKER_DEFAULT,
-            destinations: limits::FLOWS_PER_WORKER_DEFAULT / 2,
-        }
+        Self::of_flow_slots(limits::FLOWS_PER_WORKER_DEFAULT)
     }
 }
 
@@ -88,7 +104,8 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// A worker whose hash functions are keyed by `seed`. All its memory is taken here.
+    /// A worker whose hash functions are keyed by `seed`. All its memory is taken here, on the
+    /// memory node of the processor that this runs on.
     #[must_use]
     pub fn new(id: WorkerId, sizes: Sizes, seed: u64, now: Now) -> Self {
         Self {
@@ -99,8 +116,8 @@ impl Worker {
             outbound: Arc::new(ObjectCounters::new(limits::MEMBERS_MAX * 2)),
             requests: Vec::with_capacity(REQUESTS_PER_BURST),
             originated: Vec::with_capacity(ORIGINATED_PER_TURN),
-            flows: FlowTable::new(sizes.flow_slots, seed, now.tick()),
-            ports: OutboundPorts::new(sizes.destinations, seed.rotate_left(32)),
+            flows: FlowTable::new(sizes.flow_slots, seed, now.tick(), sizes.pages),
+            ports: OutboundPorts::new(sizes.destinations, seed.rotate_left(32), sizes.pages),
             police: Police::new(now),
         }
     }
@@ -117,5 +134,38 @@ impl Worker {
         if self.requests.len() < REQUESTS_PER_BURST && !self.requests.contains(&request) {
             self.requests.push(request);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The smallest number of slots of which three quarters are so many.
+    fn slots_for(records: usize) -> usize {
+        (records * 4).div_ceil(3)
+    }
+
+    #[test]
+    fn ten_million_inbound_flows_fit_in_a_gibibyte_with_all_that_comes_with_them() {
+        let flows = 10_000_000;
+        let sizes = Sizes::of_flow_slots(slots_for(flows));
+        assert!(sizes.bytes() <= 1 << 30, "{} bytes", sizes.bytes());
+        assert!(sizes.bytes() <= 96 * flows, "{} bytes", sizes.bytes());
+    }
+
+    #[test]
+    fn an_outbound_flow_takes_at_most_192_bytes_and_finds_its_destination_written_down() {
+        for flows in [1_000_000, 5_000_000] {
+            let sizes = Sizes::of_flow_slots(slots_for(flows * 2));
+            assert!(sizes.bytes() <= 192 * flows, "{} bytes", sizes.bytes());
+            // Nine flows to a destination are the most that need a record each.
+            assert!(sizes.destinations * 3 / 4 >= flows / 9);
+        }
+    }
+
+    #[test]
+    fn a_worker_that_nobody_sized_takes_less_than_32_mebibytes_of_tables() {
+        assert!(Sizes::default().bytes() < 32 << 20, "{} bytes", Sizes::default().bytes());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   address, port, protocol ─► endpoints ─► Rule ─► Pool ─► Member ─► Adjacency ─► bytes
-//!   member's address, port  ─► reverse ──► Rule, Member        (the reply's way)
+//!   member's address, port  ─► endpoints ─► Rule, Member        (the reply's way)
 //!   any address             ─► hosts ────► frontend, own, outbound, member
 //!   outbound address, port  ─► granules ─► member, worker
 //!   any address             ─► routes ───► Adjacency
@@ -12,7 +12,8 @@
 //! generation it was born in. Parts that a change does not touch are shared with the snapshot
 //! before. Not here: how a snapshot is made (`compile`), what a worker remembers (`flow`).
 
-pub mod keys;
+mod endpoints;
+mod hosts;
 mod maglev;
 mod member;
 mod outbound;
@@ -24,6 +25,8 @@ mod steer;
 
 use std::sync::Arc;
 
+pub use endpoints::{Endpoint, EndpointMap, Standing, StandingWord};
+pub use hosts::{Host, HostMap};
 pub use maglev::{SELECTION_ENTRIES, Selection};
 pub use member::Member;
 pub use outbound::{Granule, Granules, OutboundAddress, OutboundMapping};
@@ -33,7 +36,6 @@ pub use route::{Adjacency, Hop, NextHop, Routes};
 pub use rule::{Backend, LoadDistribution, Rule};
 pub use steer::{OwnerFunction, RSS_KEY_BYTES};
 
-use crate::tables::FlatMap;
 use crate::units::{Generation, MemberId, OutboundAddressId, RuleId};
 
 /// Everything that workers may read, in one generation.
@@ -46,15 +48,10 @@ pub struct Snapshot {
     pub flows_valid_since: Generation,
     /// Which worker owns what.
     pub owner: Arc<OwnerFunction>,
-    /// (frontend address, port, protocol) to [`RuleId`]; keys by [`keys::endpoint`].
-    pub endpoints: Arc<FlatMap>,
-    /// (member address, port, protocol) to a position in `backends`, or
-    /// [`keys::AMBIGUOUS`]; keys by [`keys::endpoint`].
-    pub reverse: Arc<FlatMap>,
-    /// What `reverse` points to.
-    pub backends: Arc<[Backend]>,
-    /// What an address is to this appliance; keys by [`keys::host`], values [`keys::Host`].
-    pub hosts: Arc<FlatMap>,
+    /// What stands at frontends' and members' endpoints.
+    pub endpoints: Arc<EndpointMap>,
+    /// What an address is to this appliance.
+    pub hosts: Arc<HostMap>,
     /// By [`RuleId`].
     pub rules: Arc<[Rule]>,
     /// By `Rule::pool`.

@@ -1,82 +1,128 @@
 //! What does the snapshot know under this key?
 //!
-//! An open-addressed map from [`Key`] to a 32-bit value, built by the control side, read by
+//! An open-addressed map from one word or three to one word, built by the control side, read by
 //! workers. At most half full, so that a look-up ends after one probe nearly always.
 
 use super::hash::{Hasher, Key, is_zero, same};
-use super::prefetch::prefetch;
 
-/// Slots are 32 bytes, two to a cache line. A key of zeroes marks a free slot.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(C, align(32))]
-struct Slot {
-    key: Key,
-    value: u32,
+const SECRET: u64 = 0x9e37_79b9_7f4a_7c15;
+const HASHER: Hasher = Hasher::new(SECRET);
+
+/// What a [`FlatMap`] may be keyed by.
+pub trait FlatKey: Copy {
+    /// The key that marks free slots, and that no entry may have.
+    const FREE: Self;
+    /// The key's hash, whose lower bits are good. Endpoints come from the operator, not from an
+    /// adversary: a fixed secret will do.
+    fn hash(&self) -> u64;
+    /// Whether both are the same key.
+    fn is(&self, other: &Self) -> bool;
+    /// Whether this is [`Self::FREE`].
+    fn is_free(&self) -> bool;
+}
+
+impl FlatKey for u64 {
+    const FREE: Self = 0;
+
+    /// The upper half of a product: each of its bits depends on every bit of the key.
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "the upper half")]
+    fn hash(&self) -> u64 {
+        ((u128::from(*self) * u128::from(SECRET)) >> 64) as u64
+    }
+
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        self == other
+    }
+
+    #[inline]
+    fn is_free(&self) -> bool {
+        *self == 0
+    }
+}
+
+impl FlatKey for Key {
+    const FREE: Self = [0; 3];
+
+    #[inline]
+    fn hash(&self) -> u64 {
+        HASHER.hash(self)
+    }
+
+    #[inline]
+    fn is(&self, other: &Self) -> bool {
+        same(self, other)
+    }
+
+    #[inline]
+    fn is_free(&self) -> bool {
+        is_zero(self)
+    }
+}
+
+/// 16 bytes for one word, 32 for three: whole slots to a cache line.
+#[derive(Clone, Copy, Debug)]
+#[repr(C, align(16))]
+struct Slot<K> {
+    key: K,
+    value: u64,
 }
 
 /// A map that is written once and then only read.
 #[derive(Clone, Debug)]
-pub struct FlatMap {
-    slots: Box<[Slot]>,
-    shift: u32,
-    hasher: Hasher,
+pub struct FlatMap<K> {
+    slots: Box<[Slot<K>]>,
+    mask: usize,
     length: usize,
 }
 
-impl FlatMap {
+impl<K: FlatKey> FlatMap<K> {
     /// A map of `entries`; of two entries with the same key the later one counts.
     ///
-    /// No key may be all zeroes: those entries are left out (debug builds assert).
+    /// No key may be [`FlatKey::FREE`]: those entries are left out (debug builds assert).
     #[must_use]
-    pub fn build(entries: impl IntoIterator<Item = (Key, u32)>) -> Self {
+    pub fn build(entries: impl IntoIterator<Item = (K, u64)>) -> Self {
         let entries: Vec<_> = entries.into_iter().collect();
         let capacity = (entries.len() * 2).next_power_of_two().max(2);
-        let mut map = Self {
-            slots: vec![Slot::default(); capacity].into(),
-            shift: 64 - capacity.trailing_zeros(),
-            // Endpoints come from the operator, not from an adversary: a fixed secret will do.
-            hasher: Hasher::new(0x7765_6972),
-            length: 0,
-        };
+        let free = Slot { key: K::FREE, value: 0 };
+        let mut map = Self { slots: vec![free; capacity].into(), mask: capacity - 1, length: 0 };
         for (key, value) in entries {
             map.insert(key, value);
         }
         map
     }
 
-    fn insert(&mut self, key: Key, value: u32) {
-        debug_assert_ne!(key, Key::default(), "the zero key marks free slots");
-        let mask = self.slots.len() - 1;
+    fn insert(&mut self, key: K, value: u64) {
+        debug_assert!(!key.is_free(), "this key marks free slots");
+        if key.is_free() {
+            return;
+        }
+        let mask = self.mask;
         let mut at = self.home(&key);
-        while self.slots[at].key != Key::default() && self.slots[at].key != key {
+        while !self.slots[at].key.is_free() && !self.slots[at].key.is(&key) {
             at = (at + 1) & mask;
         }
-        self.length += usize::from(self.slots[at].key != key);
+        self.length += usize::from(self.slots[at].key.is_free());
         self.slots[at] = Slot { key, value };
     }
 
     /// The value under `key`.
     #[must_use]
     #[inline]
-    pub fn get(&self, key: &Key) -> Option<u32> {
-        let mask = self.slots.len() - 1;
+    pub fn get(&self, key: &K) -> Option<u64> {
         let mut at = self.home(key);
         loop {
-            let slot = &self.slots[at & mask];
-            if same(&slot.key, key) {
+            // Always there: the mask is that of the slots.
+            let slot = self.slots.get(at)?;
+            if slot.key.is(key) {
                 return Some(slot.value);
             }
-            if is_zero(&slot.key) {
+            if slot.key.is_free() {
                 return None;
             }
-            at += 1;
+            at = (at + 1) & self.mask;
         }
-    }
-
-    /// Asks for the cache line that a look-up of `key` reads first.
-    #[inline]
-    pub fn prefetch(&self, key: &Key) {
-        prefetch(&self.slots[self.home(key)]);
     }
 
     /// How many keys there are.
@@ -92,13 +138,13 @@ impl FlatMap {
     }
 
     #[inline]
-    #[allow(clippy::cast_possible_truncation, reason = "shifted to the table's width")]
-    fn home(&self, key: &Key) -> usize {
-        (self.hasher.hash(key) >> self.shift) as usize & (self.slots.len() - 1)
+    #[allow(clippy::cast_possible_truncation, reason = "cut to the table's width")]
+    fn home(&self, key: &K) -> usize {
+        key.hash() as usize & self.mask
     }
 }
 
-impl Default for FlatMap {
+impl<K: FlatKey> Default for FlatMap<K> {
     fn default() -> Self {
         Self::build([])
     }
@@ -115,16 +161,19 @@ mod tests {
     proptest! {
         #[test]
         fn it_answers_like_an_ordered_map(
-            entries in prop::collection::vec((0u64..4, 1u64..50, any::<u32>()), 0..200),
+            entries in prop::collection::vec((0u64..4, 1u64..50, any::<u64>()), 0..200),
         ) {
-            let entries: Vec<_> =
-                entries.into_iter().map(|(a, b, value)| ([a, b, 9], value)).collect();
-            let map = FlatMap::build(entries.clone());
-            let model: BTreeMap<_, _> = entries.into_iter().collect();
-            prop_assert_eq!(map.len(), model.len());
+            let wide = entries.iter().map(|(a, b, value)| ([*a, *b, 9], *value));
+            let narrow = entries.iter().map(|(a, b, value)| (a << 32 | b, *value));
+            let (wide, narrow) = (FlatMap::build(wide), FlatMap::build(narrow));
+            let model: BTreeMap<_, _> =
+                entries.into_iter().map(|(a, b, value)| ((a, b), value)).collect();
+            prop_assert_eq!((wide.len(), narrow.len()), (model.len(), model.len()));
             for a in 0..4 {
                 for b in 1..60 {
-                    prop_assert_eq!(map.get(&[a, b, 9]), model.get(&[a, b, 9]).copied());
+                    let expected = model.get(&(a, b)).copied();
+                    prop_assert_eq!(wide.get(&[a, b, 9]), expected);
+                    prop_assert_eq!(narrow.get(&(a << 32 | b)), expected);
                 }
             }
         }

@@ -5,7 +5,7 @@
 //! secret do not collide under the next (a CRC's would). Secrets are drawn per boot where an
 //! adversary could aim at a table, and fixed where several appliances must agree.
 
-/// What all maps are keyed by.
+/// What flow records are keyed by, and whatever else both address families share.
 pub type Key = [u64; 3];
 
 /// Whether two keys are the same. One branch for all three words; the comparison of arrays calls
@@ -16,10 +16,20 @@ pub(super) const fn same(one: &Key, other: &Key) -> bool {
     (one[0] ^ other[0]) | (one[1] ^ other[1]) | (one[2] ^ other[2]) == 0
 }
 
+/// The last two words of a key whose first one is 0.
+pub type ShortKey = [u64; 2];
+
+/// Whether `key` has these as its last two words.
+#[must_use]
+#[inline]
+pub const fn same_short(key: &Key, short: ShortKey) -> bool {
+    (key[1] ^ short[0]) | (key[2] ^ short[1]) == 0
+}
+
 /// Whether a key is the zero key, which marks free slots.
 #[must_use]
 #[inline]
-pub(super) const fn is_zero(key: &Key) -> bool {
+pub const fn is_zero(key: &Key) -> bool {
     key[0] | key[1] | key[2] == 0
 }
 
@@ -33,6 +43,8 @@ impl Hasher {
     /// A hash function that nobody can predict who does not know `seed`.
     #[must_use]
     pub const fn new(seed: u64) -> Self {
+        // No product of 0 is a secret.
+        let seed = if seed == 0 { 0xd6e8_feb8_6659_fd93 } else { seed };
         let first = mix(seed, 0x9e37_79b9_7f4a_7c15);
         let second = mix(first ^ seed, 0xd1b5_4a32_d192_ed03);
         Self { secret: [first | 1, second | 1, mix(second, first) | 1] }
@@ -79,5 +91,28 @@ mod tests {
         let colliding: Vec<u64> = (1..1 << 20).filter(|port| slot(one, *port) == target).collect();
         let still = colliding.iter().filter(|port| slot(other, **port) == slot(other, 0)).count();
         assert!(colliding.len() > 150 && still < 8, "{still} of {}", colliding.len());
+    }
+
+    /// What scanners and ordinary clients make: ports in a row, addresses in a row, both.
+    #[test]
+    fn keys_in_rows_spread_like_any_others_under_every_seed() {
+        for seed in 0..200 {
+            let hasher = Hasher::new(seed);
+            for row in 0..3u64 {
+                let mut buckets = [0u32; 256];
+                for step in 0..65_536u64 {
+                    let (address, port) = match row {
+                        0 => (7, step),
+                        1 => (step, 40_000),
+                        _ => (step >> 8, step & 0xff),
+                    };
+                    let key = [0, 0xffff_0a00_0000 + address, port << 24 | 3];
+                    let bucket = usize::try_from(hasher.hash(&key) >> 56);
+                    buckets[bucket.expect("a byte")] += 1;
+                }
+                let most = buckets.iter().max().copied().unwrap_or(0);
+                assert!(most < 600, "seed {seed}, row {row}: {most} where 256 are fair");
+            }
+        }
     }
 }

@@ -12,11 +12,18 @@
 //!
 //! A look-up reads the home line, and goes on only to slots that the home's bits name: next to
 //! it in memory, where the adjacent-line prefetcher helps. A record stays where it was put
-//! unless an insertion must make room; the caller is told of each move, so that links by index
-//! can follow. Nothing is ever allocated after the map was made.
+//! unless an insertion must make room, or wants its own home that a stranger stands on; the
+//! caller is told of each move, so that links by index can follow. Nothing is ever allocated
+//! after the map was made.
+//!
+//! The number of slots is anybody's choice: a home is the hash's share of it, and what goes on
+//! beyond the last slot goes on at the first.
 
-use super::hash::{Hasher, Key, is_zero, same};
+use std::hint::select_unpredictable;
+
+use super::hash::{Hasher, Key, ShortKey, is_zero, same, same_short};
 use super::prefetch::prefetch;
+use super::region::{PageRequest, Pages, Region};
 
 /// How many slots from its home a record may stand: as many as `Record::neighbours` has bits.
 const REACH: usize = 16;
@@ -41,24 +48,34 @@ pub struct Full;
 /// A map of a fixed number of records.
 #[derive(Debug)]
 pub struct RecordMap<R> {
-    records: Box<[R]>,
+    records: Region<R>,
     hasher: Hasher,
-    shift: u32,
     length: usize,
 }
 
 impl<R: Record> RecordMap<R> {
-    /// A map with `slots` slots, a power of two of at least 16, hashed under `seed`. All its
-    /// memory is taken and touched here.
+    /// A map with `slots` slots, at least 16 and below 2^32, hashed under `seed`, on `pages`. All
+    /// its memory is taken and touched here.
     #[must_use]
-    pub fn new(slots: usize, seed: u64) -> Self {
-        let slots = slots.next_power_of_two().max(REACH);
+    pub fn new(slots: usize, seed: u64, pages: PageRequest) -> Self {
+        let slots = slots.clamp(REACH, u32::MAX as usize);
         Self {
-            records: vec![R::default(); slots].into(),
+            records: Region::new(slots, R::default(), pages),
             hasher: Hasher::new(seed),
-            shift: 64 - slots.trailing_zeros(),
             length: 0,
         }
+    }
+
+    /// How many bytes a map with so many slots takes.
+    #[must_use]
+    pub const fn bytes(slots: usize) -> usize {
+        slots * size_of::<R>()
+    }
+
+    /// What the map stands on.
+    #[must_use]
+    pub const fn pages(&self) -> Pages {
+        self.records.pages()
     }
 
     /// How many records there are.
@@ -76,7 +93,7 @@ impl<R: Record> RecordMap<R> {
     /// How many slots there are.
     #[must_use]
     pub const fn capacity(&self) -> usize {
-        self.records.len()
+        self.records.length()
     }
 
     /// The home slot of `key`: compute it for a whole batch, [`Self::prefetch`] each, then
@@ -85,33 +102,57 @@ impl<R: Record> RecordMap<R> {
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "a slot number is below 2^32")]
     pub fn home(&self, key: &Key) -> u32 {
-        (self.hasher.hash(key) >> self.shift) as u32
+        ((u128::from(self.hasher.hash(key)) * self.records.len() as u128) >> 64) as u32
     }
 
     /// Asks for the cache line of a slot.
     #[inline]
     pub fn prefetch(&self, slot: u32) {
-        prefetch(&self.records[slot as usize & self.mask()]);
+        if let Some(record) = self.records.get(slot as usize) {
+            prefetch(record);
+        }
     }
 
-    /// Asks for the line that [`Self::find`] reads after the home line of `key`; for the home line
-    /// once more if it will read none. To be called once the home line, asked for by
-    /// [`Self::prefetch`], is there. Without a branch: which records stand at home is anybody's
-    /// guess, the processor's too.
+    /// The home slot of the key `[0, key[0], key[1]]`.
+    #[must_use]
     #[inline]
-    pub fn prefetch_next(&self, key: &Key, home: u32) {
-        let at_home = &self.records[home as usize & self.mask()];
-        let elsewhere = usize::from(!same(at_home.key(), key));
+    pub fn home_short(&self, key: ShortKey) -> u32 {
+        self.home(&[0, key[0], key[1]])
+    }
+
+    /// The slot where a record with `key` stands if it stands anywhere, nearly always: at home, or
+    /// in the first of the slots where records of that home are. Asks for its line. To be called
+    /// once the home line, asked for by [`Self::prefetch`], is there. A slot past the last one is
+    /// no slot: what stands beyond the end is for [`Self::find`].
+    #[inline]
+    pub fn look_ahead(&self, key: &Key, home: u32) -> u32 {
+        let at_home = &self.records[home as usize];
+        self.expected(at_home, home, !same(at_home.key(), key))
+    }
+
+    /// The same by the two words of a key that begins with 0 and shares them with no other.
+    #[inline]
+    pub fn look_ahead_short(&self, key: ShortKey, home: u32) -> u32 {
+        let at_home = &self.records[home as usize];
+        self.expected(at_home, home, !same_short(at_home.key(), key))
+    }
+
+    #[inline(always)]
+    fn expected(&self, at_home: &R, home: u32, is_elsewhere: bool) -> u32 {
         // Without neighbours there are REACH trailing zeroes, and so no distance.
-        let first = (at_home.neighbours() & !1).trailing_zeros() as usize % REACH;
-        self.prefetch(self.slot_after(home, first * elsewhere));
+        let first = (at_home.neighbours() & !1).trailing_zeros() % u16::BITS;
+        const _: () = assert!(REACH == u16::BITS as usize);
+        // Which records stand at home is anybody's guess, the processor's too.
+        let slot = select_unpredictable(is_elsewhere, home + first, home);
+        self.prefetch(slot);
+        slot
     }
 
     /// The slot of the record with `key`, whose home is `home`.
     #[must_use]
     #[inline]
     pub fn find(&self, key: &Key, home: u32) -> Option<u32> {
-        let at_home = &self.records[home as usize & self.mask()];
+        let at_home = &self.records[home as usize];
         if same(at_home.key(), key) {
             return Some(home);
         }
@@ -130,18 +171,24 @@ impl<R: Record> RecordMap<R> {
     #[must_use]
     #[inline]
     pub fn at(&self, slot: u32) -> &R {
-        &self.records[slot as usize & (self.records.len() - 1)]
+        &self.records[slot as usize]
+    }
+
+    /// All slots, to change anything but keys and neighbours.
+    #[inline]
+    pub fn slots_mut(&mut self) -> &mut [R] {
+        &mut self.records
     }
 
     /// The record in `slot`, to change anything but its key.
     #[inline]
     pub fn at_mut(&mut self, slot: u32) -> &mut R {
-        let mask = self.mask();
-        &mut self.records[slot as usize & mask]
+        &mut self.records[slot as usize]
     }
 
-    /// Puts a record whose key is not in the map and returns its slot. `moved(map, from, to)` is
-    /// called after each record that had to make room has moved.
+    /// Puts a record whose key is not in the map and returns its slot: its home, unless the home
+    /// has a record of its own or whose stands there cannot leave. `moved(map, from, to)` is called
+    /// after each record that had to make room has moved.
     ///
     /// # Errors
     /// [`Full`], with nothing changed but the places of records that were told of.
@@ -154,6 +201,9 @@ impl<R: Record> RecordMap<R> {
         let mut distance = self.free_distance(home).ok_or(Full)?;
         while distance >= REACH {
             distance = self.bring_nearer(home, distance, &mut moved).ok_or(Full)?;
+        }
+        if distance > 0 && self.send_stranger_to(home, distance, &mut moved) {
+            distance = 0;
         }
         let slot = self.slot_after(home, distance);
         record.set_neighbours(self.records[slot as usize].neighbours());
@@ -175,7 +225,7 @@ impl<R: Record> RecordMap<R> {
 
     /// The occupied slots, for listings.
     pub fn occupied(&self) -> impl Iterator<Item = (u32, &R)> {
-        (0u32..).zip(&self.records).filter(|(_, record)| *record.key() != Key::default())
+        (0u32..).zip(self.records.iter()).filter(|(_, record)| *record.key() != Key::default())
     }
 
     fn free_distance(&self, home: u32) -> Option<usize> {
@@ -197,18 +247,45 @@ impl<R: Record> RecordMap<R> {
             let bits = self.records[neighbour_home as usize].neighbours();
             let first = bits.trailing_zeros() as usize;
             if first < back {
-                let from = self.slot_after(neighbour_home, first);
-                let mut record = self.records[from as usize];
-                record.set_neighbours(self.records[to as usize].neighbours());
-                self.records[to as usize] = record;
-                self.vacate(from);
-                self.mark(neighbour_home, first, false);
-                self.mark(neighbour_home, back, true);
-                moved(self, from, to);
+                self.relocate(neighbour_home, first, back);
+                moved(self, self.slot_after(neighbour_home, first), to);
                 return Some(free - back + first);
             }
         }
         None
+    }
+
+    /// Moves who stands at `home` and does not belong there into the free slot `distance` behind,
+    /// if that is within its reach. Look-ups that begin at `home` then end there.
+    fn send_stranger_to(
+        &mut self,
+        home: u32,
+        distance: usize,
+        moved: &mut impl FnMut(&mut Self, u32, u32),
+    ) -> bool {
+        let stranger = &self.records[home as usize];
+        if stranger.neighbours() & 1 != 0 {
+            return false;
+        }
+        let its_home = self.home(stranger.key());
+        let from = self.distance(its_home, home);
+        if from + distance >= REACH {
+            return false;
+        }
+        self.relocate(its_home, from, from + distance);
+        moved(self, home, self.slot_after(home, distance));
+        true
+    }
+
+    /// Moves a record between two places behind its home, of which the second is free.
+    fn relocate(&mut self, home: u32, from: usize, to: usize) {
+        let (source, target) = (self.slot_after(home, from), self.slot_after(home, to));
+        let mut record = self.records[source as usize];
+        record.set_neighbours(self.records[target as usize].neighbours());
+        self.records[target as usize] = record;
+        self.vacate(source);
+        self.mark(home, from, false);
+        self.mark(home, to, true);
     }
 
     /// Empties a slot but for the bits about those who call it home.
@@ -230,18 +307,16 @@ impl<R: Record> RecordMap<R> {
     }
 
     fn distance(&self, home: u32, slot: u32) -> usize {
-        (slot as usize).wrapping_sub(home as usize) & self.mask()
+        let (home, slot) = (home as usize, slot as usize);
+        if slot < home { slot + self.records.len() - home } else { slot - home }
     }
 
+    /// The slot that is `distance` behind `home`; a distance is below the number of slots.
     #[inline]
     #[allow(clippy::cast_possible_truncation, reason = "a slot number is below 2^32")]
     fn slot_after(&self, home: u32, distance: usize) -> u32 {
-        ((home as usize + distance) & self.mask()) as u32
-    }
-
-    #[inline]
-    const fn mask(&self) -> usize {
-        self.records.len() - 1
+        let (slot, slots) = (home as usize + distance, self.records.len());
+        (if slot < slots { slot } else { slot - slots }) as u32
     }
 }
 
@@ -277,18 +352,23 @@ mod tests {
         Entry { key: [1, number, 2], value, ..Entry::default() }
     }
 
+    fn map(slots: usize, seed: u64) -> RecordMap<Entry> {
+        RecordMap::new(slots, seed, PageRequest::Transparent)
+    }
+
     fn find(map: &RecordMap<Entry>, number: u64) -> Option<u32> {
         let key = entry(number).key;
-        map.find(&key, map.home(&key)).map(|slot| map.at(slot).value)
+        map.find(&key, map.home(&key)).filter(|slot| u64::from(map.at(*slot).value) == number)
     }
 
     proptest! {
         #[test]
         fn it_answers_like_an_ordered_map_and_names_every_move(
             seed in any::<u64>(),
+            slots in 16usize..150,
             steps in prop::collection::vec((any::<bool>(), 1u64..90), 1..400),
         ) {
-            let mut map = RecordMap::new(64, seed);
+            let mut map = map(slots, seed);
             let mut places = BTreeMap::new();
             for (insert, number) in steps {
                 match (insert, places.get(&number).copied()) {
@@ -303,7 +383,7 @@ mod tests {
                         if let Ok(slot) = put {
                             places.insert(number, slot);
                         } else {
-                            prop_assert!(places.len() > 16, "full at {}", places.len());
+                            prop_assert!(places.len() >= REACH, "full at {}", places.len());
                         }
                     }
                     (false, Some(slot)) => {
@@ -321,12 +401,69 @@ mod tests {
     }
 
     #[test]
-    fn two_thirds_of_the_slots_can_be_filled() {
-        let mut map = RecordMap::new(1 << 16, 42);
-        let target = (1 << 16) * 2 / 3;
-        for number in 1..=target {
-            assert!(map.insert(entry(number), |_, _, _| {}).is_ok(), "full at {number}");
+    fn three_quarters_of_any_number_of_slots_can_be_filled() {
+        for slots in [1 << 16, 100_003, 65_535] {
+            let mut map = map(slots, 42);
+            let target = slots as u64 / 4 * 3;
+            for number in 1..=target {
+                assert!(map.insert(entry(number), |_, _, _| {}).is_ok(), "full at {number}");
+            }
+            assert!((1..=target).all(|number| find(&map, number).is_some()));
         }
-        assert!((1..=target).all(|number| find(&map, number).is_some()));
+    }
+
+    #[test]
+    fn a_home_that_has_records_has_one_at_home_nearly_always() {
+        let mut map = map(1 << 16, 42);
+        for number in 1..=(1 << 15) {
+            assert!(map.insert(entry(number), |_, _, _| {}).is_ok());
+        }
+        let stands_at_home = |(slot, record): &(u32, &Entry)| map.home(&record.key) == *slot;
+        let at_home = map.occupied().filter(stands_at_home).count();
+        let homes = (0..1 << 16).filter(|slot| map.at(*slot).neighbours != 0).count();
+        assert!(at_home * 100 >= homes * 99, "{at_home} of {homes}");
+    }
+
+    #[test]
+    fn homes_are_spread_over_all_slots_whatever_their_number() {
+        let map = map(1000, 42);
+        let mut homes = vec![0u32; 1000];
+        (1..=100_000).for_each(|number| homes[map.home(&entry(number).key) as usize] += 1);
+        // A fair share is 100; six standard deviations are 60.
+        assert!(homes.iter().all(|count| (40..=160).contains(count)), "{homes:?}");
+    }
+
+    #[test]
+    fn keys_that_share_a_home_are_refused_beyond_its_reach_and_all_others_stay_findable() {
+        let mut map = map(1000, 42);
+        for number in 1..=500 {
+            assert!(map.insert(entry(number), |_, _, _| {}).is_ok());
+        }
+        for home in [0, 500, 993, 999] {
+            let aimed = (1_000_000..).filter(|number| map.home(&entry(*number).key) == home);
+            let aimed: Vec<_> = aimed.take(40).collect();
+            let put: Vec<_> =
+                aimed.iter().map(|number| map.insert(entry(*number), |_, _, _| {})).collect();
+            let refused = put.iter().position(Result::is_err);
+            assert!(refused.is_some_and(|first| first <= REACH), "{refused:?}");
+            for (number, put) in aimed.iter().zip(&put) {
+                assert_eq!(find(&map, *number).is_some(), put.is_ok());
+            }
+            assert!((1..=500).all(|number| find(&map, number).is_some()));
+        }
+    }
+
+    #[test]
+    fn a_map_without_a_free_slot_refuses_and_keeps_everything() {
+        let mut map = map(16, 42);
+        let put = (1..=100).filter(|number| map.insert(entry(*number), |_, _, _| {}).is_ok());
+        let put: Vec<_> = put.collect();
+        assert_eq!(put.len(), 16);
+        assert!(put.iter().all(|number| find(&map, *number).is_some()));
+        for number in put {
+            let slot = find(&map, number).expect("there");
+            assert_eq!(u64::from(map.remove(slot).value), number);
+        }
+        assert!(map.is_empty() && map.occupied().next().is_none());
     }
 }

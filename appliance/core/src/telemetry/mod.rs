@@ -20,4 +20,4 @@ mod objects;
 
 pub use catalogue::{Counter, DropReason, PuntClass};
 pub use counters::{Counters, Totals};
-pub use objects::{ObjectCounters, ObjectTotals};
+pub use objects::{ObjectCounters, ObjectTotals, PacketCounters};

@@ -23,6 +23,21 @@ pub struct ObjectCounters {
     slots: Box<[Slot]>,
 }
 
+/// The packets of all objects of a kind, to be counted one by one.
+#[derive(Clone, Copy, Debug)]
+pub struct PacketCounters<'a>(&'a [Slot]);
+
+impl PacketCounters<'_> {
+    /// Counts one packet of `bytes`.
+    #[inline]
+    pub fn count(self, id: usize, bytes: u64) {
+        if let Some(slot) = self.0.get(id) {
+            add(&slot.packets, 1);
+            add(&slot.bytes, bytes);
+        }
+    }
+}
+
 /// The counts of one object, added up over workers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ObjectTotals {
@@ -43,13 +58,11 @@ impl ObjectCounters {
         Self { slots: (0..bound).map(|_| Slot::default()).collect() }
     }
 
-    /// Counts one packet of `bytes`.
+    /// For counting the packets of a whole batch.
+    #[must_use]
     #[inline]
-    pub fn packet(&self, id: usize, bytes: u64) {
-        if let Some(slot) = self.slots.get(id) {
-            add(&slot.packets, 1);
-            add(&slot.bytes, bytes);
-        }
+    pub fn packets(&self) -> PacketCounters<'_> {
+        PacketCounters(&self.slots)
     }
 
     /// Counts a flow that begins.

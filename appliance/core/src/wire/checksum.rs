@@ -8,54 +8,142 @@
 //! A forwarded packet is updated by deltas and never summed anew: a packet that was corrupt
 //! before Weir stays recognisably corrupt behind it.
 
-/// What one or more changed words add to the complemented checksum: a one's complement sum that
-/// is folded to 16 bits only when it is applied. Each word adds less than 2^17, so that it holds
-/// the changes of thousands of words.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Delta(u32);
+use zerocopy::big_endian::U16;
+
+use crate::units::Address;
+
+/// What one or more changed words add to the complemented checksum: a one's complement sum.
+///
+/// Held as the bytes stand on the wire, since the sum is the same in either byte order (RFC 1071
+/// §2 (B)), so that nothing is turned around per packet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Delta(u16);
 
 impl Delta {
+    /// The change that one hop makes: the time to live, the upper byte of its word, falls by one.
+    pub const HOP: Self = Self::of_u16(0x0100, 0);
+
     /// The change from one 16-bit word to another.
     #[must_use]
     pub const fn of_u16(old: u16, new: u16) -> Self {
-        Self(!old as u32 + new as u32)
+        Self(add(!old.to_be(), new.to_be()))
     }
 
     /// The change from one 32-bit field, such as an IPv4 address, to another.
     #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "the two halves")]
     pub const fn of_u32(old: u32, new: u32) -> Self {
-        let old = !old;
-        Self((old >> 16) + (old & 0xffff) + (new >> 16) + (new & 0xffff))
+        let upper = Self::of_u16((old >> 16) as u16, (new >> 16) as u16);
+        upper.and(Self::of_u16(old as u16, new as u16))
+    }
+
+    /// The change from no address to this one.
+    #[must_use]
+    pub const fn with(address: Address) -> Self {
+        Self(sum_of_address(address).to_be())
+    }
+
+    /// The change from this address to none.
+    #[must_use]
+    pub const fn without(address: Address) -> Self {
+        Self::with(address).reversed()
     }
 
     /// Both changes together.
     #[must_use]
+    #[inline]
     pub const fn and(self, other: Self) -> Self {
-        Self(self.0 + other.0)
+        Self(add(self.0, other.0))
     }
 
     /// The change that undoes this one.
     #[must_use]
     pub const fn reversed(self) -> Self {
-        Self(!fold(self.0) as u32)
+        Self(!self.0)
     }
 
-    /// The checksum after the change (RFC 1624 equation 3).
-    #[must_use]
-    pub const fn apply(self, checksum: u16) -> u16 {
-        !fold(!checksum as u32 + self.0)
+    /// Brings a checksum up to date (RFC 1624 equation 3).
+    #[inline]
+    pub fn apply(self, checksum: &mut U16) {
+        let complement = !u16::from_ne_bytes(checksum.to_bytes());
+        *checksum = U16::from_bytes((!add(complement, self.0)).to_ne_bytes());
     }
 
-    /// The UDP checksum after the change: none stays none, and a sum of zero is sent as all ones
+    /// Brings a UDP checksum up to date: none stays none, and a sum of zero is sent as all ones
     /// (RFC 768).
-    #[must_use]
-    pub const fn apply_to_udp(self, checksum: u16) -> u16 {
-        if checksum == 0 {
-            return 0;
+    #[inline]
+    pub fn apply_to_udp(self, checksum: &mut U16) {
+        if *checksum == U16::ZERO {
+            return;
         }
-        match self.apply(checksum) {
-            0 => 0xffff,
-            updated => updated,
+        self.apply(checksum);
+        if *checksum == U16::ZERO {
+            *checksum = U16::MAX_VALUE;
+        }
+    }
+}
+
+/// What the translation of one packet adds to its two checksums.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// To that of the IPv4 header.
+    pub network: Delta,
+    /// To that of TCP or UDP, which covers addresses as well.
+    pub transport: Delta,
+}
+
+impl Change {
+    /// Of one address and port that become others, one hop further.
+    #[must_use]
+    #[inline]
+    pub const fn of(old: (Address, u16), new: (Address, u16)) -> Self {
+        let addresses = Delta::without(old.0).and(Delta::with(new.0));
+        Self {
+            network: addresses.and(Delta::HOP),
+            transport: addresses.and(Delta::of_u16(old.1, new.1)),
+        }
+    }
+
+    /// Both changes together.
+    #[must_use]
+    #[inline]
+    pub const fn and(self, other: Self) -> Self {
+        Self {
+            network: self.network.and(other.network),
+            transport: self.transport.and(other.transport),
+        }
+    }
+}
+
+/// The share that one end of a translation has in what it changes: the shares of a rule and of a
+/// member make the whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// On the way to the member.
+    pub inwards: Change,
+    /// On the way from the member.
+    pub outwards: Change,
+}
+
+impl Share {
+    /// Of a frontend's address, and of its port that becomes the member's.
+    #[must_use]
+    pub const fn of_frontend(address: Address, port: u16, member_port: u16) -> Self {
+        let (leaves, enters) = (Delta::without(address), Delta::with(address));
+        let ports = Delta::of_u16(port, member_port);
+        Self {
+            inwards: Change { network: leaves, transport: leaves.and(ports) },
+            outwards: Change { network: enters, transport: enters.and(ports.reversed()) },
+        }
+    }
+
+    /// Of a member's address, and of the hop.
+    #[must_use]
+    pub const fn of_member(address: Address) -> Self {
+        let (leaves, enters) = (Delta::without(address), Delta::with(address));
+        Self {
+            inwards: Change { network: enters.and(Delta::HOP), transport: enters },
+            outwards: Change { network: leaves.and(Delta::HOP), transport: leaves },
         }
     }
 }
@@ -89,8 +177,25 @@ pub const fn pseudo_header_v4(source: u32, destination: u32, protocol: u8, lengt
 
 /// The one's complement sum of two folded sums.
 #[must_use]
+#[inline]
 pub const fn add(one: u16, other: u16) -> u16 {
-    fold(one as u32 + other as u32)
+    let (sum, carried) = one.overflowing_add(other);
+    // A sum that carried is at most 0xfffe.
+    sum + carried as u16
+}
+
+/// The sum of an address as it stands in the header of its family.
+#[allow(clippy::cast_possible_truncation, reason = "words are cut out")]
+const fn sum_of_address(address: Address) -> u16 {
+    let low = address.v4_bits();
+    let mut sum = (low >> 16) + (low & 0xffff);
+    if !address.is_v4() {
+        let (high, middle) = (address.high, (address.low >> 32) as u32);
+        sum += (high >> 48) as u32 + (high >> 32 & 0xffff) as u32;
+        sum += (high >> 16 & 0xffff) as u32 + (high & 0xffff) as u32;
+        sum += (middle >> 16) + (middle & 0xffff);
+    }
+    fold(sum)
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "two folds leave 16 bits")]
@@ -105,9 +210,26 @@ mod tests {
 
     use super::*;
 
+    fn applied(delta: Delta, checksum: u16) -> u16 {
+        let mut field = U16::new(checksum);
+        delta.apply(&mut field);
+        field.get()
+    }
+
+    fn applied_to_udp(delta: Delta, checksum: u16) -> u16 {
+        let mut field = U16::new(checksum);
+        delta.apply_to_udp(&mut field);
+        field.get()
+    }
+
+    /// Zero has two forms in one's complement; receivers accept both.
+    fn same(one: u16, other: u16) -> bool {
+        one == other || (one ^ other) == 0xffff && one.min(other) == 0
+    }
+
     #[test]
     fn the_example_of_rfc_1624_comes_out_as_printed() {
-        assert_eq!(Delta::of_u16(0x5555, 0x3285).apply(0xdd2f), 0x0000);
+        assert_eq!(applied(Delta::of_u16(0x5555, 0x3285), 0xdd2f), 0x0000);
     }
 
     #[test]
@@ -117,16 +239,37 @@ mod tests {
 
     #[test]
     fn a_udp_packet_without_checksum_stays_without() {
-        assert_eq!(Delta::of_u16(1, 2).apply_to_udp(0), 0);
+        assert_eq!(applied_to_udp(Delta::of_u16(1, 2), 0), 0);
     }
 
     #[test]
     fn a_udp_sum_of_zero_is_sent_as_all_ones() {
-        let delta = Delta::of_u16(0x5555, 0x3285);
-        assert_eq!(delta.apply_to_udp(0xdd2f), 0xffff);
+        assert_eq!(applied_to_udp(Delta::of_u16(0x5555, 0x3285), 0xdd2f), 0xffff);
     }
 
     proptest! {
+        #[test]
+        fn the_shares_of_both_ends_make_the_whole_change(
+            frontend in any::<(u32, u16)>(),
+            member in any::<(u32, u16)>(),
+            checksum in any::<u16>(),
+        ) {
+            let address = Address::from_v4_bits;
+            let outside = (address(frontend.0), frontend.1);
+            let inside = (address(member.0), member.1);
+            let ours = Share::of_frontend(outside.0, outside.1, inside.1);
+            let theirs = Share::of_member(inside.0);
+            for (whole, shares) in [
+                (Change::of(outside, inside), ours.inwards.and(theirs.inwards)),
+                (Change::of(inside, outside), ours.outwards.and(theirs.outwards)),
+            ] {
+                let network = applied(whole.network, checksum);
+                prop_assert!(same(network, applied(shares.network, checksum)));
+                let transport = applied(whole.transport, checksum);
+                prop_assert!(same(transport, applied(shares.transport, checksum)));
+            }
+        }
+
         #[test]
         fn an_updated_checksum_equals_one_computed_anew(
             mut words in prop::collection::vec(any::<u16>(), 4..40),
@@ -142,12 +285,27 @@ mod tests {
             words[at + 1] = u16::try_from(new & 0xffff).expect("half");
             let delta = Delta::of_u32(old, new);
             let after = !sum(&bytes(&words));
-            // Zero has two forms in one's complement; receivers accept both.
-            let same = |one: u16, other: u16| {
-                one == other || (one ^ other) == 0xffff && one.min(other) == 0
+            prop_assert!(same(applied(delta, before), after));
+            prop_assert!(same(applied(delta.reversed(), after), before));
+        }
+
+        #[test]
+        fn addresses_of_both_families_change_what_their_words_change(
+            old in any::<u128>(),
+            new in any::<u128>(),
+            checksum in any::<u16>(),
+        ) {
+            let address = |bits: u128| -> Address {
+                std::net::IpAddr::V6(std::net::Ipv6Addr::from_bits(bits)).into()
             };
-            prop_assert!(same(delta.apply(before), after));
-            prop_assert!(same(delta.reversed().apply(after), before));
+            let words = (0..8).fold(Delta::default(), |delta, word| {
+                let cut = |bits: u128| u16::try_from(bits >> (word * 16) & 0xffff).expect("16 bits");
+                delta.and(Delta::of_u16(cut(old), cut(new)))
+            });
+            let whole = Delta::without(address(old)).and(Delta::with(address(new)));
+            if !address(old).is_v4() && !address(new).is_v4() {
+                prop_assert!(same(applied(whole, checksum), applied(words, checksum)));
+            }
         }
     }
 }

@@ -4,6 +4,8 @@
 //!   frame ─► parse() ─► Parsed: offsets and the tuple, nothing decided
 //!              │
 //!   ethernet · ipv4 · tcp · udp · icmp · arp: typed views (zerocopy), no judgement
+//!   plain: the frame that nearly all are, read at fixed places
+//!   translate: one end of a packet replaced
 //!   checksum: RFC 1624 updates by precomputed deltas
 //! ```
 //!
@@ -16,8 +18,12 @@ pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;
 mod parse;
+pub mod plain;
 pub mod tcp;
+pub mod translate;
 pub mod udp;
 
-pub use checksum::Delta;
+pub use checksum::{Change, Delta, Share};
 pub use parse::{Content, Malformed, Parsed, ProtocolNumber, parse};
+pub use plain::{Head, PlainIpv4};
+pub use translate::{End, PlainTranslation, Translation};

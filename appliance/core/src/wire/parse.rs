@@ -73,6 +73,8 @@ pub struct Parsed {
     pub source_port: u16,
     /// The TCP or UDP destination port; 0 for others and for fragments.
     pub destination_port: u16,
+    /// What a TCP segment acknowledges; 0 for others.
+    pub acknowledgement: u32,
     /// Bytes of the IP datagram, header included.
     pub network_length: u16,
     /// Where the network header begins: 14, 18 or 22.
@@ -155,6 +157,7 @@ fn parse_ipv4(packet: &[u8], parsed: &mut Parsed) -> Result<Content, Malformed> 
     parsed.source_port = 0;
     parsed.destination_port = 0;
     parsed.tcp_flags = 0;
+    parsed.acknowledgement = 0;
     if header.is_fragment() {
         return Ok(Content::Ipv4Fragment);
     }
@@ -174,6 +177,7 @@ fn parse_transport(segment: &[u8], parsed: &mut Parsed) -> Result<(), Malformed>
             parsed.source_port = header.source_port.get();
             parsed.destination_port = header.destination_port.get();
             parsed.tcp_flags = header.flags;
+            parsed.acknowledgement = header.acknowledgement.get();
         }
         ProtocolNumber::UDP => {
             let (header, _) =

@@ -15,9 +15,9 @@ fn two_armed() -> serde_json::Value {
                       busy, add a worker lcore"],
         "workers": [
             {"worker": 0, "lcore": 2, "heartbeatMillisecondsAgo": 0, "state": "running",
-             "flows": 12_345, "flowsMax": 262_144, "busyPercent": 34},
+             "flows": 12_345, "flowsMax": 262_144, "flowPages": "transparent", "busyPercent": 34},
             {"worker": 1, "lcore": 3, "heartbeatMillisecondsAgo": 2_150, "state": "stuck",
-             "flows": 0, "flowsMax": 262_144, "busyPercent": 100}
+             "flows": 0, "flowsMax": 262_144, "flowPages": "transparent", "busyPercent": 100}
         ],
         "ports": [
             {"name": "front", "device": "0000:01:00.0", "driver": "net_ice",

@@ -2,6 +2,7 @@
 
 use weir_core::path::{Frames, Tag};
 use weir_core::units::PortId;
+use weir_core::wire::{Head, plain};
 
 /// One frame.
 #[derive(Clone, Debug)]
@@ -24,38 +25,74 @@ impl Frame {
     }
 }
 
-/// Frames that are processed together.
+/// Frames that are processed together, in buffers that are never shorter than a head.
 #[derive(Debug)]
-pub struct Burst(pub Vec<Frame>);
+pub struct Burst {
+    frames: Vec<Frame>,
+    lengths: Vec<usize>,
+}
+
+impl Burst {
+    /// These frames in buffers.
+    #[must_use]
+    pub fn new(mut frames: Vec<Frame>) -> Self {
+        let lengths = frames.iter().map(|frame| frame.bytes.len()).collect();
+        for frame in &mut frames {
+            // What stands behind a frame's end is what was there before.
+            let length = frame.bytes.len().max(plain::HEAD);
+            frame.bytes.resize(length, 0xa5);
+        }
+        Self { frames, lengths }
+    }
+
+    /// The frames again.
+    #[must_use]
+    pub fn into_frames(mut self) -> Vec<Frame> {
+        for (frame, length) in self.frames.iter_mut().zip(&self.lengths) {
+            frame.bytes.truncate(*length);
+        }
+        self.frames
+    }
+}
 
 impl Frames for Burst {
     fn len(&self) -> usize {
-        self.0.len()
+        self.frames.len()
     }
 
-    fn frame(&self, index: usize) -> &[u8] {
-        &self.0[index].bytes
+    fn head(&self, place: usize) -> &Head {
+        self.frames[place].bytes.first_chunk().expect("buffers hold a head")
     }
 
-    fn frame_mut(&mut self, index: usize) -> &mut [u8] {
-        &mut self.0[index].bytes
+    fn head_mut(&mut self, place: usize) -> &mut Head {
+        self.frames[place].bytes.first_chunk_mut().expect("buffers hold a head")
     }
 
-    fn is_segmented(&self, index: usize) -> bool {
-        self.0[index].segmented
+    fn length(&self, place: usize) -> usize {
+        self.lengths[place]
     }
 
-    fn ingress(&self, index: usize) -> PortId {
-        self.0[index].ingress
+    fn frame(&self, place: usize) -> &[u8] {
+        &self.frames[place].bytes[..self.lengths[place]]
     }
 
-    fn tag(&self, index: usize) -> Tag {
-        self.0[index].tag
+    fn frame_mut(&mut self, place: usize) -> &mut [u8] {
+        &mut self.frames[place].bytes[..self.lengths[place]]
     }
 
-    fn set_tag(&mut self, index: usize, tag: Tag) {
-        self.0[index].tag = tag;
+    fn is_segmented(&self, place: usize) -> bool {
+        self.frames[place].segmented
     }
 
-    fn prefetch(&self, _index: usize) {}
+    fn ingress(&self, place: usize) -> PortId {
+        self.frames[place].ingress
+    }
+
+    fn tag(&self, place: usize) -> Tag {
+        self.frames[place].tag
+    }
+
+    fn set_tag(&mut self, place: usize, tag: Tag) {
+        self.frames[place].tag = tag;
+    }
 }

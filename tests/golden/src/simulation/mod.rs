@@ -41,7 +41,7 @@ pub enum Output {
 pub struct Options {
     /// How many workers there are.
     pub workers: u8,
-    /// Occupancy records for outbound destinations, if not half of the flow records.
+    /// Occupancy records for outbound destinations, if not as many as go with the flow records.
     pub destinations: Option<usize>,
     /// Keys the hash functions of the tables.
     pub seed: u64,
@@ -81,8 +81,9 @@ impl Simulation {
     pub fn new(document: &Document, options: Options) -> Self {
         let mut world = World::new(document.check(), options.workers);
         let flow_slots = world.configuration().appliance.limits.flows_per_worker;
-        let destinations = options.destinations.unwrap_or(flow_slots / 2);
-        let sizes = Sizes { flow_slots, destinations };
+        let usual = Sizes::of_flow_slots(flow_slots);
+        let destinations = options.destinations.unwrap_or(usual.destinations);
+        let sizes = Sizes { destinations, ..usual };
         let now = Now::default();
         let workers = (0..options.workers)
             .map(|id| Worker::new(WorkerId(id), sizes, options.seed.wrapping_add(id.into()), now));
@@ -238,12 +239,13 @@ impl Simulation {
     }
 
     fn process(&mut self, worker: usize, frames: Vec<Frame>) {
-        let mut burst = Burst(frames);
+        let mut burst = Burst::new(frames);
         let batch = &mut self.batch;
         self.workers[worker].process(&self.snapshot, self.now, &mut burst, batch);
-        assert_eq!(batch.len(), burst.0.len(), "every frame has a verdict");
-        let verdicts = self.batch.verdicts().to_vec();
-        for (frame, verdict) in burst.0.into_iter().zip(verdicts) {
+        let frames = burst.into_frames();
+        assert_eq!(batch.len(), frames.len(), "every frame has a verdict");
+        let verdicts: Vec<_> = (0..frames.len()).map(|it| self.batch.verdict(it)).collect();
+        for (frame, verdict) in frames.into_iter().zip(verdicts) {
             self.carry_out(worker, frame, verdict);
         }
         self.take_requests(worker);

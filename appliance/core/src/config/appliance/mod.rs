@@ -129,7 +129,7 @@ pub enum OwnService {
 /// Memory and table sizes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Flow records of each worker: a power of two, `limits::FLOWS_PER_WORKER_MIN` to
+    /// Slots of each worker's flow table, `limits::FLOWS_PER_WORKER_MIN` to
     /// `limits::FLOWS_PER_WORKER_MAX`.
     pub flows_per_worker: usize,
     /// Where memory comes from.

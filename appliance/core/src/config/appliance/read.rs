@@ -155,8 +155,7 @@ fn read_own_addresses(object: &Object<'_>) -> Option<OwnAddresses> {
 
 fn read_limits(object: &Object<'_>) -> Option<Limits> {
     let flows_per_worker = object.or("flowsPerWorker", FLOWS_PER_WORKER_DEFAULT, |field| {
-        let flows = field.integer(FLOWS_PER_WORKER_MIN..=FLOWS_PER_WORKER_MAX)?;
-        require_power_of_two(field, flows)
+        field.integer(FLOWS_PER_WORKER_MIN..=FLOWS_PER_WORKER_MAX)
     });
     let hugepages = object.or("hugepages", Hugepages::Auto, |field| {
         field.choice(&[

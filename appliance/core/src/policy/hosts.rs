@@ -1,27 +1,74 @@
-//! How are the snapshot's maps keyed, and what do their values mean?
+//! What is this address to the appliance?
 
-use crate::tables::Key;
+use zerocopy::big_endian::U32;
+
+use crate::tables::{Filter, FlatMap, Key};
 use crate::units::{Address, MemberId, OutboundAddressId};
 
-/// The value in `Snapshot::reverse` for an endpoint that several rules lead to.
-pub const AMBIGUOUS: u32 = u32::MAX;
-
-/// Marks keys of endpoints; never zero, so that no key is all zeroes.
-const ENDPOINT: u64 = 1 << 63;
-/// Marks keys of hosts.
+/// Marks keys of hosts; never zero, so that no key is all zeroes.
 const HOST: u64 = 1 << 62;
 
-/// The key of (address, port, IP protocol number).
-#[must_use]
-#[inline]
-pub const fn endpoint(address: Address, port: u16, protocol: u8) -> Key {
-    [address.high, address.low, ENDPOINT | (protocol as u64) << 16 | port as u64]
+/// A map from addresses to what they are, with one table per address family.
+#[derive(Clone, Debug, Default)]
+pub struct HostMap {
+    v4: FlatMap<u64>,
+    v6: FlatMap<Key>,
+    ours: Filter,
 }
 
-/// The key of an address.
-#[must_use]
+impl HostMap {
+    /// A map of `entries`; of two entries with the same address the later one counts.
+    #[must_use]
+    pub fn build(entries: impl IntoIterator<Item = (Address, Host)>) -> Self {
+        let (mut v4, mut v6, mut ours) = (Vec::new(), Vec::new(), Vec::new());
+        for (address, host) in entries {
+            if address.is_v4() {
+                v4.push((narrow(address), host.0.into()));
+                if host.is_ours() {
+                    ours.push(raw(address.v4_bits().into()));
+                }
+            } else {
+                v6.push((wide(address), host.0.into()));
+            }
+        }
+        Self { v4: FlatMap::build(v4), v6: FlatMap::build(v6), ours: Filter::build(ours) }
+    }
+
+    /// What `address` is; nothing in particular for one that the map does not name.
+    #[must_use]
+    #[inline]
+    #[allow(clippy::cast_possible_truncation, reason = "32 bits were put in")]
+    pub fn get(&self, address: Address) -> Host {
+        let found = if address.is_v4() {
+            self.v4.get(&narrow(address))
+        } else {
+            self.v6.get(&wide(address))
+        };
+        Host(found.unwrap_or(0) as u32)
+    }
+
+    /// 1 if an IPv4 address, in the bytes of the wire, may be the appliance's in any way
+    /// ([`Host::is_ours`]), and 0 if it is not for certain.
+    #[must_use]
+    #[inline]
+    pub fn may_be_ours_v4(&self, address: U32) -> u32 {
+        self.ours.may_contain(raw(address))
+    }
+}
+
+/// An address as it lies in memory, so that none is turned around per packet.
 #[inline]
-pub const fn host(address: Address) -> Key {
+const fn raw(address: U32) -> u64 {
+    u32::from_ne_bytes(address.to_bytes()) as u64
+}
+
+#[inline]
+const fn narrow(address: Address) -> u64 {
+    HOST | address.v4_bits() as u64
+}
+
+#[inline]
+const fn wide(address: Address) -> Key {
     [address.high, address.low, HOST]
 }
 

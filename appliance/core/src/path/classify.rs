@@ -1,0 +1,184 @@
+//! Which row of the ownership table is this packet's?
+//!
+//! For packets that are not plainly a client's to a frontend endpoint or a member's reply: each row
+//! in turn, every question asked. Not here: who owns what is found (`steer`).
+
+use super::batch::{Class, Tag};
+use super::parse::{is_valid_destination, is_valid_source};
+use crate::policy::{Backend, Host, Snapshot};
+use crate::telemetry::DropReason;
+use crate::units::{MemberId, OutboundAddressId, Transport, WorkerId};
+use crate::wire::{Parsed, ProtocolNumber, icmp};
+
+/// What classification says of one packet.
+pub(super) enum Sighting {
+    /// It is one of these.
+    Class(Class),
+    /// It goes to an own address, and comes from such a host.
+    Own(Host),
+    /// It ends here.
+    Drop(DropReason),
+}
+
+#[inline]
+pub(super) const fn transport(parsed: &Parsed) -> Option<Transport> {
+    match parsed.protocol {
+        ProtocolNumber::TCP => Some(Transport::Tcp),
+        ProtocolNumber::UDP => Some(Transport::Udp),
+        _ => None,
+    }
+}
+
+/// Rows of whole datagrams.
+pub(super) fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: Tag) -> Sighting {
+    let (to, from) = (parsed.destination, parsed.source);
+    if transport(parsed).is_some() {
+        let (near, far) = (parsed.destination_port, parsed.source_port);
+        if let Some(rule) = snapshot.endpoints.frontend(to, near, parsed.protocol) {
+            return Sighting::Class(Class::Inbound(rule));
+        }
+        match snapshot.endpoints.member(from, far, parsed.protocol) {
+            Some(None) => return Sighting::Drop(DropReason::AmbiguousEndpoint),
+            Some(Some(backend)) => {
+                return classify_from_endpoint(snapshot, parsed, frame, backend, tag);
+            }
+            None => {}
+        }
+    }
+    classify_by_host(snapshot, parsed, frame)
+}
+
+/// A packet from an endpoint: the reply to a client, unless it opens a connection of the
+/// member's own or the inbound owner knew no flow of it.
+fn classify_from_endpoint(
+    snapshot: &Snapshot,
+    parsed: &Parsed,
+    frame: &[u8],
+    backend: Backend,
+    tag: Tag,
+) -> Sighting {
+    if snapshot.hosts.get(parsed.destination).is_ours() {
+        // No client: the appliance itself, or a frontend that has no rule for this port.
+        return classify_by_host(snapshot, parsed, frame);
+    }
+    if parsed.asks_to_open() || tag.inbound_missed {
+        let class = outbound_class(snapshot, backend.member, parsed, Some(backend));
+        return class.map_or(Sighting::Class(Class::Reply(backend)), Sighting::Class);
+    }
+    Sighting::Class(Class::Reply(backend))
+}
+
+/// Rows that the endpoints' maps do not know.
+fn classify_by_host(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8]) -> Sighting {
+    let (to, from) = (snapshot.hosts.get(parsed.destination), snapshot.hosts.get(parsed.source));
+    if to.is_own() {
+        return classify_to_this_appliance(to, from, parsed);
+    }
+    if from.is_frontend() {
+        return Sighting::Drop(DropReason::FloatingIpReply);
+    }
+    if from.is_own() || from.is_answered_for() {
+        return Sighting::Drop(DropReason::SourceIsFrontend);
+    }
+    if let Some(address) = to.as_outbound()
+        && transport(parsed).is_some()
+        && holder_of(snapshot, address, parsed).is_some()
+    {
+        return Sighting::Class(Class::OutboundReply(address));
+    }
+    if to.is_answered_for() {
+        return Sighting::Drop(reason_at_frontend(to, parsed, frame));
+    }
+    classify_through(snapshot, parsed, from)
+}
+
+fn classify_to_this_appliance(to: Host, from: Host, parsed: &Parsed) -> Sighting {
+    debug_assert!(to.is_own());
+    if from.is_own() || from.is_answered_for() || !is_valid_source(parsed.source) {
+        return Sighting::Drop(DropReason::SourceIsFrontend);
+    }
+    Sighting::Own(from)
+}
+
+/// Why a frontend takes no such packet.
+fn reason_at_frontend(to: Host, parsed: &Parsed, frame: &[u8]) -> DropReason {
+    if parsed.protocol == ProtocolNumber::ICMP {
+        let kind = frame.get(usize::from(parsed.transport_offset)).copied().unwrap_or(0);
+        return if icmp::is_error(kind) {
+            DropReason::IcmpErrorNotTranslated
+        } else {
+            DropReason::IcmpToFrontend
+        };
+    }
+    match (to.is_frontend(), transport(parsed)) {
+        (_, None) => DropReason::ProtocolNotTranslated,
+        (true, Some(_)) => DropReason::NoRule,
+        (false, Some(_)) => DropReason::SnatFlowUnknown,
+    }
+}
+
+/// A packet that neither comes from an endpoint nor goes to this appliance: a member's outbound
+/// flow, or one to be routed.
+fn classify_through(snapshot: &Snapshot, parsed: &Parsed, from: Host) -> Sighting {
+    if !is_valid_destination(parsed.destination) {
+        return Sighting::Drop(DropReason::DestinationInvalid);
+    }
+    if snapshot.routes.is_routed(parsed.destination) {
+        return if snapshot.routes.is_routed(parsed.source) {
+            Sighting::Class(Class::Routed)
+        } else {
+            Sighting::Drop(DropReason::RouteNotPermitted)
+        };
+    }
+    let Some(member) = from.as_member() else {
+        return Sighting::Drop(DropReason::RouteNotPermitted);
+    };
+    if transport(parsed).is_none() {
+        return Sighting::Drop(DropReason::ProtocolNotTranslated);
+    }
+    match outbound_class(snapshot, member, parsed, None) {
+        Some(class) => Sighting::Class(class),
+        None => Sighting::Drop(DropReason::NoOutbound),
+    }
+}
+
+/// The outbound class of a member's packet, if it has ports for the protocol and the
+/// destination is outside.
+pub(super) fn outbound_class(
+    snapshot: &Snapshot,
+    member: MemberId,
+    parsed: &Parsed,
+    endpoint: Option<Backend>,
+) -> Option<Class> {
+    if snapshot.routes.is_routed(parsed.destination) || !is_valid_destination(parsed.destination) {
+        return None;
+    }
+    let mapping = snapshot.member(member)?.mapping(transport(parsed)?)?;
+    Some(Class::Outbound(member, mapping, endpoint))
+}
+
+/// Rows of fragments: translated flows take none, as in Azure; routed ones pass.
+pub(super) fn classify_fragment(snapshot: &Snapshot, parsed: &Parsed) -> Sighting {
+    let (to, from) = (snapshot.hosts.get(parsed.destination), snapshot.hosts.get(parsed.source));
+    if to.is_own() {
+        return Sighting::Drop(DropReason::OwnAddressClosed);
+    }
+    if from.is_answered_for() || from.is_own() {
+        return Sighting::Drop(DropReason::SourceIsFrontend);
+    }
+    let routed = snapshot.routes.is_routed(parsed.destination);
+    if to.is_answered_for() || from.as_member().is_some() && !routed {
+        return Sighting::Drop(DropReason::FragmentNotTranslated);
+    }
+    classify_through(snapshot, parsed, from)
+}
+
+/// The worker that holds the port which a packet from outside is addressed to.
+pub(super) fn holder_of(
+    snapshot: &Snapshot,
+    address: OutboundAddressId,
+    parsed: &Parsed,
+) -> Option<WorkerId> {
+    let address = snapshot.outbound_address(address)?;
+    Some(address.holder(transport(parsed)?, parsed.destination_port)?.worker)
+}

@@ -1,0 +1,70 @@
+//! Which packets may go straight through?
+//!
+//! Nearly all frames are plain, and nearly all of them go to a frontend's endpoint or come from a
+//! member's: one look-up tells which, and whose flow it is. Those are sorted by direction here,
+//! and the lines of their records are asked for. Which of the two directions a packet has is
+//! nobody's to foresee, so that it is reckoned with, not branched on.
+//!
+//! Whatever is not as usual is left alone, for `parse` and `steer` to ask row by row.
+
+use super::batch::{Batch, Frames};
+use super::places::Places;
+use super::worker::Worker;
+use crate::flow::key;
+use crate::policy::{Snapshot, StandingWord};
+use crate::units::{Address, WorkerId};
+use crate::wire::{PlainIpv4, ProtocolNumber, tcp};
+
+/// A segment with one of these flags opens or ends something.
+const TURNING: u8 = tcp::SYN | tcp::FIN | tcp::RST;
+
+impl Worker {
+    /// Sorts out the plain TCP segments of flows behind frontends; asks for their records.
+    #[inline(never)]
+    pub(super) fn sort<F: Frames>(&self, snapshot: &Snapshot, frames: &F, batch: &mut Batch) {
+        let is_shared = snapshot.owner.workers() > 1;
+        let (mut sorted, mut inwards) = (Places::default(), Places::default());
+        for place in batch.all() {
+            let ingress = frames.ingress(place);
+            batch.ingress[place] = ingress;
+            let Some(port) = snapshot.ports.get(ingress.index()) else { continue };
+            let frame = PlainIpv4::of(frames.head(place));
+            if !frame.is_for(port.station) || !frame.is_plain_tcp(frames.length(place)) {
+                continue;
+            }
+            if frame.tcp_flags() & TURNING != 0 {
+                continue;
+            }
+            let inward = snapshot.hosts.may_be_ours_v4(frame.end(1).0);
+            let (near, near_port) = frame.end(inward);
+            let protocol = ProtocolNumber::TCP;
+            let standing = snapshot.endpoints.get_v4(near, near_port, protocol, inward);
+            let Some(standing) = standing.filter(|it| !it.is_ambiguous()) else { continue };
+            let (far, far_port) = frame.end(inward ^ 1);
+            let (far, far_port) = (far.get(), far_port.get());
+            if is_shared {
+                let owner = owner(snapshot, standing, far, far_port);
+                if owner != self.id || frames.tag(place).inbound_missed {
+                    continue;
+                }
+            }
+            let key = key::inbound_v4(far, far_port, standing.rule());
+            let slot = self.flows.home_v4(key);
+            self.flows.prefetch(slot);
+            batch.standings[place] = standing;
+            batch.short_keys[place] = key;
+            batch.slots[place] = slot;
+            sorted.add(place);
+            inwards.add_if(place, inward);
+        }
+        (batch.inwards, batch.outwards) = (inwards, sorted - inwards);
+    }
+}
+
+/// The worker that owns the flow of a client to the frontend of a rule.
+#[inline(never)]
+fn owner(snapshot: &Snapshot, standing: StandingWord, client: u32, port: u16) -> WorkerId {
+    let Some(rule) = snapshot.rule(standing.rule()) else { return WorkerId(0) };
+    let client = Address::from_v4_bits(client);
+    snapshot.owner.of_flow(client, port, rule.frontend, rule.frontend_port)
+}
