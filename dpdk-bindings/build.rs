@@ -79,6 +79,7 @@ const FUNCTIONS: &[&str] = &[
     "weir_ring_send",
     "weir_rss_name",
     "weir_rx_burst",
+    "weir_softrss",
     "weir_tx_burst",
 ];
 

@@ -313,7 +313,7 @@ impl Burst {
     ///
     /// # Errors
     /// [`Full`] if `other` has no place left. Nothing has changed then.
-    #[inline]
+    #[inline(always)]
     pub fn move_to(&mut self, i: usize, other: &mut Self) -> Result<(), Full> {
         let (Some(packet), Some(place), Some(meta)) = (
             self.packets.get_mut(i),

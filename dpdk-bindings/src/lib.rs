@@ -12,6 +12,7 @@
 //! | [`RxQueue`], [`TxQueue`] | packets in and out, one thread each | as above |
 //! | [`ring`] | [`RingProducer`], [`RingConsumer`] between threads | gives packets back |
 //! | [`Source`] | what a device without a wire receives | – |
+//! | [`toeplitz`] | the hash that NICs spread flows by, as DPDK computes it | – |
 //! | [`clock`] | cycles | – |
 //! | [`heap`] | what a thread allocates that should not | – |
 //! | [`log`] | what DPDK says, and to whom | – |
@@ -67,6 +68,7 @@ mod port;
 mod raw;
 mod ring;
 mod runtime;
+mod softrss;
 
 pub use burst::{BURST, Burst, Checksum, ChecksumFlags, Exhausted, FrameError, Full, HEAD};
 pub use eal::{Affinity, Eal, EalError, LcoreGuard, RegisterError, version};
@@ -79,3 +81,4 @@ pub use port::{
     Rss, RssTaken, RxQueue, StartedPort, Step, TxQueue,
 };
 pub use ring::{RING_NAME_LENGTH_MAX, RingConsumer, RingError, RingProducer, ring};
+pub use softrss::toeplitz;

@@ -264,6 +264,11 @@ const char *weir_rss_name(uint64_t function)
 	return NULL;
 }
 
+uint32_t weir_softrss(uint32_t *input, uint32_t count, const uint32_t *key)
+{
+	return rte_softrss(input, count, (const uint8_t *)key);
+}
+
 const void *weir_generate_into(uint16_t port, uint16_t queue, struct weir_generator *generator)
 {
 	return rte_eth_add_rx_callback(port, queue, weir_generate, generator);

@@ -27,6 +27,7 @@
 #include <rte_mempool.h>
 #include <rte_ring.h>
 #include <rte_cycles.h>
+#include <rte_thash.h>
 
 #include "generator.h"
 
@@ -146,6 +147,9 @@ int weir_port_set_rss(uint16_t port, uint64_t functions, uint8_t *key, uint8_t k
 int weir_port_stats(uint16_t port, struct weir_port_stats *stats);
 int weir_port_link(uint16_t port, struct weir_port_link *link);
 const char *weir_rss_name(uint64_t function);
+
+/* The hash of `count` words under a key of at least one word more. */
+uint32_t weir_softrss(uint32_t *input, uint32_t count, const uint32_t *key);
 
 /* The generator of a queue: a handle, or NULL; and its end, 0 or a negative errno. */
 const void *weir_generate_into(uint16_t port, uint16_t queue, struct weir_generator *generator);

@@ -69,21 +69,38 @@ impl Outlets {
     }
 
     /// Sends packet `index` of `burst` out by `port`.
-    #[inline]
+    #[inline(always)]
     pub fn transmit(&mut self, port: PortId, burst: &mut Burst, index: usize, counters: &Counters) {
-        match self.ports.get_mut(port.index()) {
-            Some(lane) if lane.is_queue() => {
-                if burst.move_to(index, &mut lane.waiting).is_err() {
-                    lane.flush(counters);
-                    take(burst, index, &mut lane.waiting);
-                }
+        if let Some(lane) = self.ports.get_mut(port.index())
+            && lane.is_queue()
+            && burst.move_to(index, &mut lane.waiting).is_ok()
+        {
+            return;
+        }
+        self.transmit_otherwise(port, burst, index, counters);
+    }
+
+    /// Where there is no port, no room or no queue.
+    #[inline(never)]
+    fn transmit_otherwise(
+        &mut self,
+        port: PortId,
+        burst: &mut Burst,
+        index: usize,
+        counters: &Counters,
+    ) {
+        let Some(lane) = self.ports.get_mut(port.index()) else {
+            return counters.drop_one(DropReason::NoRoute);
+        };
+        match lane.lane {
+            Lane::Queue(_) => {
+                lane.flush(counters);
+                take(burst, index, &mut lane.waiting);
             }
-            Some(lane) => {
-                let Lane::Relay(holder) = lane.lane else { return };
+            Lane::Relay(holder) => {
                 burst.set_meta(index, Note::transmit(port).to_meta());
                 put(self.relay.get_mut(holder.index()), burst, index, counters);
             }
-            None => counters.drop_one(DropReason::NoRoute),
         }
     }
 

@@ -132,6 +132,8 @@ pub struct Batch {
     pub(super) outwards: Places,
     /// Of both, those that are not as usual.
     pub(super) turning: Places,
+    /// Plain datagrams that were sent on at once.
+    pub(super) datagrams: Places,
     /// Whole datagrams that wait for their class.
     pub(super) whole: Places,
     /// Fragments that do.
@@ -169,6 +171,7 @@ impl Default for Batch {
             inwards: Places::default(),
             outwards: Places::default(),
             turning: Places::default(),
+            datagrams: Places::default(),
             whole: Places::default(),
             fragments: Places::default(),
             tracked: Places::default(),
@@ -190,6 +193,7 @@ impl Batch {
             &mut self.inwards,
             &mut self.outwards,
             &mut self.turning,
+            &mut self.datagrams,
             &mut self.whole,
             &mut self.fragments,
             &mut self.tracked,

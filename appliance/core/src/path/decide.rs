@@ -14,7 +14,7 @@ use crate::flow::{Block, Entry, Holder, TakeError, TcpState, inbound_ticks, key,
 use crate::policy::{Backend, LoadDistribution, NextHop, OutboundMapping, Rule, Snapshot};
 use crate::tables::{Hasher, Key};
 use crate::telemetry::{Counter, DropReason};
-use crate::units::{MemberId, PortId, RuleId, Transport};
+use crate::units::{Address, MemberId, PortId, RuleId, Transport};
 use crate::wire::{Parsed, ProtocolNumber, tcp};
 
 /// The selection hash. Its secret is fixed: every appliance with the same configuration picks
@@ -119,7 +119,9 @@ impl Worker {
         check_source(snapshot, parsed, ingress)?;
         let rule = snapshot.rule(rule_id).ok_or(DropReason::NoRule)?;
         let pool = snapshot.pools.get(rule.pool as usize).ok_or(DropReason::NoHealthyMember)?;
-        let hash = selection_hash(rule, parsed);
+        let client = (parsed.source, parsed.source_port);
+        let frontend = (parsed.destination, parsed.destination_port);
+        let hash = selection_hash(rule.distribution, client, frontend, parsed.protocol);
         let member = pool.pick(hash).map_err(|_| DropReason::NoHealthyMember)?;
         if parsed.protocol == ProtocolNumber::UDP {
             self.counters.count(Counter::StatelessPackets, 1);
@@ -344,17 +346,23 @@ fn check_source(snapshot: &Snapshot, parsed: &Parsed, ingress: PortId) -> Result
 }
 
 /// The hash that chooses the member, over the fields that the rule names (behaviour.md §2).
-fn selection_hash(rule: &Rule, parsed: &Parsed) -> u64 {
-    let ports = u64::from(parsed.source_port) << 16 | u64::from(parsed.destination_port);
-    let protocol = u64::from(parsed.protocol) << 32;
-    let last = match rule.distribution {
+#[inline]
+pub(super) fn selection_hash(
+    distribution: LoadDistribution,
+    client: (Address, u16),
+    frontend: (Address, u16),
+    protocol: u8,
+) -> u64 {
+    let ports = u64::from(client.1) << 16 | u64::from(frontend.1);
+    let protocol = u64::from(protocol) << 32;
+    let last = match distribution {
         LoadDistribution::Default => protocol | ports,
         LoadDistribution::SourceIp => 0,
         LoadDistribution::SourceIpProtocol => protocol,
     };
     // IPv6 folds to one word each; IPv4 is one word as it is.
-    let source = parsed.source.high.rotate_left(17) ^ parsed.source.low;
-    let destination = parsed.destination.high.rotate_left(31) ^ parsed.destination.low;
+    let source = client.0.high.rotate_left(17) ^ client.0.low;
+    let destination = frontend.0.high.rotate_left(31) ^ frontend.0.low;
     let key: Key = [source, destination, last];
     SELECTION.hash(&key)
 }
@@ -362,38 +370,27 @@ fn selection_hash(rule: &Rule, parsed: &Parsed) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::units::Address;
-
-    fn rule(distribution: LoadDistribution) -> Rule {
-        let frontend = Address::from_v4_bits(0xcb00_710a);
-        Rule { live: true, distribution, ..Rule::between(frontend, 80, 8080) }
-    }
 
     #[test]
     fn each_distribution_hashes_the_fields_of_azures_table_and_no_others() {
-        let base = Parsed {
-            source: Address::from_v4_bits(1),
-            destination: Address::from_v4_bits(2),
-            source_port: 3,
-            destination_port: 4,
-            protocol: 6,
-            ..Parsed::default()
-        };
+        let address = Address::from_v4_bits;
+        let base = ((address(1), 3), (address(2), 4), 6);
         let variations = [
-            Parsed { source: Address::from_v4_bits(9), ..base },
-            Parsed { destination: Address::from_v4_bits(9), ..base },
-            Parsed { source_port: 9, ..base },
-            Parsed { destination_port: 9, ..base },
-            Parsed { protocol: 17, ..base },
+            ((address(9), 3), (address(2), 4), 6),
+            ((address(1), 3), (address(9), 4), 6),
+            ((address(1), 9), (address(2), 4), 6),
+            ((address(1), 3), (address(2), 9), 6),
+            ((address(1), 3), (address(2), 4), 17),
         ];
         for (distribution, expected) in [
             (LoadDistribution::Default, [true, true, true, true, true]),
             (LoadDistribution::SourceIp, [true, true, false, false, false]),
             (LoadDistribution::SourceIpProtocol, [true, true, false, false, true]),
         ] {
-            let rule = rule(distribution);
-            let hash = selection_hash(&rule, &base);
-            let moves = variations.map(|parsed| selection_hash(&rule, &parsed) != hash);
+            let hash = |(client, frontend, protocol)| {
+                selection_hash(distribution, client, frontend, protocol)
+            };
+            let moves = variations.map(|varied| hash(varied) != hash(base));
             assert_eq!(moves, expected, "{distribution:?}");
         }
     }

@@ -4,10 +4,9 @@
 //! record says what to do. Packets that need no record are ended by the snapshot here as well.
 
 use super::batch::{Action, Batch, Class, Frames};
-use super::steer::comes_by_its_port;
 use super::worker::{Now, Worker};
 use crate::flow::{FlowKey, Kind, Side, TcpState, inbound_ticks, outbound_ticks};
-use crate::policy::{Backend, Snapshot};
+use crate::policy::Snapshot;
 use crate::tables::Key;
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, OutboundAddressId, RuleId, Tick, Transport};
@@ -32,24 +31,15 @@ impl Worker {
         &mut self,
         snapshot: &Snapshot,
         now: Now,
-        frames: &F,
+        frames: &mut F,
         batch: &mut Batch,
     ) {
         for place in batch.turning {
-            batch.describe(frames, place);
-            batch.homes[place] = self.flows.home(&batch.keys[place]);
-            match batch.classes[place] {
-                Class::Reply(Backend { member, .. })
-                    if !comes_by_its_port(snapshot, member, batch.ingress[place]) =>
-                {
-                    batch.drop(place, DropReason::ReversePath);
-                }
-                Class::Inbound(_)
-                | Class::Reply(_)
-                | Class::Outbound(..)
-                | Class::OutboundReply(_)
-                | Class::Routed => batch.tracked.add(place),
-            }
+            // It was read before, and so it can be read. What it is, is asked row by row: a SYN of
+            // a member's own looks like a reply to `sort`.
+            let content = parse(frames.frame(place), &mut batch.parsed[place]);
+            debug_assert_eq!(content, Ok(Content::Ipv4), "a plain segment");
+            self.steer_one(snapshot, frames, batch, place);
         }
         for place in batch.tracked {
             self.flows.look_ahead(&batch.keys[place], batch.homes[place]);
@@ -207,24 +197,6 @@ impl Worker {
         };
         let partner = self.flows.partner(slot).map(|partner| self.flows.at(partner).last_seen);
         Some(entry.last_seen.max(partner.unwrap_or_default()).after(ticks))
-    }
-}
-
-impl Batch {
-    /// Puts what is known of a sorted packet where the general way looks for it.
-    fn describe<F: Frames>(&mut self, frames: &F, place: usize) {
-        // It was read before, and so it can be read.
-        let content = parse(frames.frame(place), &mut self.parsed[place]);
-        debug_assert_eq!(content, Ok(Content::Ipv4), "a plain segment");
-        let standing = self.standings[place];
-        let (rule, member) = (standing.rule(), standing.member());
-        self.classes[place] = if self.inwards.contains(place) {
-            Class::Inbound(rule)
-        } else {
-            Class::Reply(Backend { rule, member })
-        };
-        let [far, word] = self.short_keys[place];
-        self.keys[place] = [0, far, word];
     }
 }
 

@@ -1,11 +1,11 @@
 //! How does a packet travel? Read [`Worker::process`] and you know the product.
 //!
 //! ```text
-//!   sort ────────────────────────► replay ─► an open connection's packet: done
-//!     │ not as usual                 │ not as usual
-//!     └─► parse ─► steer ────────────┴─► find ─► decide ─► rewrite ─► account
-//!           │        │                     │        │          │
-//!       malformed    │                   miss ──────┘     bytes change here and in replay only
+//!   sort ─────────────────────────────► replay ─► an open connection's packet: done
+//!     ├─► forward_datagrams ─► done       │ not as usual
+//!     └─► parse ─► steer ─────────────────┴─► find ─► decide ─► rewrite ─► account
+//!           │        │                          │        │
+//!       malformed    │                        miss ──────┘
 //!       ARP, own     └─ another worker owns it: hand-off
 //! ```
 //!
@@ -14,7 +14,8 @@
 //! Stages are never inlined, so that profiles and the instruction budget know them by name; that is
 //! one call per batch. Three tiers of cost:
 //!
-//! 1. an open connection's packet in a plain frame goes straight through `sort` and `replay`;
+//! 1. in a plain frame, an open connection's packet goes straight through `sort` and `replay`, a
+//!    datagram to or from a frontend through `forward_datagrams`;
 //! 2. whatever else has a flow or needs none is asked every question, in the order of arrival;
 //! 3. for a new flow policy is asked once, by `decide`, which records what it decided.
 //!
@@ -26,6 +27,7 @@
 
 mod batch;
 mod classify;
+mod datagrams;
 mod decide;
 mod expire;
 mod find;
@@ -55,6 +57,7 @@ impl Worker {
     ) {
         batch.begin(frames.len());
         self.sort(snapshot, frames, batch);
+        self.forward_datagrams(snapshot, frames, batch);
         self.parse(snapshot, frames, batch);
         self.steer(snapshot, now, frames, batch);
         self.replay(snapshot, now, frames, batch);

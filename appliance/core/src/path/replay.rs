@@ -12,10 +12,7 @@ use crate::policy::{Backend, NextHop, Snapshot};
 use crate::tables::mix;
 use crate::telemetry::PacketCounters;
 use crate::units::{Address, AdjacencyId, MemberId, Tick};
-use crate::wire::{End, PlainIpv4, PlainTranslation, tcp, translate};
-
-/// What tells a segment that changes nothing: no flag of these.
-const TURNING: u8 = tcp::SYN | tcp::FIN | tcp::RST;
+use crate::wire::{End, PlainIpv4, PlainTranslation, translate};
 
 impl Worker {
     /// Takes what was sorted to its end; what is not as usual waits for `find`.
@@ -103,7 +100,6 @@ impl Replay<'_> {
         let as_usual = entry.is(batch.short_keys[place])
             && entry.generation >= snapshot.flows_valid_since
             && entry.tcp.is_established()
-            && frame.tcp_flags() & TURNING == 0
             && (side == Side::Opener || entry.target == member.0);
         if !as_usual {
             return None;
@@ -137,7 +133,7 @@ impl Replay<'_> {
 
 /// A client's packet becomes the member's.
 #[inline(always)]
-fn to_member(
+pub(super) fn to_member(
     snapshot: &Snapshot,
     backend: Backend,
 ) -> Option<(End, PlainTranslation, AdjacencyId)> {
@@ -150,7 +146,7 @@ fn to_member(
 
 /// A member's reply becomes the frontend's, if it came by the member's port.
 #[inline(always)]
-fn from_frontend(
+pub(super) fn from_frontend(
     snapshot: &Snapshot,
     backend: Backend,
     batch: &Batch,
@@ -167,7 +163,7 @@ fn from_frontend(
 
 /// The next hop towards the packet's destination, if it is resolved.
 #[inline(always)]
-fn route(snapshot: &Snapshot, frame: &PlainIpv4) -> Option<AdjacencyId> {
+pub(super) fn route(snapshot: &Snapshot, frame: &PlainIpv4) -> Option<AdjacencyId> {
     let end = |end| {
         let (address, port) = frame.end(end);
         (Address::from_v4_bits(address.get()), port.get())

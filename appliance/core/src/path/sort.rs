@@ -13,7 +13,10 @@ use super::worker::Worker;
 use crate::flow::key;
 use crate::policy::{Snapshot, StandingWord};
 use crate::units::{Address, WorkerId};
-use crate::wire::{PlainIpv4, ProtocolNumber};
+use crate::wire::{PlainIpv4, ProtocolNumber, tcp};
+
+/// A segment with one of these flags opens or ends something.
+const TURNING: u8 = tcp::SYN | tcp::FIN | tcp::RST;
 
 impl Worker {
     /// Sorts out the plain TCP segments of flows behind frontends; asks for their records.
@@ -29,10 +32,13 @@ impl Worker {
             if !frame.is_for(port.station) || !frame.is_plain_tcp(frames.length(place)) {
                 continue;
             }
+            if frame.tcp_flags() & TURNING != 0 {
+                continue;
+            }
             let inward = snapshot.hosts.may_be_ours_v4(frame.end(1).0);
             let (near, near_port) = frame.end(inward);
-            let tcp = ProtocolNumber::TCP;
-            let standing = snapshot.endpoints.get_v4(near, near_port, tcp, inward);
+            let protocol = ProtocolNumber::TCP;
+            let standing = snapshot.endpoints.get_v4(near, near_port, protocol, inward);
             let Some(standing) = standing.filter(|it| !it.is_ambiguous()) else { continue };
             let (far, far_port) = frame.end(inward ^ 1);
             let (far, far_port) = (far.get(), far_port.get());

@@ -26,21 +26,30 @@ impl Worker {
         batch: &mut Batch,
     ) {
         for place in batch.whole | batch.fragments {
-            let parsed = &batch.parsed[place];
-            let sighting = if batch.fragments.contains(place) {
-                classify_fragment(snapshot, parsed)
-            } else {
-                classify(snapshot, parsed, frames.frame(place), frames.tag(place))
-            };
-            match sighting {
-                Sighting::Class(class) => {
-                    self.take_class(snapshot, class, frames, batch, place);
-                }
-                Sighting::Own(source) => self.receive_own(snapshot, source, batch, place),
-                Sighting::Drop(reason) => batch.drop(place, reason),
-            }
+            self.steer_one(snapshot, frames, batch, place);
         }
         self.police(now, batch);
+    }
+
+    /// Classifies one parsed packet, whatever it is.
+    pub(super) fn steer_one<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) {
+        let parsed = &batch.parsed[place];
+        let sighting = if batch.fragments.contains(place) {
+            classify_fragment(snapshot, parsed)
+        } else {
+            classify(snapshot, parsed, frames.frame(place), frames.tag(place))
+        };
+        match sighting {
+            Sighting::Class(class) => self.take_class(snapshot, class, frames, batch, place),
+            Sighting::Own(source) => self.receive_own(snapshot, source, batch, place),
+            Sighting::Drop(reason) => batch.drop(place, reason),
+        }
     }
 
     /// Puts a packet into the set of its class, or passes it to its owner.

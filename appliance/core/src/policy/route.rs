@@ -108,7 +108,7 @@ impl Routes {
 
     /// The next hop towards `destination`; `hash` picks among several.
     #[must_use]
-    #[inline]
+    #[inline(always)]
     pub fn towards(&self, destination: Address, hash: impl FnOnce() -> u64) -> NextHop {
         let Some(word) = self.table.get(destination.v4_bits()) else { return NextHop::None };
         match word >> ID_BITS {

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   0          14             34            54      64
-//!   │ Ethernet │ IPv4         │ TCP         │  ···  │     the head
+//!   │ Ethernet │ IPv4         │ TCP or UDP  │  ···  │     the head
 //! ```
 //!
 //! No tags, no IP options, no fragment: every field stands at a fixed place, so that the head is
@@ -13,7 +13,7 @@ use zerocopy::{
     FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned, transmute_mut, transmute_ref,
 };
 
-use super::{ProtocolNumber, ethernet, ipv4, tcp};
+use super::{ProtocolNumber, ethernet, ipv4, tcp, udp};
 use crate::units::MacAddress;
 
 /// Bytes of a frame that are always in memory, whether or not the frame is that long.
@@ -56,6 +56,15 @@ pub(super) struct PlainTcp {
     window: U16,
     pub(super) checksum: U16,
     urgent: U16,
+}
+
+/// UDP behind the ports.
+#[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
+#[repr(C)]
+pub(super) struct PlainUdp {
+    length: U16,
+    pub(super) checksum: U16,
+    rest: [u8; 12],
 }
 
 /// A station that no frame is for.
@@ -120,6 +129,20 @@ impl PlainIpv4 {
             && ipv4::HEADER_LENGTH + header <= total
     }
 
+    /// Whether this is a plain UDP datagram, likewise.
+    #[must_use]
+    #[inline]
+    pub const fn is_plain_udp(&self, length: usize) -> bool {
+        let udp: &PlainUdp = transmute_ref!(&self.transport);
+        let (total, datagram) = (self.network_length.get() as usize, udp.length.get() as usize);
+        self.ether_type.get() == ethernet::ETHERTYPE_IPV4
+            && self.version_and_length == 0x45
+            && self.fragment_and_protocol.get() & 0x3fff_00ff == ProtocolNumber::UDP as u32
+            && total + ethernet::HEADER_LENGTH <= length
+            && datagram >= udp::HEADER_LENGTH
+            && ipv4::HEADER_LENGTH + datagram <= total
+    }
+
     /// Hops that remain.
     #[must_use]
     #[inline]
@@ -164,6 +187,13 @@ mod tests {
 
     const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 
+    fn datagram() -> Head {
+        let mut head = segment();
+        head[23] = ProtocolNumber::UDP;
+        head[38..40].copy_from_slice(&[0, 20]);
+        head
+    }
+
     fn segment() -> Head {
         let mut head = [0; HEAD];
         head[..6].copy_from_slice(&OWN.0);
@@ -179,17 +209,20 @@ mod tests {
     proptest! {
         #[test]
         fn what_it_reads_is_what_the_parser_reads(
+            udp in any::<bool>(),
             changes in prop::collection::vec((0usize..54, any::<u8>()), 0..4),
             length in 0usize..=64,
         ) {
-            let mut head = segment();
+            let mut head = if udp { datagram() } else { segment() };
             for (at, value) in changes {
                 head[at] = value;
             }
             let (plain, mut parsed) = (PlainIpv4::of(&head), Parsed::default());
-            if plain.is_plain_tcp(length) {
+            let (tcp, udp) = (plain.is_plain_tcp(length), plain.is_plain_udp(length));
+            if tcp || udp {
                 prop_assert_eq!(parse(&head[..length], &mut parsed), Ok(Content::Ipv4));
-                prop_assert_eq!(parsed.protocol, ProtocolNumber::TCP);
+                let expected = if tcp { ProtocolNumber::TCP } else { ProtocolNumber::UDP };
+                prop_assert_eq!(parsed.protocol, expected);
                 let (source, destination) = (parsed.source, parsed.destination);
                 let ends = [(source, parsed.source_port), (destination, parsed.destination_port)];
                 for (end, (address, port)) in (0..).zip(ends) {
@@ -197,6 +230,8 @@ mod tests {
                 }
                 prop_assert_eq!(plain.network_length.get(), parsed.network_length);
                 prop_assert_eq!(plain.time_to_live(), parsed.time_to_live);
+            }
+            if tcp {
                 prop_assert_eq!(plain.tcp_flags(), parsed.tcp_flags);
                 prop_assert_eq!(plain.acknowledgement(), parsed.acknowledgement);
             }
@@ -205,11 +240,12 @@ mod tests {
 
     #[test]
     fn ordinary_segments_are_plain_and_cut_ones_are_not() {
-        let head = segment();
-        let plain = PlainIpv4::of(&head);
-        assert!(plain.is_plain_tcp(54));
-        assert!(plain.is_plain_tcp(64), "padding");
-        assert!(!plain.is_plain_tcp(53));
+        let (segment, datagram) = (segment(), datagram());
+        let (tcp, udp) = (PlainIpv4::of(&segment), PlainIpv4::of(&datagram));
+        assert!(tcp.is_plain_tcp(54) && udp.is_plain_udp(54));
+        assert!(tcp.is_plain_tcp(64) && udp.is_plain_udp(64), "padding");
+        assert!(!tcp.is_plain_tcp(53) && !udp.is_plain_udp(53));
+        assert!(!tcp.is_plain_udp(54) && !udp.is_plain_tcp(54));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, transmute_mut};
 
 use super::ipv4::Ipv4Header;
-use super::plain::{PlainIpv4, PlainTcp};
+use super::plain::{PlainIpv4, PlainTcp, PlainUdp};
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
 use super::{Change, Delta, Parsed, ProtocolNumber};
@@ -59,13 +59,26 @@ pub struct PlainTranslation {
     pub change: Change,
 }
 
-/// Replaces the source or the destination of a plain segment and takes one hop away.
+/// Replaces the source or the destination of a plain UDP datagram and takes one hop away.
+#[inline]
+pub fn plain_datagram(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
+    plain_end(frame, end, to);
+    let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
+    to.change.transport.apply_to_udp(&mut udp.checksum);
+}
+
 #[inline(always)]
-pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
+fn plain_end(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
     frame.take_hop();
     to.change.network.apply(&mut frame.checksum);
     frame.addresses[end as usize] = to.address;
     frame.ports[end as usize] = to.port;
+}
+
+/// Replaces the source or the destination of a plain segment and takes one hop away.
+#[inline(always)]
+pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
+    plain_end(frame, end, to);
     let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
     to.change.transport.apply(&mut tcp.checksum);
 }
@@ -132,6 +145,7 @@ mod tests {
                 head[32..].copy_from_slice(&half);
                 head
             }),
+            udp in proptest::bool::ANY,
             source in proptest::bool::ANY,
             address in proptest::num::u32::ANY,
             port in proptest::num::u16::ANY,
@@ -139,8 +153,12 @@ mod tests {
             head[12..16].copy_from_slice(&[8, 0, 0x45, 0]);
             head[16..18].copy_from_slice(&[0, 40]);
             head[20..22].copy_from_slice(&[0x40, 0]);
-            head[23] = ProtocolNumber::TCP;
-            head[46] = 0x50;
+            head[23] = if udp { ProtocolNumber::UDP } else { ProtocolNumber::TCP };
+            if udp {
+                head[38..40].copy_from_slice(&[0, 20]);
+            } else {
+                head[46] = 0x50;
+            }
             let mut parsed = Parsed::default();
             prop_assert_eq!(parse(&head, &mut parsed), Ok(Content::Ipv4));
             let end = if source { End::Source } else { End::Destination };
@@ -148,7 +166,8 @@ mod tests {
             let mut general = head;
             let (address, port) = (to.address.v4_bits().into(), to.port.into());
             let quick = PlainTranslation { address, port, change: to.change };
-            plain(PlainIpv4::of_mut(&mut head), end, quick);
+            let write = if udp { plain_datagram } else { plain };
+            write(PlainIpv4::of_mut(&mut head), end, quick);
             any(&mut general, &parsed, Some(&to));
             prop_assert_eq!(head, general);
         }

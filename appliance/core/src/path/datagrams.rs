@@ -1,0 +1,118 @@
+//! What becomes of plain datagrams to and from frontends?
+//!
+//! UDP is not tracked: the snapshot alone says what `decide` would say of every packet, and says it
+//! here without the long way. A datagram that is not as usual in any way is left to that, with
+//! nothing written. Whichever worker has a datagram sends it on.
+
+use super::batch::{Batch, Frames};
+use super::decide::selection_hash;
+use super::parse::{is_valid_destination, is_valid_source};
+use super::replay::{from_frontend, route, to_member};
+use super::worker::Worker;
+use crate::policy::{Backend, Host, NextHop, Snapshot, StandingWord};
+use crate::telemetry::Counter;
+use crate::units::{Address, AdjacencyId};
+use crate::wire::{End, PlainIpv4, PlainTranslation, ProtocolNumber, translate};
+
+impl Worker {
+    /// Sends on the plain datagrams among what was not sorted.
+    #[inline(never)]
+    pub(super) fn forward_datagrams<F: Frames>(
+        &self,
+        snapshot: &Snapshot,
+        frames: &mut F,
+        batch: &mut Batch,
+    ) {
+        let mut forwarded = 0;
+        for place in batch.all() - (batch.inwards | batch.outwards) {
+            if self.forward_datagram(snapshot, frames, batch, place).is_some() {
+                batch.datagrams.add(place);
+                forwarded += 1;
+            }
+        }
+        if forwarded > 0 {
+            self.counters.count(Counter::StatelessPackets, forwarded);
+        }
+    }
+
+    #[inline]
+    fn forward_datagram<F: Frames>(
+        &self,
+        snapshot: &Snapshot,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) -> Option<()> {
+        let port = snapshot.ports.get(batch.ingress[place].index())?;
+        let length = frames.length(place);
+        let frame = PlainIpv4::of_mut(frames.head_mut(place));
+        if !frame.is_for(port.station) || !frame.is_plain_udp(length) {
+            return None;
+        }
+        let inward = snapshot.hosts.may_be_ours_v4(frame.end(1).0);
+        let (near, near_port) = frame.end(inward);
+        let udp = ProtocolNumber::UDP;
+        let standing = snapshot.endpoints.get_v4(near, near_port, udp, inward)?;
+        if standing.is_ambiguous() {
+            return None;
+        }
+        let (backend, end, to, hop) = if inward == 1 {
+            towards_member(snapshot, standing, frame)?
+        } else {
+            towards_client(snapshot, standing, frame, batch, place)?
+        };
+        let hop = snapshot.adjacencies.get(hop.index())?;
+        let bytes = frame.network_length.get();
+        if bytes > hop.mtu || frame.time_to_live() <= 1 {
+            return None;
+        }
+        frame.link = hop.link;
+        translate::plain_datagram(frame, end, to);
+        batch.transmit(place, hop.port);
+        self.rules.packets().count(backend.rule.index(), bytes.into());
+        self.members.packets().count(backend.member.index(), bytes.into());
+        Some(())
+    }
+}
+
+/// A client's datagram: from a host that nobody knows here, and that a reply can reach.
+#[inline]
+fn towards_member(
+    snapshot: &Snapshot,
+    standing: StandingWord,
+    frame: &PlainIpv4,
+) -> Option<(Backend, End, PlainTranslation, AdjacencyId)> {
+    let ((source, source_port), (to, to_port)) = (frame.end(0), frame.end(1));
+    let source = Address::from_v4_bits(source.get());
+    if !is_valid_source(source) || snapshot.hosts.get(source) != Host::default() {
+        return None;
+    }
+    let rule = snapshot.rules.get(standing.rule().index())?;
+    let pool = snapshot.pools.get(rule.pool as usize)?;
+    let client = (source, source_port.get());
+    let frontend = (Address::from_v4_bits(to.get()), to_port.get());
+    let hash = selection_hash(rule.distribution, client, frontend, ProtocolNumber::UDP);
+    if let NextHop::Unresolved(_) = snapshot.routes.towards(source, || hash) {
+        return None;
+    }
+    let backend = Backend { rule: standing.rule(), member: pool.pick(hash).ok()? };
+    let (end, to, hop) = to_member(snapshot, backend)?;
+    Some((backend, end, to, hop))
+}
+
+/// A member's datagram to a client.
+#[inline]
+fn towards_client(
+    snapshot: &Snapshot,
+    standing: StandingWord,
+    frame: &PlainIpv4,
+    batch: &Batch,
+    place: usize,
+) -> Option<(Backend, End, PlainTranslation, AdjacencyId)> {
+    if !is_valid_destination(Address::from_v4_bits(frame.end(1).0.get())) {
+        return None;
+    }
+    let backend = Backend { rule: standing.rule(), member: standing.member() };
+    let (end, to) = from_frontend(snapshot, backend, batch, place)?;
+    Some((backend, end, to, route(snapshot, frame)?))
+}
