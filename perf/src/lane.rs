@@ -187,12 +187,20 @@ impl Rig {
     /// # Errors
     /// When any of them was not sent.
     pub fn run_through(&mut self, source: Source, packets: u64) -> anyhow::Result<()> {
+        self.run_account(source, packets)?.all_sent()
+    }
+
+    /// Turns until `packets` of `source` were received; returns what became of them.
+    ///
+    /// # Errors
+    /// When DPDK has no memory for the source.
+    pub fn run_account(&mut self, source: Source, packets: u64) -> anyhow::Result<Account> {
         let before = self.totals();
         self.receive(source, packets)?;
         while self.packets() < packets {
             self.turn();
         }
-        Account::between(&before, &self.totals()).all_sent()
+        Ok(Account::between(&before, &self.totals()))
     }
 
     /// One turn of the daemon's loop.

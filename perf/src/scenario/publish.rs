@@ -73,7 +73,7 @@ pub fn members(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     rig.receive(traffic::source(&kinds, steps)?, u64::MAX)?;
     let configurations = world::without_and_with_another_member()?;
     let change = move |world: &mut World, number: u64| {
-        world.configure(configurations[usize::from(number % 2 == 0)].clone());
+        world.configure(configurations[usize::from(number.is_multiple_of(2))].clone());
     };
     let totals = rig.totals();
     let contest = duel(bench, &mut rig, MEMBERS_EVERY, change)?;
@@ -154,7 +154,7 @@ fn spawn(
         let mut next = Instant::now();
         for number in 0.. {
             // What is resting must be as before for the quiet half: a whole number of changes.
-            while number % 2 == 0 && !publishing.active.load(Ordering::Relaxed) {
+            while u64::is_multiple_of(number, 2) && !publishing.active.load(Ordering::Relaxed) {
                 if publishing.ends.load(Ordering::Relaxed) {
                     return;
                 }
