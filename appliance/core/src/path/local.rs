@@ -22,8 +22,8 @@ const BFD: u16 = 3784;
 const BFD_MULTIHOP: u16 = 4784;
 
 impl Worker {
-    /// Answers ARP requests for frontends on this link, passes what concerns own addresses to
-    /// the kernel twin, drops the rest.
+    /// Answers ARP requests for frontends on this link, passes what concerns own addresses, and
+    /// announcements of hosts on the link, to the kernel twin, drops the rest.
     pub(super) fn receive_arp<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
@@ -46,6 +46,10 @@ impl Worker {
         if host.is_answered_for() && on_link && is_request {
             answer_arp(snapshot, frames, place, offset);
             return batch.end(place, Verdict::Answer(port));
+        }
+        // A host that announces itself (RFC 5227 §3): the twin hears where a neighbour has moved.
+        if packet.sender_ip == packet.target_ip && on_link && !host.is_answered_for() {
+            return batch.end(place, Verdict::Punt(PuntClass::Arp));
         }
         batch.drop(place, DropReason::ArpNotAnswered);
     }

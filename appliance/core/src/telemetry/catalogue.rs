@@ -97,7 +97,7 @@ catalogue! {
         NoRule "no_rule" "The frontend has no rule for this protocol and port.",
         NoHealthyMember "no_healthy_member" "No member of the rule's pool is eligible.",
         OwnAddressClosed "own_address_closed" "Own addresses take only probe replies, ARP and what ownAddresses.allow names.",
-        ArpNotAnswered "arp_not_answered" "ARP that concerns neither a frontend nor an own address.",
+        ArpNotAnswered "arp_not_answered" "ARP that concerns neither a frontend nor an own address, and announces no host on the link.",
         SnatPortsExhausted "snat_ports_exhausted" "The member has no port left towards this destination.",
         SnatDestinationsFull "snat_destinations_full" "The table of destinations is full.",
         SnatFlowUnknown "snat_flow_unknown" "An outbound address was sent a packet that belongs to no flow.",
