@@ -59,7 +59,7 @@ pub fn publish(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
 /// As [`publish`], and when a connection lost its member.
 pub fn members(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     let every = all(flows);
-    let others = flows / 4;
+    let others = flows;
     let mut rig = Rig::new(bench.eal, bench.pool, "members", slots_for(flows + others))?;
     let before = open_inbound(&mut rig, &every)?;
     let mut kinds = inbound_kinds(Some(ACK), WEB);
@@ -99,13 +99,14 @@ fn duel(
     let mut contest = Contest::default();
     let mut rates = Vec::new();
     for round in 0..=bench.effort.rounds {
-        let (quiet, _) = bench.run_worker(rig)?;
+        // First with changes, so that new connections meet them.
         publishing.active.store(true, Ordering::Relaxed);
         let (before, began) = (publishing.published.load(Ordering::Relaxed), Instant::now());
         let (busy, allocations) = bench.run_worker(rig)?;
         let published = publishing.published.load(Ordering::Relaxed) - before;
         let rate = published as f64 / began.elapsed().as_secs_f64();
         publishing.active.store(false, Ordering::Relaxed);
+        let (quiet, _) = bench.run_worker(rig)?;
         if round > 0 {
             contest.ours.push(busy);
             contest.allocations += allocations;
