@@ -31,6 +31,9 @@ const SEED: u64 = 0x5eed;
 /// Packet buffers: enough for one loop, few enough to stay in the second level, as testpmd's.
 const BUFFERS: u32 = 4095;
 
+/// Device numbers that DPDK may give: far fewer.
+const DEVICES_MAX: usize = 256;
+
 /// A worker with all that its turns need.
 pub struct Rig {
     /// The daemon's own lane.
@@ -144,8 +147,9 @@ impl Rig {
         let (port, rx, tx) = attach(eal, pool, name)?;
         let clock = Clock::start(eal);
         let sizes = Sizes::of_flow_slots(flow_slots);
-        // Every device of a measurement is the configuration's only port.
-        let numbers = vec![PortId(0); usize::from(port.id()) + 1];
+        // Every device of a measurement is the configuration's only port, and a packet handed over
+        // came in by another worker's.
+        let numbers = vec![PortId(0); DEVICES_MAX];
         let lane = WorkerLane {
             worker: Worker::new(id, sizes, SEED, clock.now()),
             reader,
@@ -183,12 +187,20 @@ impl Rig {
     /// # Errors
     /// When any of them was not sent.
     pub fn run_through(&mut self, source: Source, packets: u64) -> anyhow::Result<()> {
+        self.run_account(source, packets)?.all_sent()
+    }
+
+    /// Turns until `packets` of `source` were received; returns what became of them.
+    ///
+    /// # Errors
+    /// When DPDK has no memory for the source.
+    pub fn run_account(&mut self, source: Source, packets: u64) -> anyhow::Result<Account> {
         let before = self.totals();
         self.receive(source, packets)?;
         while self.packets() < packets {
             self.turn();
         }
-        Account::between(&before, &self.totals()).all_sent()
+        Ok(Account::between(&before, &self.totals()))
     }
 
     /// One turn of the daemon's loop.

@@ -156,6 +156,7 @@ pub fn source_of_imix(kinds: &[Kind], steps: Vec<SourceStep>) -> anyhow::Result<
 
 /// The template of a kind in the `length`-th length of [`IMIX`].
 #[must_use]
+#[allow(clippy::cast_possible_truncation, reason = "three")]
 pub const fn of_length(kind: u16, length: u16) -> u16 {
     kind * IMIX.len() as u16 + length
 }

@@ -74,6 +74,7 @@ fn main() -> anyhow::Result<()> {
     writeln!(out, "{}", machine(all, hugepages, bench.effort))?;
     writeln!(out, "{}", report::head())?;
     let mut rows: Vec<Row> = Vec::new();
+    let mut failed: Vec<String> = Vec::new();
     for scenario in wanted {
         // Whoever asks for one by its whole name gets it.
         let is_named = scenario.names.contains(&arguments.scenario.as_str());
@@ -81,7 +82,15 @@ fn main() -> anyhow::Result<()> {
             continue;
         }
         let names = scenario.names.join(", ");
-        let measured = scenario.run(&mut bench).with_context(|| format!("scenario {names}"))?;
+        let measured = match scenario.run(&mut bench) {
+            Ok(measured) => measured,
+            Err(error) => {
+                // What else there is to measure is not worse for it.
+                writeln!(out, "{names}: FAILED: {error}")?;
+                failed.push(names);
+                continue;
+            }
+        };
         for row in measured.into_iter().filter(|it| it.scenario.starts_with(&arguments.scenario)) {
             writeln!(out, "{}", report::lines(&row))?;
             out.flush()?;
@@ -93,6 +102,7 @@ fn main() -> anyhow::Result<()> {
         fs::write(path, format!("{:#}\n", serde_json::Value::from(rows)))
             .with_context(|| format!("writing {}", path.display()))?;
     }
+    anyhow::ensure!(failed.is_empty(), "not measured, see above: {}", failed.join("; "));
     Ok(())
 }
 

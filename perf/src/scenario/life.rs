@@ -11,7 +11,7 @@ use super::{Bench, Contest};
 use crate::lane::Rig;
 use crate::report::Row;
 use crate::traffic::{self, ACK, FIN, Kind, PUSH, SYN};
-use crate::world::{MEMBERS, WEB};
+use crate::world::WEB;
 
 /// A handshake that nobody answers is forgotten after so long.
 const UNANSWERED_MILLISECONDS: u64 = 32_000;
@@ -176,17 +176,18 @@ fn lives_ended(packets: u64) -> u64 {
 
 /// The lives of these clients.
 fn whole_lives(clients: std::ops::Range<usize>, members: &[u8]) -> anyhow::Result<Source> {
-    const KINDS: u16 = MEMBERS as u16 + 1;
+    let kinds_of_stage = inbound_kinds(None, WEB).len();
     let kinds = LIFE.iter().flat_map(|(_, flags)| inbound_kinds(Some(*flags), WEB));
     let mut steps = Vec::with_capacity(clients.len() * Lives::PACKETS);
     for first in clients.step_by(Lives::OVERLAP) {
-        for ((from, _), stage) in LIFE.iter().zip(0u16..) {
+        for (stage, (from, _)) in LIFE.iter().enumerate() {
+            let first_kind = u16::try_from(stage * kinds_of_stage)?;
             steps.extend((first..first + Lives::OVERLAP).map(|client| {
                 let kind = match from {
                     From::Client => REQUEST,
                     From::Member => reply_of(members[client]),
                 };
-                step(stage * KINDS + kind, client)
+                step(first_kind + kind, client)
             }));
         }
     }

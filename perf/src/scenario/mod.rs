@@ -1,9 +1,9 @@
 //! What is measured, and beside what?
 //!
 //! Every scenario that forwards is a [`Contest`]: in each round the worker, the floor with as many
-//! records as the worker's table has slots, the bare loop, and the rivals have one window each. What
-//! asks how much something disturbs is a duel: the worker with it and without. Not here: which
-//! scenarios there are (`catalogue`), the traffic of each (its own file).
+//! records as the worker's table has slots, the bare loop, and the rivals have one window each.
+//! What asks how much something disturbs is a duel: the worker with it and without. Not here:
+//! which scenarios there are (`catalogue`), the traffic of each (its own file).
 
 pub mod catalogue;
 mod churn;

@@ -12,6 +12,7 @@ use weir_core::units::{Address, MemberId, OutboundAddressId, Transport};
 
 use super::flows::slots_for;
 use super::{Bench, short};
+use crate::accounts::Account;
 use crate::lane::Rig;
 use crate::report::Row;
 use crate::traffic::{self, ACK, End, Kind, Order, SYN, Side, client, draw};
@@ -35,7 +36,8 @@ pub fn snat(bench: &mut Bench<'_>, flows: usize, one_destination: bool) -> anyho
     let slots = slots_for(2 * flows);
     let mut rig = Rig::new(bench.eal, bench.pool, "snat", slots)?;
     let outbound = Outbound { flows, per_destination: if one_destination { flows } else { 1 } };
-    let slots_taken = outbound.open(&mut rig)?;
+    outbound.open(&mut rig)?.all_sent()?;
+    let slots_taken = outbound.slots(&mut rig)?;
     let table = rig.lane.worker.flows();
     let ports: Vec<u16> = slots_taken.iter().map(|slot| table.at(*slot).target_port).collect();
     let random_lines = lines(table, &slots_taken);
@@ -52,10 +54,14 @@ pub fn snat(bench: &mut Bench<'_>, flows: usize, one_destination: bool) -> anyho
 }
 
 impl Outbound {
-    /// Opens all flows through the loop; returns the slot of each one's first record.
-    pub(super) fn open(&self, rig: &mut Rig) -> anyhow::Result<Vec<u32>> {
+    /// Opens all flows through the loop; returns what became of the packets.
+    pub(super) fn open(&self, rig: &mut Rig) -> anyhow::Result<Account> {
         let steps: Vec<_> = (0..self.flows).map(|flow| self.opening(flow)).collect();
-        rig.run_through(traffic::source(&kinds(), steps)?, self.flows as u64)?;
+        rig.run_account(traffic::source(&kinds(), steps)?, self.flows as u64)
+    }
+
+    /// The slot of each flow's first record.
+    fn slots(&self, rig: &mut Rig) -> anyhow::Result<Vec<u32>> {
         let member = |member| {
             let host = rig.snapshot().hosts.get(Address::from_v4_bits(world::member(member)));
             host.as_member().context("a member")

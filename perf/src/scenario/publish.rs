@@ -59,7 +59,7 @@ pub fn publish(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
 /// As [`publish`], and when a connection lost its member.
 pub fn members(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     let every = all(flows);
-    let others = flows / 4;
+    let others = flows;
     let mut rig = Rig::new(bench.eal, bench.pool, "members", slots_for(flows + others))?;
     let before = open_inbound(&mut rig, &every)?;
     let mut kinds = inbound_kinds(Some(ACK), WEB);
@@ -73,7 +73,7 @@ pub fn members(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     rig.receive(traffic::source(&kinds, steps)?, u64::MAX)?;
     let configurations = world::without_and_with_another_member()?;
     let change = move |world: &mut World, number: u64| {
-        world.configure(configurations[usize::from(number % 2 == 0)].clone());
+        world.configure(configurations[usize::from(number.is_multiple_of(2))].clone());
     };
     let totals = rig.totals();
     let contest = duel(bench, &mut rig, MEMBERS_EVERY, change)?;
@@ -99,13 +99,14 @@ fn duel(
     let mut contest = Contest::default();
     let mut rates = Vec::new();
     for round in 0..=bench.effort.rounds {
-        let (quiet, _) = bench.run_worker(rig)?;
+        // First with changes, so that new connections meet them.
         publishing.active.store(true, Ordering::Relaxed);
         let (before, began) = (publishing.published.load(Ordering::Relaxed), Instant::now());
         let (busy, allocations) = bench.run_worker(rig)?;
         let published = publishing.published.load(Ordering::Relaxed) - before;
         let rate = published as f64 / began.elapsed().as_secs_f64();
         publishing.active.store(false, Ordering::Relaxed);
+        let (quiet, _) = bench.run_worker(rig)?;
         if round > 0 {
             contest.ours.push(busy);
             contest.allocations += allocations;
@@ -154,7 +155,7 @@ fn spawn(
         let mut next = Instant::now();
         for number in 0.. {
             // What is resting must be as before for the quiet half: a whole number of changes.
-            while number % 2 == 0 && !publishing.active.load(Ordering::Relaxed) {
+            while u64::is_multiple_of(number, 2) && !publishing.active.load(Ordering::Relaxed) {
                 if publishing.ends.load(Ordering::Relaxed) {
                     return;
                 }

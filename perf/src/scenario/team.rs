@@ -46,6 +46,7 @@ pub fn handoff(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     let mut row = Row { scenario: "handoff".to_owned(), flows, workers: 2, ..Row::default() };
     let Some(processors) = pair(bench.processors) else { return Ok(needs_two(row)) };
     let mut team = Team::new(bench, flows)?;
+    let busy_before = taken_by_others(&processors)?;
     let before = round_trip(processors[0], processors[1]);
     let mut contest = Contest::default();
     let mut differences = Vec::new();
@@ -60,6 +61,7 @@ pub fn handoff(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
         }
     }
     let after = round_trip(processors[0], processors[1]);
+    let busy_after = taken_by_others(&processors)?;
     let handed = contest.row(row.scenario.clone(), flows);
     row = Row { workers: 2, nanoseconds: Spread::of(differences), is_difference: true, ..handed };
     if let Some(whole) = Spread::of(contest.ours.iter().map(Sample::per_packet)) {
@@ -67,6 +69,8 @@ pub fn handoff(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     }
     row.note("what handing over adds to a packet");
     row.note(Gate { before, after, most: ROUND_TRIP_MAX }.of_round_trip());
+    // A worker that has lost its processor keeps the other one waiting, and both count that.
+    row.note(Gate { before: busy_before, after: busy_after, most: BUSY_MAX }.of_idleness());
     Ok(row)
 }
 
