@@ -38,12 +38,12 @@ const FRONT: PortId = PortId(0);
 const CLIENT: &str = "192.0.2.7";
 const FRONTEND: (&str, u16) = ("203.0.113.10", 80);
 /// Fewer than one worker has records for.
-const FLOWS: u16 = 512;
+const FLOWS: u16 = 768;
 const FIRST_PORT: u16 = 20_000;
-/// Packets of a whole run: far more than all rings and buffers hold.
+/// Packets of a whole run: enough to fill every ring to a worker of sixteen who stands still.
 const PACKETS: u64 = 400_000;
-/// Buffers of all runs: fewer than the rings of sixteen workers hold.
-const BUFFERS: u32 = 32_767;
+/// Buffers of all runs, by the daemon's own rule.
+const BUFFERS: u32 = rings::buffers_held(16);
 /// Slots of the ring by which the test sees what a worker sends.
 const SINK_RING: u32 = 4096;
 /// When a run hangs.
@@ -87,7 +87,7 @@ fn a_flow_is_finished_by_its_owner_alone_and_in_order_between_threads() {
     let _alone = alone();
     for workers in [2, 4, 16] {
         let (mut fleet, sinks) = Fleet::new(workers, Exit::Sink);
-        let mut sinks = Sinks::new(sinks, fleet.owners.clone());
+        let mut sinks = Sinks::new(sinks, fleet.flows.clone());
         fleet.start(0..workers);
         fleet.wait("every packet has been seen or dropped", |fleet| {
             let totals = fleet.totals();
@@ -118,8 +118,7 @@ struct Fleet {
     stop: Arc<AtomicBool>,
     counters: Vec<Arc<Counters>>,
     shared: Vec<Arc<SharedState>>,
-    /// The worker that owns each flow.
-    owners: Vec<usize>,
+    flows: Vec<Flow>,
     _publisher: Publisher<Snapshot>,
     _ports: [StartedPort; 2],
     _punts: Vec<RingConsumer>,
@@ -130,7 +129,7 @@ impl Fleet {
         let count = u8::try_from(workers).expect("at most sixteen");
         let mut world = World::new(Document::read("base.json").check(), count);
         let snapshot = world.compile(0);
-        let owners = owners(&snapshot.owner);
+        let flows = flows(&snapshot.owner);
         let (publisher, readers) = rcu::publication(Box::new(snapshot), workers);
         let queues = if let Exit::Queues(queues) = exit { queues } else { 1 };
         let (front, rx, _) = attach(workers, 1);
@@ -143,7 +142,7 @@ impl Fleet {
         let (mut lanes, mut sinks, mut tx) = (Vec::new(), Vec::new(), tx.into_iter());
         let parts = readers.into_iter().zip(fabric.inlets).zip(fabric.sends).zip(rx);
         for (number, (((reader, inlets), mut sends), mut rx)) in (0u8..).zip(parts) {
-            let (source, packets) = source(usize::from(number), workers, &owners, &world);
+            let (source, packets) = source(usize::from(number), workers, &flows, &world);
             rx.generate(source, packets).expect("a source");
             let lane = match exit {
                 Exit::Queues(queues) => tx.next().map_or_else(
@@ -181,7 +180,7 @@ impl Fleet {
             lanes: lanes.into_iter().map(Some).collect(),
             running: Vec::new(),
             stop: Arc::default(),
-            owners,
+            flows,
             _publisher: publisher,
             _ports: [front, back],
             _punts: fabric.punts,
@@ -254,7 +253,7 @@ impl Fleet {
         assert_eq!(get("rx_packets"), get("handoff_out_packets") + full, "all belong to others");
         assert_eq!(get("handoff_out_packets"), get("handoff_in_packets"));
         for (worker, shared) in self.shared.iter().enumerate() {
-            let owned = self.owners.iter().filter(|owner| **owner == worker).count();
+            let owned = self.flows.iter().filter(|flow| flow.owner == worker).count();
             assert!(shared.read().flows <= owned as u64, "records of worker {worker}");
         }
         assert_eq!(pool().in_use(), 0, "buffers that are still out");
@@ -264,7 +263,7 @@ impl Fleet {
 /// The test's ends of the rings by which workers send.
 struct Sinks {
     rings: Vec<RingConsumer>,
-    owners: Vec<usize>,
+    flows: Vec<Flow>,
     /// The sequence number that each flow has come to.
     last: Vec<Option<u32>>,
     burst: Burst,
@@ -272,9 +271,9 @@ struct Sinks {
 }
 
 impl Sinks {
-    fn new(rings: Vec<RingConsumer>, owners: Vec<usize>) -> Self {
+    fn new(rings: Vec<RingConsumer>, flows: Vec<Flow>) -> Self {
         let burst = Burst::new(eal());
-        Self { rings, owners, last: vec![None; usize::from(FLOWS)], burst, seen: 0 }
+        Self { rings, flows, last: vec![None; usize::from(FLOWS)], burst, seen: 0 }
     }
 
     /// Looks at what has been sent so far.
@@ -286,7 +285,7 @@ impl Sinks {
                     let sequence = frame[SEQUENCE_AT..].first_chunk().expect("a number");
                     let flow = usize::from(u16::from_be_bytes(*port) - FIRST_PORT);
                     let sequence = u32::from_be_bytes(*sequence);
-                    assert_eq!(worker, self.owners[flow], "flow {flow} is another's");
+                    assert_eq!(worker, self.flows[flow].owner, "flow {flow} is another's");
                     let before = self.last[flow].replace(sequence);
                     assert!(before < Some(sequence), "{before:?} before {sequence} of flow {flow}");
                     self.seen += 1;
@@ -297,23 +296,32 @@ impl Sinks {
     }
 }
 
-/// The worker that owns each flow.
-fn owners(owner: &OwnerFunction) -> Vec<usize> {
-    let address = |text: &str| text.parse::<IpAddr>().expect("an address").into();
-    let of = |flow| {
-        let (frontend, port) = FRONTEND;
-        owner.of_flow(address(CLIENT), FIRST_PORT + flow, address(frontend), port).index()
-    };
-    (0..FLOWS).map(of).collect()
+/// Where one flow belongs, and where its packets arrive.
+#[derive(Clone, Copy)]
+struct Flow {
+    owner: usize,
+    arrival: usize,
 }
 
-/// What a worker receives, and how much of it: only what others own, and each flow at one place.
-fn source(worker: usize, workers: usize, owners: &[usize], world: &World) -> (Source, u64) {
-    let arrives = |flow: usize| {
-        let beside = 1 + flow % (workers - 1);
-        (owners[flow] + beside) % workers == worker
+/// All flows. Those of one owner arrive at each other worker in turn.
+fn flows(owner: &OwnerFunction) -> Vec<Flow> {
+    let workers = usize::from(owner.workers());
+    let address = |text: &str| text.parse::<IpAddr>().expect("an address").into();
+    let mut owned = vec![0; workers];
+    let flow = |flow| {
+        let (frontend, port) = FRONTEND;
+        let client = (address(CLIENT), FIRST_PORT + flow);
+        let owner = owner.of_flow(client.0, client.1, address(frontend), port).index();
+        let before = owned[owner];
+        owned[owner] += 1;
+        Flow { owner, arrival: (owner + 1 + before % (workers - 1)) % workers }
     };
-    let flows: Vec<_> = (0..FLOWS).filter(|flow| arrives(usize::from(*flow))).collect();
+    (0..FLOWS).map(flow).collect()
+}
+
+/// What a worker of so many receives, and how much of it.
+fn source(worker: usize, workers: usize, all: &[Flow], world: &World) -> (Source, u64) {
+    let flows: Vec<_> = (0..FLOWS).filter(|it| all[usize::from(*it)].arrival == worker).collect();
     let packets = PACKETS / workers as u64;
     let numbers = (0u32..).flat_map(|number| flows.iter().map(move |flow| (number, *flow)));
     let step = |(number, flow)| SourceStep::new(u16::from(number > 0), number, FIRST_PORT + flow);
@@ -342,7 +350,7 @@ fn attach(rx_queues: usize, tx_queues: usize) -> (StartedPort, Vec<RxQueue>, Vec
         tx_queues: queues(tx_queues),
         rx_descriptors: 512,
         tx_descriptors: 512,
-        mtu: 1500,
+        mtu: 256,
         rss: None,
         promiscuous: false,
         rx_checksum: false,
@@ -374,7 +382,7 @@ fn pool() -> &'static Mempool {
     static POOL: OnceLock<Mempool> = OnceLock::new();
     POOL.get_or_init(|| {
         let name = "workers".to_owned();
-        let config = PoolConfig { name, count: BUFFERS, cache: 128, data_room: 2048, socket: None };
+        let config = PoolConfig { name, count: BUFFERS, cache: 256, data_room: 512, socket: None };
         Mempool::new(eal(), &config).expect("a pool")
     })
 }

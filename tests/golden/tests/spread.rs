@@ -3,6 +3,9 @@
 //! Conversations of every kind at once: each direction arrives at a worker of its own, or each
 //! packet at any. Bursts are cut and turns are taken at random. A packet is known by the number
 //! in its IPv4 identification, which nobody changes.
+//!
+//! Not here: threads and rings (`appliance/tests/workers.rs`).
+#![allow(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
