@@ -6,8 +6,10 @@ use dpdk::{Affinity, Eal, Mempool, PoolConfig};
 use weir_core::config::{Appliance, Hugepages, Port};
 
 use super::{BootError, DESCRIPTORS};
+use crate::worker::rings;
 
-/// Packet buffers beside those that stand in descriptors: what is on rings and under way.
+/// Packet buffers beside those that stand in descriptors, at least: what is on rings and under
+/// way.
 const MBUFS_UNDER_WAY: u32 = 8_192;
 /// Packet buffers at least, where the configuration names no number.
 const MBUFS_MIN: u32 = 16_383;
@@ -129,7 +131,8 @@ fn mbufs(appliance: &Appliance) -> u32 {
         let workers = u32::try_from(appliance.workers).unwrap_or(u32::MAX);
         let standing: u32 = appliance.ports.iter().map(|port| descriptors(port, workers)).sum();
         // DPDK's pools are the least wasteful at a power of two less one.
-        ((standing + MBUFS_UNDER_WAY).next_power_of_two() - 1).max(MBUFS_MIN)
+        let under_way = rings::buffers_held(workers).max(MBUFS_UNDER_WAY);
+        ((standing + under_way).next_power_of_two() - 1).max(MBUFS_MIN)
     })
 }
 

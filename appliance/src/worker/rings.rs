@@ -19,6 +19,17 @@ use weir_core::units::PortId;
 const WORKER_RING: u32 = 1024;
 /// Packets that a ring to or from the control side holds: what policing admits in some 20 ms.
 const CONTROL_RING: u32 = 1024;
+/// Packet buffers that a worker keeps without a packet in them, in the cache of its pool (one and
+/// a half times the cache's size of 256), and those of its bursts.
+const BUFFERS_PER_WORKER: u32 = 512;
+
+/// Packet buffers that are on rings and in caches while one of `workers` workers stands still:
+/// both rings that each neighbour has to it are full, and what is on others moves on. With fewer,
+/// neighbours would have nothing left to receive with.
+#[must_use]
+pub const fn buffers_held(workers: u32) -> u32 {
+    workers.saturating_sub(1) * 2 * WORKER_RING + workers * BUFFERS_PER_WORKER
+}
 
 /// Where a worker takes packets from other threads.
 pub struct Inlets {

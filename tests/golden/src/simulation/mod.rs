@@ -5,13 +5,15 @@
 //!                 └─ hand-off ─► queue of worker n ─► verdicts ─► outputs …
 //! ```
 //!
-//! One receive queue, so that worker 0 gets everything. Nothing is lost here: queues have no
-//! bound, every port transmits. Not here: the world around the workers ([`World`]).
+//! Usually one receive queue, so that worker 0 gets everything; frames may also [arrive] at any
+//! worker, whose turns are then the caller's. Nothing is lost here: queues have no bound, every
+//! port transmits. Not here: the world around the workers ([`World`]), their queues (`queues`).
+//!
+//! [arrive]: Simulation::arrive
 
 mod frames;
+mod queues;
 mod world;
-
-use std::collections::VecDeque;
 
 use weir_core::limits::{BATCH, IDLE_TIMEOUT_MINUTES_MAX};
 use weir_core::path::{Batch, Now, Sizes, Verdict, Worker};
@@ -20,6 +22,7 @@ use weir_core::telemetry::{Counter, Counters, ObjectCounters, ObjectTotals, Tota
 use weir_core::units::{Address, PortId, Tick, WorkerId};
 
 pub use frames::{Burst, Frame};
+use queues::Queues;
 pub use world::{OWNER_KEY, World};
 
 use crate::document::Document;
@@ -34,6 +37,15 @@ pub enum Output {
     Kernel(PortId, Vec<u8>),
     /// A request to resolve a neighbour.
     Resolve(PortId, Address),
+}
+
+/// By whom an output left, and how it had come there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Passage {
+    /// The worker that finished it.
+    pub worker: usize,
+    /// How often it had been handed over.
+    pub handoffs: u8,
 }
 
 /// What a simulation is built with besides its configuration.
@@ -68,8 +80,8 @@ pub struct Simulation {
     now: Now,
     batch: Batch,
     burst: usize,
-    queues: Vec<VecDeque<Frame>>,
-    outputs: Vec<Output>,
+    queues: Queues,
+    outputs: Vec<(Passage, Output)>,
     /// Bytes that were seen on the wire, in and out, to hold the counters against.
     bytes: (u64, u64),
 }
@@ -94,7 +106,7 @@ impl Simulation {
             now,
             batch: Batch::default(),
             burst: options.burst,
-            queues: (0..options.workers).map(|_| VecDeque::new()).collect(),
+            queues: Queues::new(options.workers.into()),
             outputs: Vec::new(),
             bytes: (0, 0),
         }
@@ -135,12 +147,7 @@ impl Simulation {
             if burst.is_empty() {
                 break;
             }
-            let bytes = burst.iter().map(|frame| frame.bytes.len() as u64).sum();
-            self.bytes.0 += bytes;
-            let counters = &self.workers[0].counters;
-            counters.count(Counter::RxPackets, burst.len() as u64);
-            counters.count(Counter::RxBytes, bytes);
-            self.process(0, burst);
+            self.receive_burst(0, burst);
             self.drain_queues();
         }
     }
@@ -162,6 +169,11 @@ impl Simulation {
 
     /// What has left since this was asked last.
     pub fn take_outputs(&mut self) -> Vec<Output> {
+        self.take_passages().into_iter().map(|(_, output)| output).collect()
+    }
+
+    /// The same, each with its way.
+    pub fn take_passages(&mut self) -> Vec<(Passage, Output)> {
         std::mem::take(&mut self.outputs)
     }
 
@@ -228,16 +240,6 @@ impl Simulation {
         assert_eq!(totals.get("flows_created"), ended, "flows that began and that ended");
     }
 
-    fn drain_queues(&mut self) {
-        while let Some(worker) = self.queues.iter().position(|queue| !queue.is_empty()) {
-            let queue = &mut self.queues[worker];
-            let burst: Vec<_> = queue.drain(..queue.len().min(BATCH)).collect();
-            let counters = &self.workers[worker].counters;
-            counters.count(Counter::HandoffInPackets, burst.len() as u64);
-            self.process(worker, burst);
-        }
-    }
-
     fn process(&mut self, worker: usize, frames: Vec<Frame>) {
         let mut burst = Burst::new(frames);
         let batch = &mut self.batch;
@@ -253,37 +255,41 @@ impl Simulation {
 
     fn carry_out(&mut self, worker: usize, frame: Frame, verdict: Verdict) {
         let counters = std::sync::Arc::clone(&self.workers[worker].counters);
+        let passage = Passage { worker, handoffs: frame.tag.handoffs };
         match verdict {
-            Verdict::Transmit(port) => self.transmit(&counters, port, frame.bytes),
+            Verdict::Transmit(port) => self.transmit(passage, port, frame.bytes),
             Verdict::Answer(port) => {
                 counters.count(Counter::AnsweredPackets, 1);
-                self.outputs.push(Output::Wire(port, frame.bytes));
+                self.outputs.push((passage, Output::Wire(port, frame.bytes)));
             }
             Verdict::Punt(class) => {
                 counters.punt(class, 1);
-                self.outputs.push(Output::Kernel(frame.ingress, frame.bytes));
+                self.outputs.push((passage, Output::Kernel(frame.ingress, frame.bytes)));
             }
             Verdict::HandOff(owner) => {
                 assert_ne!(owner.index(), worker, "handed to itself");
                 counters.count(Counter::HandoffOutPackets, 1);
-                self.queues[owner.index()].push_back(frame);
+                self.queues.hand_off(worker, owner.index(), frame);
             }
             Verdict::Drop(_) => {}
         }
     }
 
-    fn transmit(&mut self, counters: &Counters, port: PortId, bytes: Vec<u8>) {
+    fn transmit(&mut self, passage: Passage, port: PortId, bytes: Vec<u8>) {
+        let counters = &self.workers[passage.worker].counters;
         counters.count(Counter::TxPackets, 1);
         counters.count(Counter::TxBytes, bytes.len() as u64);
         self.bytes.1 += bytes.len() as u64;
-        self.outputs.push(Output::Wire(port, bytes));
+        self.outputs.push((passage, Output::Wire(port, bytes)));
     }
 
     fn take_requests(&mut self, worker: usize) {
+        let passage = Passage { worker, handoffs: 0 };
         let worker = &mut self.workers[worker];
         worker.counters.count(Counter::ResolveRequests, worker.requests.len() as u64);
         let requests = worker.requests.drain(..);
-        self.outputs.extend(requests.map(|it| Output::Resolve(it.port, it.address)));
+        let requests = requests.map(|it| Output::Resolve(it.port, it.address));
+        self.outputs.extend(requests.map(|request| (passage, request)));
     }
 
     fn turn_timers(&mut self) {
@@ -296,8 +302,9 @@ impl Simulation {
                 if met == 0 && originated.is_empty() {
                     break;
                 }
+                let passage = Passage { worker, handoffs: 0 };
                 for packet in originated {
-                    self.transmit(&counters, packet.port, packet.frame.to_vec());
+                    self.transmit(passage, packet.port, packet.frame.to_vec());
                 }
             }
         }
