@@ -77,13 +77,16 @@ class Emulator:
             fetched = fetch(self.directory / "apt")
         except (Failure, subprocess.TimeoutExpired) as error:
             raise Unavailable(f"the emulator's packages cannot be fetched: {error}") from error
+        # Under another name until all is there: a run may be interrupted.
+        begun = self.directory / "begun"
         for package in fetched:
-            check(["dpkg", "-x", package, self.root], SECONDS)
-        shutil.rmtree(self.directory / "apt")
+            check(["dpkg", "-x", package, begun], SECONDS)
         # The merged /usr of later releases.
         for name in ("bin", "lib"):
-            if not (self.root / name).exists():
-                (self.root / name).symlink_to(f"usr/{name}")
+            if not (begun / name).exists():
+                (begun / name).symlink_to(f"usr/{name}")
+        shutil.rmtree(self.directory / "apt")
+        begun.rename(self.root)
 
 
 def has_igb(program, environment):
@@ -120,9 +123,11 @@ def fetch(directory):
     depends = check(["apt-cache", *options, "depends", "--important", KERNEL])
     images = [line.split()[-1] for line in depends.splitlines() if "linux-image-" in line]
     archives = directory / "archives"
-    wanted = [next(name for name in images if name != KERNEL), "busybox-static"]
-    check(["sh", "-c", 'cd "$1" && shift && exec "$@"', "sh", archives,
-           "apt-get", *options, "download", *wanted], SECONDS)
+    wanted = [name for name in images if name != KERNEL][:1]
+    if not wanted:
+        raise Failure(f"{KERNEL} depends on no kernel")
+    download = ["apt-get", *options, "download", *wanted, "busybox-static"]
+    check(["env", f"--chdir={archives}", *download], SECONDS)
     return sorted(archives.glob("*.deb"))
 
 

@@ -189,6 +189,8 @@ class Appliance(unittest.TestCase):
         (guest.directory / f"weir-{cls.workers}.log").write_text(log)
         if " ERROR " in log or "mbufs in use: 0" not in log:
             raise AssertionError(f"a bad end after {time.monotonic() - began:.1f} s:\n{log}")
+        if "handed over" in log:
+            raise AssertionError(f"a card and the owner function disagree, says the log:\n{log}")
 
     @classmethod
     def ask(cls, method):

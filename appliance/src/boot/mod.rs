@@ -18,6 +18,7 @@ mod log;
 mod memory;
 mod ports;
 mod privileges;
+mod spread;
 
 use std::path::Path;
 use std::process::ExitCode;
