@@ -77,6 +77,13 @@ impl Tick {
         Self((milliseconds / Self::MILLISECONDS) as u32)
     }
 
+    /// The first tick at whose beginning a silence of `ticks` is over for certain that began at
+    /// some time within this one.
+    #[must_use]
+    pub const fn silent_for(self, ticks: u32) -> Self {
+        self.after(ticks.saturating_add(1))
+    }
+
     /// This tick, `ticks` later.
     #[must_use]
     pub const fn after(self, ticks: u32) -> Self {

@@ -44,14 +44,14 @@ impl FlowTable {
     pub fn new(slots: usize, seed: u64, now: Tick, pages: PageRequest) -> Self {
         Self {
             records: RecordMap::new(slots, seed, pages),
-            wheel: TimingWheel::new(IDLE_TICKS_MAX, now.0),
+            wheel: TimingWheel::new(IDLE_TICKS_MAX + 1, now.0),
         }
     }
 
     /// How many bytes a table of so many slots takes, timers included.
     #[must_use]
     pub const fn bytes(slots: usize) -> usize {
-        RecordMap::<Entry>::bytes(slots) + TimingWheel::bytes(IDLE_TICKS_MAX)
+        RecordMap::<Entry>::bytes(slots) + TimingWheel::bytes(IDLE_TICKS_MAX + 1)
     }
 
     /// What the table stands on.

@@ -160,7 +160,7 @@ impl Worker {
         let state = TcpState::NEW;
         let key = key::inbound(parsed.source, parsed.source_port, rule_id);
         let entry = Entry::new(key, member.0, 0, state, now.tick(), snapshot.generation);
-        let deadline = now.tick().after(inbound_ticks(state, rule.idle_ticks));
+        let deadline = now.tick().silent_for(inbound_ticks(state, rule.idle_ticks));
         match self.flows.insert(entry, deadline) {
             Ok(_) => {
                 self.counters.count(Counter::FlowsCreated, 1);
@@ -300,7 +300,7 @@ impl Worker {
         };
         let first = Entry::new(forth, holder.address.0, port, TcpState::NEW, tick, born);
         let second = Entry::new(back, holder.member.0, near, TcpState::NEW, tick, born);
-        if self.flows.insert_pair(first, second, tick.after(idle)).is_err() {
+        if self.flows.insert_pair(first, second, tick.silent_for(idle)).is_err() {
             if self.ports.give_back(&holder, remote, far, port) {
                 self.outbound.flow_ended(outbound_slot(&holder));
             }

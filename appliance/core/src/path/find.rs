@@ -182,7 +182,7 @@ impl Worker {
         let key = FlowKey::unpack(&entry.key)?;
         if key.kind == Kind::Inbound {
             let idle = snapshot.rule(RuleId(key.id))?.idle_ticks;
-            return Some(entry.last_seen.after(inbound_ticks(entry.tcp, idle)));
+            return Some(entry.last_seen.silent_for(inbound_ticks(entry.tcp, idle)));
         }
         let protocol = key.outbound_protocol()?;
         let member = match key.kind {
@@ -196,7 +196,7 @@ impl Worker {
             Transport::Udp => idle,
         };
         let partner = self.flows.partner(slot).map(|partner| self.flows.at(partner).last_seen);
-        Some(entry.last_seen.max(partner.unwrap_or_default()).after(ticks))
+        Some(entry.last_seen.max(partner.unwrap_or_default()).silent_for(ticks))
     }
 }
 

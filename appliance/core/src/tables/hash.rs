@@ -57,6 +57,15 @@ impl Hasher {
         let inner = mix(key[0] ^ self.secret[0], key[1] ^ self.secret[1]);
         mix(inner ^ self.secret[2], key[2] ^ self.secret[0])
     }
+
+    /// Another hash of `key`, for tables that strangers fill: every word goes through both
+    /// products, so that keys in a row, such as a scanner's ports, are as scattered as any.
+    #[must_use]
+    #[inline]
+    pub const fn scatter(&self, key: &Key) -> u64 {
+        let inner = mix(key[1] ^ self.secret[0], key[2] ^ self.secret[1]);
+        mix(inner ^ key[0] ^ self.secret[2], self.secret[1])
+    }
 }
 
 /// The folded product of two words.
@@ -86,7 +95,7 @@ mod tests {
     #[test]
     fn keys_that_collide_under_one_seed_do_not_under_another() {
         let (one, other) = (Hasher::new(1), Hasher::new(2));
-        let slot = |hasher: Hasher, port: u64| hasher.hash(&[0, 7, port]) >> 52;
+        let slot = |hasher: Hasher, port: u64| hasher.scatter(&[0, 7, port]) >> 52;
         let target = slot(one, 0);
         let colliding: Vec<u64> = (1..1 << 20).filter(|port| slot(one, *port) == target).collect();
         let still = colliding.iter().filter(|port| slot(other, **port) == slot(other, 0)).count();
@@ -107,11 +116,11 @@ mod tests {
                         _ => (step >> 8, step & 0xff),
                     };
                     let key = [0, 0xffff_0a00_0000 + address, port << 24 | 3];
-                    let bucket = usize::try_from(hasher.hash(&key) >> 56);
+                    let bucket = usize::try_from(hasher.scatter(&key) >> 56);
                     buckets[bucket.expect("a byte")] += 1;
                 }
                 let most = buckets.iter().max().copied().unwrap_or(0);
-                assert!(most < 600, "seed {seed}, row {row}: {most} where 256 are fair");
+                assert!(most < 340, "seed {seed}, row {row}: {most} where 256 are fair");
             }
         }
     }
