@@ -65,7 +65,7 @@ class Archive:
         self.append(name, content, mode)
 
     def add_file(self, path):
-        """A file of this machine, once by its real path, since a driver that is loaded by two is registered twice."""
+        """A file of this machine, once: a driver that is loaded by two paths registers twice."""
         real = path.resolve()
         self.add(str(real), real.read_bytes())
         self.add(str(path), str(real).encode(), stat.S_IFLNK | 0o777)

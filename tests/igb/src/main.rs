@@ -5,7 +5,7 @@
 //!
 //! | line | answer |
 //! |---|---|
-//! | `receive N MS` | one line for each frame: `frame ID queue Q owner W hash H ip C transport C` |
+//! | `receive N MILLISECONDS` | for each frame `frame ID queue Q owner W hash H ip C transport C` |
 //! | `reta` | `reta` and the queue of each entry |
 //! | `digits D` | sets entry `i` to digit `D` of `i` to the base of the queues |
 //! | `quit` | ends |
