@@ -370,8 +370,9 @@ fn eal() -> &'static Eal {
     static EAL: OnceLock<Eal> = OnceLock::new();
     EAL.get_or_init(|| {
         let fixed = ["--no-huge", "--no-pci", "--no-telemetry", "--no-shconf", "-m", "256"];
-        let prefix = "--file-prefix=weir-test-workers";
-        let arguments: Vec<_> = fixed.into_iter().chain([prefix]).map(str::to_owned).collect();
+        // The pool's ring is the daemon's: with the usual one a run sometimes takes half a minute.
+        let named = ["--file-prefix=weir-test-workers", "--mbuf-pool-ops-name=ring_mt_rts"];
+        let arguments: Vec<_> = fixed.into_iter().chain(named).map(str::to_owned).collect();
         dpdk::log::set_level(dpdk::log::Level::Error).expect("log level");
         Eal::init_with(&arguments, Affinity::Kept).expect("EAL starts without hugepages")
     })

@@ -19,6 +19,10 @@ const HEADROOM: u16 = 128;
 const ETHERNET: u16 = 14 + 8 + 4;
 /// The smallest buffer that drivers take without splitting frames.
 const DATA_ROOM_MIN: u16 = 2048 + HEADROOM;
+/// How threads share a pool. In DPDK's usual ring whoever comes later waits for whoever was
+/// interrupted in the middle, each in its turn: with more workers than processors, for seconds.
+/// In this one the last to finish speaks for all ("relaxed tail synchronisation").
+const POOL_RING: &str = "ring_mt_rts";
 /// Megabytes for rings, queues and DPDK itself where there are no hugepages.
 const MEGABYTES_BESIDE_BUFFERS: u64 = 128;
 
@@ -49,6 +53,9 @@ fn arguments(appliance: &Appliance, given: &[String]) -> Result<Vec<String>, Boo
     }
     if !has(&["--no-telemetry", "--telemetry"]) {
         add(&["--no-telemetry"]);
+    }
+    if !has(&["--mbuf-pool-ops-name"]) {
+        add(&["--mbuf-pool-ops-name", POOL_RING]);
     }
     if !has(&["--no-pci", "-a", "--allow"]) {
         let devices = pci_devices(appliance);
