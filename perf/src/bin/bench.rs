@@ -115,7 +115,8 @@ fn effort(arguments: &Arguments) -> Effort {
 fn start(processor: usize, hugepages: bool) -> anyhow::Result<Eal> {
     dpdk::log::set_level(dpdk::log::Level::Error)?;
     let processor = processor.to_string();
-    let mut words = vec!["-l", &processor, "--no-pci", "--no-telemetry"];
+    let mut words =
+        vec!["-l", &processor, "--no-pci", "--no-telemetry", "--mbuf-pool-ops-name", "ring_mt_rts"];
     if hugepages {
         words.extend(["--in-memory", "-m", "64"]);
     } else {
