@@ -27,9 +27,10 @@ use super::region::{PageRequest, Pages, Region};
 
 /// How many slots from its home a record may stand: as many as `Record::neighbours` has bits.
 const REACH: usize = 16;
-/// How far an insertion looks for a free slot before it says [`Full`]. At two thirds full, runs
-/// of occupied slots longer than this do not occur outside of an attack on the hash.
-const SEARCH: usize = 512;
+/// How far an insertion looks for a free slot before it says [`Full`]. At three quarters full, runs
+/// of occupied slots longer than this do not occur outside of an attack on the hash, and an attack
+/// costs no more than this.
+const SEARCH: usize = 128;
 
 /// A record that a [`RecordMap`] can hold: it carries its key and the map's bits.
 pub trait Record: Copy + Default {
