@@ -61,7 +61,8 @@ impl Balance {
             let id = RuleId(self.rules.of(&endpoint, now));
             let pool = u32::try_from(live.len()).unwrap_or(u32::MAX);
             endpoints.push(((frontend, port, protocol as u8), Standing::Frontend(id)));
-            live.push((id, lower(rule, frontend, pool)));
+            let owner_share = next.owner.frontend_share(frontend, port);
+            live.push((id, Rule { owner_share, ..lower(rule, frontend, pool) }));
             for member in &load_balancer.pools[rule.pool].members {
                 let backend = Backend { rule: id, member: self.member(member.address, now) };
                 let address = member.address.into();

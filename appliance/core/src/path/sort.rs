@@ -11,8 +11,7 @@ use super::batch::{Batch, Frames};
 use super::places::Places;
 use super::worker::Worker;
 use crate::flow::key;
-use crate::policy::{Snapshot, StandingWord};
-use crate::units::{Address, WorkerId};
+use crate::policy::Snapshot;
 use crate::wire::{PlainIpv4, ProtocolNumber, tcp};
 
 /// A segment with one of these flags opens or ends something.
@@ -43,7 +42,8 @@ impl Worker {
             let (far, far_port) = frame.end(inward ^ 1);
             let (far, far_port) = (far.get(), far_port.get());
             if is_shared {
-                let owner = owner(snapshot, standing, far, far_port);
+                let Some(rule) = snapshot.rules.get(standing.rule().index()) else { continue };
+                let owner = snapshot.owner.of_client_v4(far, far_port, rule.owner_share);
                 if owner != self.id || frames.tag(place).inbound_missed {
                     continue;
                 }
@@ -59,12 +59,4 @@ impl Worker {
         }
         (batch.inwards, batch.outwards) = (inwards, sorted - inwards);
     }
-}
-
-/// The worker that owns the flow of a client to the frontend of a rule.
-#[inline(never)]
-fn owner(snapshot: &Snapshot, standing: StandingWord, client: u32, port: u16) -> WorkerId {
-    let Some(rule) = snapshot.rule(standing.rule()) else { return WorkerId(0) };
-    let client = Address::from_v4_bits(client);
-    snapshot.owner.of_flow(client, port, rule.frontend, rule.frontend_port)
 }

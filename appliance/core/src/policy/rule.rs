@@ -41,6 +41,8 @@ pub struct Rule {
     pub pool: u32,
     /// The frontend's IPv4 address and port, and the member's port, as they stand on the wire.
     pub on_wire: (U32, U16, U16),
+    /// The frontend's share in the owner function (`OwnerFunction::frontend_share`).
+    pub owner_share: u32,
     /// Its share in what translations change in checksums.
     pub share: Share,
 }
@@ -62,6 +64,7 @@ impl Rule {
             idle_ticks: 0,
             pool: 0,
             on_wire: (frontend.v4_bits().into(), frontend_port.into(), backend_port.into()),
+            owner_share: 0,
             share: Share::of_frontend(frontend, frontend_port, backend_port),
         }
     }

@@ -82,6 +82,22 @@ impl OwnerFunction {
         self.indirect(self.hash(client, frontend, client_port, frontend_port))
     }
 
+    /// What a frontend endpoint adds to the hash of each of its flows: the hash is linear.
+    #[must_use]
+    pub fn frontend_share(&self, frontend: Address, frontend_port: u16) -> u32 {
+        let nobody = if frontend.is_v4() { Address::from_v4_bits(0) } else { Address::default() };
+        self.hash(nobody, frontend, 0, frontend_port)
+    }
+
+    /// The owner of a flow between an IPv4 client and a frontend endpoint with this share.
+    #[must_use]
+    #[inline]
+    pub fn of_client_v4(&self, client: u32, client_port: u16, frontend_share: u32) -> WorkerId {
+        let [high, low] = client_port.to_be_bytes();
+        let port = self.contributions[8][high as usize] ^ self.contributions[9][low as usize];
+        self.indirect(self.word(0, client) ^ port ^ frontend_share)
+    }
+
     /// The owner of a fragment until its flow is known.
     #[must_use]
     pub fn of_fragment(
@@ -181,6 +197,19 @@ mod tests {
             let hash =
                 owner.hash(address(source), address(destination), source_port, destination_port);
             assert_eq!(hash, expected, "{source}");
+        }
+    }
+
+    #[test]
+    fn a_frontends_share_and_the_client_make_the_whole_hash() {
+        let owner = OwnerFunction::new(&KEY, 7);
+        for number in 0..2_000u32 {
+            let (client, port) =
+                (number.wrapping_mul(0x9e37_79b9), 1024 + (number % 60_000) as u16);
+            let frontend = Address::from_v4_bits(0xcb00_7100 + number % 7);
+            let share = owner.frontend_share(frontend, 80);
+            let whole = owner.of_flow(Address::from_v4_bits(client), port, frontend, 80);
+            assert_eq!(owner.of_client_v4(client, port, share), whole);
         }
     }
 
