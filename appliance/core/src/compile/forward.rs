@@ -19,16 +19,33 @@ type Neighbour = (PortId, Address);
 #[derive(Debug, Default)]
 pub(super) struct Forward {
     adjacencies: Identities<Neighbour>,
+    /// What the last routes were made of.
+    ways: Ways,
 }
+
+/// What routes are made of: ways by prefix, and the prefixes that plain routing joins.
+type Ways = (Vec<(Prefix, Hop)>, Vec<Prefix>);
 
 impl Forward {
     /// Writes ports, adjacencies, routes, and how members are reached.
     pub(super) fn write(&mut self, inputs: Inputs<'_>, outbound: &Outbound, next: &mut Snapshot) {
         let now = inputs.now_milliseconds;
         self.forget_what_is_gone(inputs.world, &next.members, now);
-        next.members = self.members(inputs.world, outbound, &next.members, now);
-        next.routes = Arc::new(self.routes(inputs, now));
-        next.ports = ports(inputs);
+        // What comes out the same stays the same memory: a learned MAC is then one cold line for a
+        // worker, and not all of them.
+        let members = self.members(inputs.world, outbound, &next.members, now);
+        if *members != *next.members {
+            next.members = members;
+        }
+        let ways = self.ways(inputs, now);
+        if ways != self.ways {
+            next.routes = Arc::new(Routes::new(ways.0.iter().cloned(), ways.1.iter().copied()));
+            self.ways = ways;
+        }
+        let ports = ports(inputs);
+        if *ports != *next.ports {
+            next.ports = ports;
+        }
         next.adjacencies = self.adjacencies(inputs.world, &next.ports);
     }
 
@@ -53,7 +70,7 @@ impl Forward {
         (0u32..).zip(members).map(reach).collect()
     }
 
-    fn routes(&mut self, inputs: Inputs<'_>, now: u64) -> Routes {
+    fn ways(&mut self, inputs: Inputs<'_>, now: u64) -> Ways {
         let mut entries = Vec::new();
         for (prefix, next_hops) in inputs.world.routes() {
             if let Some(hop) = self.hop(inputs.world, next_hops, now) {
@@ -66,7 +83,7 @@ impl Forward {
                 entries.push((host, Hop::Adjacency(id)));
             }
         }
-        Routes::new(entries, routed(inputs))
+        (entries, routed(inputs).collect())
     }
 
     /// What the ways out of one route become; `None` when no data port is among them. A gateway

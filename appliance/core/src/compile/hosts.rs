@@ -7,11 +7,14 @@ use super::Inputs;
 use crate::policy::{Host, HostMap, Snapshot};
 use crate::units::{Address, MemberId, OutboundAddressId};
 
-/// Writes the map of addresses. That own addresses, frontends and members differ has been
-/// checked with the configuration; a kernel that was given a frontend as its own address by hand
-/// does not get its packets all the same.
-pub(super) fn write(inputs: Inputs<'_>, next: &mut Snapshot) {
-    let mut hosts: BTreeMap<Address, Host> = BTreeMap::new();
+/// What addresses are, as the last map has it.
+pub(super) type Known = BTreeMap<Address, Host>;
+
+/// Writes the map of addresses, unless it says the same as the last one. That own addresses,
+/// frontends and members differ has been checked with the configuration; a kernel that was given a
+/// frontend as its own address by hand does not get its packets all the same.
+pub(super) fn write(inputs: Inputs<'_>, last: &mut Known, next: &mut Snapshot) {
+    let mut hosts = Known::new();
     let mut note = |address: Address, host: Host| {
         let known = hosts.entry(address).or_default();
         *known = known.and(host);
@@ -34,7 +37,11 @@ pub(super) fn write(inputs: Inputs<'_>, next: &mut Snapshot) {
     for address in own_addresses(inputs) {
         hosts.entry(address).or_insert(Host::OWN);
     }
-    next.hosts = Arc::new(HostMap::build(hosts));
+    if hosts != *last {
+        next.hosts =
+            Arc::new(HostMap::build(hosts.iter().map(|(address, host)| (*address, *host))));
+        *last = hosts;
+    }
 }
 
 fn own_addresses(inputs: Inputs<'_>) -> impl Iterator<Item = Address> {

@@ -91,6 +91,7 @@ pub struct Compiler {
     balance: balance::Balance,
     outbound: outbound::Outbound,
     forward: forward::Forward,
+    hosts: hosts::Known,
     last: Snapshot,
 }
 
@@ -102,6 +103,7 @@ impl Compiler {
             balance: balance::Balance::default(),
             outbound: outbound::Outbound::default(),
             forward: forward::Forward::default(),
+            hosts: hosts::Known::new(),
             last: empty(Arc::new(owner)),
         }
     }
@@ -150,7 +152,7 @@ impl Compiler {
         }
         if changes.configuration || changes.world {
             self.forward.write(inputs, &self.outbound, &mut next);
-            hosts::write(inputs, &mut next);
+            hosts::write(inputs, &mut self.hosts, &mut next);
         }
         if ends_flows {
             next.flows_valid_since = next.generation;

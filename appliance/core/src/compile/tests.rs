@@ -314,6 +314,22 @@ fn a_learned_neighbour_shares_everything_about_rules() {
 }
 
 #[test]
+fn what_comes_out_the_same_stays_the_same_memory() {
+    let mut bench = Bench::new(1);
+    bench.resolve(BACK, "10.0.0.11");
+    let before = bench.compile(Changes::ALL);
+    let after = bench.compile(Changes { world: true, ..Changes::default() });
+    assert!(Arc::ptr_eq(&before.members, &after.members));
+    assert!(Arc::ptr_eq(&before.routes, &after.routes));
+    assert!(Arc::ptr_eq(&before.hosts, &after.hosts));
+    assert!(Arc::ptr_eq(&before.ports, &after.ports));
+    bench.resolve(BACK, "10.0.0.12");
+    let after = bench.compile(Changes { world: true, ..Changes::default() });
+    assert!(!Arc::ptr_eq(&before.routes, &after.routes), "another host on the link");
+    assert!(Arc::ptr_eq(&before.hosts, &after.hosts));
+}
+
+#[test]
 fn pools_of_the_same_members_share_one_selection_table() {
     let mut bench = Bench::new(1);
     let snapshot = bench.configured();
