@@ -109,6 +109,8 @@ pub struct Batch {
     /// Of sorted packets: what stands at the endpoint, and the flow's key.
     pub(super) standings: [StandingWord; BATCH],
     pub(super) short_keys: [ShortKey; BATCH],
+    /// Of foreign packets: whose they are.
+    pub(super) owners: [WorkerId; BATCH],
     /// Of sorted packets: the slot of the flow's record, home at first.
     pub(super) slots: [u32; BATCH],
     /// Of all others, and of those that turned out to be unusual: tuple and headers,
@@ -130,7 +132,9 @@ pub struct Batch {
     pub(super) inwards: Places,
     /// Plain segments from members' endpoints.
     pub(super) outwards: Places,
-    /// Of both, those that are not as usual.
+    /// Plain segments of flows that other workers own.
+    pub(super) foreign: Places,
+    /// Of the first two, those that are not as usual.
     pub(super) turning: Places,
     /// Plain datagrams that were sent on at once.
     pub(super) datagrams: Places,
@@ -159,6 +163,7 @@ impl Default for Batch {
             ingress: [PortId(0); BATCH],
             standings: [StandingWord::default(); BATCH],
             short_keys: [[0; 2]; BATCH],
+            owners: [WorkerId(0); BATCH],
             slots: [0; BATCH],
             parsed: [Parsed::default(); BATCH],
             classes: [Class::Routed; BATCH],
@@ -170,6 +175,7 @@ impl Default for Batch {
             length: 0,
             inwards: Places::default(),
             outwards: Places::default(),
+            foreign: Places::default(),
             turning: Places::default(),
             datagrams: Places::default(),
             whole: Places::default(),
@@ -192,6 +198,7 @@ impl Batch {
         for set in [
             &mut self.inwards,
             &mut self.outwards,
+            &mut self.foreign,
             &mut self.turning,
             &mut self.datagrams,
             &mut self.whole,
@@ -243,6 +250,12 @@ impl Batch {
     #[must_use]
     pub const fn ingress(&self, place: usize) -> PortId {
         self.ingress[place % BATCH]
+    }
+
+    /// The packets that `sort` knows what to do with.
+    #[inline]
+    pub(super) fn sorted(&self) -> Places {
+        self.inwards | self.outwards | self.foreign
     }
 
     /// All places.

@@ -24,7 +24,7 @@ impl Worker {
         batch: &mut Batch,
     ) {
         let mut forwarded = 0;
-        for place in batch.all() - (batch.inwards | batch.outwards) {
+        for place in batch.all() - batch.sorted() {
             if self.forward_datagram(snapshot, frames, batch, place).is_some() {
                 batch.datagrams.add(place);
                 forwarded += 1;

@@ -57,6 +57,7 @@ impl Worker {
     ) {
         batch.begin(frames.len());
         self.sort(snapshot, frames, batch);
+        Self::hand_over_sorted(frames, batch);
         self.forward_datagrams(snapshot, frames, batch);
         self.parse(snapshot, frames, batch);
         self.steer(snapshot, now, frames, batch);

@@ -19,7 +19,7 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for place in batch.all() - (batch.inwards | batch.outwards | batch.datagrams) {
+        for place in batch.all() - (batch.sorted() | batch.datagrams) {
             self.parse_one(snapshot, frames, batch, place);
         }
     }

@@ -7,11 +7,13 @@
 //!
 //! Whatever is not as usual is left alone, for `parse` and `steer` to ask row by row.
 
-use super::batch::{Batch, Frames};
+use super::batch::{Batch, Frames, Tag};
 use super::places::Places;
+use super::steer::hand_over;
 use super::worker::Worker;
 use crate::flow::key;
-use crate::policy::Snapshot;
+use crate::limits::BATCH;
+use crate::policy::{Snapshot, StandingWord};
 use crate::wire::{PlainIpv4, ProtocolNumber, tcp};
 
 /// A segment with one of these flags opens or ends something.
@@ -42,9 +44,8 @@ impl Worker {
             let (far, far_port) = frame.end(inward ^ 1);
             let (far, far_port) = (far.get(), far_port.get());
             if is_shared {
-                let Some(rule) = snapshot.rules.get(standing.rule().index()) else { continue };
-                let owner = snapshot.owner.of_client_v4(far, far_port, rule.owner_share);
-                if owner != self.id || frames.tag(place).inbound_missed {
+                let tag = frames.tag(place);
+                if !self.is_mine(snapshot, standing, (far, far_port), tag, batch, place) {
                     continue;
                 }
             }
@@ -58,5 +59,37 @@ impl Worker {
             inwards.add_if(place, inward);
         }
         (batch.inwards, batch.outwards) = (inwards, sorted - inwards);
+    }
+
+    /// Whether a segment of a client's flow is for this worker to sort; if it is another's, that is
+    /// noted.
+    #[inline(never)]
+    fn is_mine(
+        &self,
+        snapshot: &Snapshot,
+        standing: StandingWord,
+        client: (u32, u16),
+        tag: Tag,
+        batch: &mut Batch,
+        place: usize,
+    ) -> bool {
+        let Some(rule) = snapshot.rules.get(standing.rule().index()) else { return false };
+        if tag.inbound_missed {
+            return false;
+        }
+        let owner = snapshot.owner.of_client_v4(client.0, client.1, rule.owner_share);
+        if owner != self.id {
+            batch.owners[place % BATCH] = owner;
+            batch.foreign.add(place);
+        }
+        owner == self.id
+    }
+
+    /// Passes the segments of other workers' flows to them.
+    #[inline(never)]
+    pub(super) fn hand_over_sorted<F: Frames>(frames: &mut F, batch: &mut Batch) {
+        for place in batch.foreign {
+            hand_over(batch.owners[place], frames.tag(place), frames, batch, place);
+        }
     }
 }
