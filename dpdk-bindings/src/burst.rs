@@ -37,7 +37,7 @@ pub const HEAD: usize = 64;
 pub struct Burst {
     /// The first `length` are packets or null. What lies beyond has no meaning: drivers scribble
     /// there.
-    pub(crate) packets: [*mut raw::rte_mbuf; BURST],
+    packets: [*mut raw::rte_mbuf; BURST],
     meta: [u64; BURST],
     /// Where the packets' bytes are, while somebody looks.
     pub(crate) views: [View; BURST],

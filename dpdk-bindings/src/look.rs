@@ -4,8 +4,6 @@
 //! once per packet; from then on a frame is one load away. Not here: who owns the packets
 //! ([`Burst`]).
 
-use std::ptr::NonNull;
-
 use crate::burst::{BURST, Burst, HEAD};
 use crate::mbuf::Mbuf;
 
@@ -53,17 +51,13 @@ impl<'a> Look<'a> {
     pub(crate) fn new(burst: &'a mut Burst) -> Self {
         let spare = burst.spare.as_mut_ptr();
         let mut bytes = 0;
-        let used = burst.len();
-        for (i, view) in burst.views.iter_mut().enumerate() {
-            *view = match NonNull::new(burst.packets[i]).filter(|_| i < used) {
-                Some(packet) => {
-                    // SAFETY: a place in use that is not null is a packet that the burst owns,
-                    // and the view is used under the burst's exclusive borrow.
-                    View::of(unsafe { Mbuf::new(packet) }, spare)
-                }
+        for i in 0..BURST {
+            let view = match burst.packet(i) {
+                Some(packet) => View::of(packet, spare),
                 None => View { data: spare, ..View::NOTHING },
             };
             bytes += usize::from(view.length);
+            burst.views[i] = view;
         }
         Self { burst, bytes }
     }

@@ -39,6 +39,14 @@ class Verdict:
         if len(self.examples) < EXAMPLES_MAX:
             self.examples.append(sentence)
 
+    def receive(self, protocol, received):
+        """The frames of this protocol, each with its ends, counted."""
+        for data in received:
+            flow = frames.ends_of(data)
+            if flow is not None and flow.protocol == protocol:
+                self.received += 1
+                yield flow, data
+
     def hold_against(self, flow, data, expected):
         wrong = frames.differences(flow.protocol, data, expected)
         self.wrong_fields.update(wrong)
@@ -56,11 +64,7 @@ def requests(flows, numbers, members, received, owners, **fields):
     verdict = Verdict(len(numbers))
     by_address = {member.address: member for member in members}
     seen = Counter()
-    for data in received:
-        flow = frames.ends_of(data)
-        if flow is None or flow.protocol != flows.protocol:
-            continue
-        verdict.received += 1
+    for flow, data in verdict.receive(flows.protocol, received):
         number = flows.number(flow.source, flow.source_port)
         member = by_address.get(flow.destination)
         if number not in numbers or member is None:
@@ -81,11 +85,7 @@ def replies(flows, numbers, owners, received, **fields):
     """Frames that arrived at the clients, sent by the owners of the flows `numbers`."""
     verdict = Verdict(len(numbers))
     seen = Counter()
-    for data in received:
-        flow = frames.ends_of(data)
-        if flow is None or flow.protocol != flows.protocol:
-            continue
-        verdict.received += 1
+    for flow, data in verdict.receive(flows.protocol, received):
         number = flows.number(flow.destination, flow.destination_port)
         if number not in numbers or number not in owners:
             verdict.strange += 1

@@ -217,14 +217,19 @@ impl FlowTable {
         })
     }
 
-    /// Takes a flow out: its record, and the other direction's if there is one. Returns the
-    /// record that carried the timer.
-    pub fn remove(&mut self, slot: u32) -> Entry {
-        let timed = if self.records.at(slot).previous == NONE {
+    /// The record of a flow that carries its timer, by either of its records.
+    fn timed(&self, slot: u32) -> u32 {
+        if self.records.at(slot).previous == NONE {
             self.partner(slot).unwrap_or(slot)
         } else {
             slot
-        };
+        }
+    }
+
+    /// Takes a flow out: its record, and the other direction's if there is one. Returns the
+    /// record that carried the timer.
+    pub fn remove(&mut self, slot: u32) -> Entry {
+        let timed = self.timed(slot);
         self.wheel.remove(&mut self.records, timed);
         if let Some(partner) = self.partner(timed) {
             self.records.remove(partner);
@@ -234,11 +239,7 @@ impl FlowTable {
 
     /// Moves a flow's deadline, which has come nearer.
     pub fn reschedule(&mut self, slot: u32, deadline: Tick) {
-        let timed = if self.records.at(slot).previous == NONE {
-            self.partner(slot).unwrap_or(slot)
-        } else {
-            slot
-        };
+        let timed = self.timed(slot);
         self.wheel.remove(&mut self.records, timed);
         self.wheel.insert(&mut self.records, timed, deadline.0);
     }

@@ -127,7 +127,12 @@ pub struct Batch {
     /// Of all others.
     verdicts: [Verdict; BATCH],
     length: usize,
+    pub(super) sets: Sets,
+}
 
+/// Whose turn it is: sets of places, empty at the beginning of a batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Sets {
     /// Plain segments from clients to frontends.
     pub(super) inwards: Places,
     /// Plain segments from members' endpoints.
@@ -173,18 +178,7 @@ impl Default for Batch {
             egress: [PortId(0); BATCH],
             verdicts: [UNDECIDED; BATCH],
             length: 0,
-            inwards: Places::default(),
-            outwards: Places::default(),
-            foreign: Places::default(),
-            turning: Places::default(),
-            datagrams: Places::default(),
-            whole: Places::default(),
-            fragments: Places::default(),
-            tracked: Places::default(),
-            missed: Places::default(),
-            decided: Places::default(),
-            punted: Places::default(),
-            sent: Places::default(),
+            sets: Sets::default(),
         }
     }
 }
@@ -195,22 +189,7 @@ impl Batch {
     pub(super) fn begin(&mut self, length: usize) {
         self.length = length.min(BATCH);
         self.verdicts = [UNDECIDED; BATCH];
-        for set in [
-            &mut self.inwards,
-            &mut self.outwards,
-            &mut self.foreign,
-            &mut self.turning,
-            &mut self.datagrams,
-            &mut self.whole,
-            &mut self.fragments,
-            &mut self.tracked,
-            &mut self.missed,
-            &mut self.decided,
-            &mut self.punted,
-            &mut self.sent,
-        ] {
-            *set = Places::default();
-        }
+        self.sets = Sets::default();
     }
 
     /// How many packets there are.
@@ -228,19 +207,19 @@ impl Batch {
     /// The packets that leave, rewritten, in the order of arrival: each with its port.
     #[inline]
     pub fn transmitted(&self) -> impl Iterator<Item = (usize, PortId)> {
-        self.sent.map(|place| (place, self.egress[place]))
+        self.sets.sent.map(|place| (place, self.egress[place]))
     }
 
     /// The verdicts of all other packets.
     #[inline]
     pub fn others(&self) -> impl Iterator<Item = (usize, Verdict)> {
-        (self.all() - self.sent).map(|place| (place, self.verdicts[place]))
+        (self.all() - self.sets.sent).map(|place| (place, self.verdicts[place]))
     }
 
     /// How a packet's way ended.
     #[must_use]
     pub fn verdict(&self, place: usize) -> Verdict {
-        if self.sent.contains(place) {
+        if self.sets.sent.contains(place) {
             return Verdict::Transmit(self.egress[place % BATCH]);
         }
         self.verdicts[place % BATCH]
@@ -255,7 +234,7 @@ impl Batch {
     /// The packets that `sort` knows what to do with.
     #[inline]
     pub(super) fn sorted(&self) -> Places {
-        self.inwards | self.outwards | self.foreign
+        self.sets.inwards | self.sets.outwards | self.sets.foreign
     }
 
     /// All places.
@@ -287,14 +266,14 @@ impl Batch {
     /// Notes what is to be done to a packet.
     pub(super) fn act(&mut self, place: usize, action: Action) {
         self.actions[place] = action;
-        self.decided.add(place);
+        self.sets.decided.add(place);
     }
 
     /// The packet leaves by `port`.
     #[inline]
     pub(super) fn transmit(&mut self, place: usize, port: PortId) {
         self.egress[place] = port;
-        self.sent.add(place);
+        self.sets.sent.add(place);
     }
 
     /// Ends a packet.
@@ -302,7 +281,7 @@ impl Batch {
     pub(super) fn end(&mut self, place: usize, verdict: Verdict) {
         self.verdicts[place] = verdict;
         if let Verdict::Punt(_) = verdict {
-            self.punted.add(place);
+            self.sets.punted.add(place);
         }
     }
 

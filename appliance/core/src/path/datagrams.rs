@@ -7,7 +7,8 @@
 use super::batch::{Batch, Frames};
 use super::decide::selection_hash;
 use super::parse::{is_valid_destination, is_valid_source};
-use super::replay::{from_frontend, route, to_member};
+use super::replay::{from_frontend, may_leave, route, to_member};
+use super::sort::near_end;
 use super::worker::Worker;
 use crate::policy::{Backend, Host, NextHop, Snapshot, StandingWord};
 use crate::telemetry::Counter;
@@ -26,7 +27,7 @@ impl Worker {
         let mut forwarded = 0;
         for place in batch.all() - batch.sorted() {
             if self.forward_datagram(snapshot, frames, batch, place).is_some() {
-                batch.datagrams.add(place);
+                batch.sets.datagrams.add(place);
                 forwarded += 1;
             }
         }
@@ -49,28 +50,18 @@ impl Worker {
         if !frame.is_for(port.station) || !frame.is_plain_udp(length) {
             return None;
         }
-        let inward = snapshot.hosts.may_be_ours_v4(frame.end(1).0);
-        let (near, near_port) = frame.end(inward);
-        let udp = ProtocolNumber::UDP;
-        let standing = snapshot.endpoints.get_v4(near, near_port, udp, inward)?;
-        if standing.is_ambiguous() {
-            return None;
-        }
+        let (inward, standing) = near_end(snapshot, frame, ProtocolNumber::UDP)?;
         let (backend, end, to, hop) = if inward == 1 {
             towards_member(snapshot, standing, frame)?
         } else {
             towards_client(snapshot, standing, frame, batch, place)?
         };
-        let hop = snapshot.adjacencies.get(hop.index())?;
-        let bytes = frame.network_length.get();
-        if bytes > hop.mtu || frame.time_to_live() <= 1 {
-            return None;
-        }
+        let (hop, bytes) = may_leave(snapshot, hop, frame)?;
         frame.link = hop.link;
         translate::plain_datagram(frame, end, to);
         batch.transmit(place, hop.port);
-        self.rules.packets().count(backend.rule.index(), bytes.into());
-        self.members.packets().count(backend.member.index(), bytes.into());
+        self.rules.packets().count(backend.rule.index(), bytes);
+        self.members.packets().count(backend.member.index(), bytes);
         Some(())
     }
 }

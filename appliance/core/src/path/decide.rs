@@ -47,7 +47,7 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for place in batch.missed {
+        for place in batch.sets.missed {
             let class = batch.classes[place];
             if self.was_decided_in_this_batch(snapshot, now, class, batch, place) {
                 continue;
@@ -74,7 +74,7 @@ impl Worker {
         batch: &mut Batch,
         place: usize,
     ) -> bool {
-        if !batch.tracked.contains(place) {
+        if !batch.sets.tracked.contains(place) {
             return false;
         }
         let (key, home) = (&batch.keys[place], batch.homes[place]);

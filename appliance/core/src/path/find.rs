@@ -34,23 +34,23 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for place in batch.turning {
+        for place in batch.sets.turning {
             // It was read before, and so it can be read. What it is, is asked row by row: a SYN of
             // a member's own looks like a reply to `sort`.
             let content = parse(frames.frame(place), &mut batch.parsed[place]);
             debug_assert_eq!(content, Ok(Content::Ipv4), "a plain segment");
             self.steer_one(snapshot, frames, batch, place);
         }
-        for place in batch.tracked {
+        for place in batch.sets.tracked {
             self.flows.look_ahead(&batch.keys[place], batch.homes[place]);
         }
-        for place in batch.tracked {
+        for place in batch.sets.tracked {
             let class = batch.classes[place];
             let (key, home) = (&batch.keys[place], batch.homes[place]);
             match self.look_up(snapshot, now, class, key, home, &batch.parsed[place]) {
                 Found::Act(action) => batch.act(place, action),
                 Found::Refused(reason) => batch.drop(place, reason),
-                Found::Missed => batch.missed.add(place),
+                Found::Missed => batch.sets.missed.add(place),
             }
         }
     }

@@ -77,7 +77,7 @@ impl Worker {
 
     /// Drops what goes beyond the rate of its punt class.
     pub(super) fn police(&mut self, now: Now, batch: &mut Batch) {
-        for place in batch.punted {
+        for place in batch.sets.punted {
             if let Some(class) = batch.punt_of(place)
                 && !self.police.admits(batch.ingress[place], class, now)
             {

@@ -19,7 +19,7 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for place in batch.all() - (batch.sorted() | batch.datagrams) {
+        for place in batch.all() - (batch.sorted() | batch.sets.datagrams) {
             self.parse_one(snapshot, frames, batch, place);
         }
     }
@@ -51,10 +51,10 @@ impl Worker {
                 if port.partial_checksums && is_partial(frame, &batch.parsed[place]) {
                     batch.drop(place, DropReason::ChecksumPartial);
                 } else {
-                    batch.whole.add(place);
+                    batch.sets.whole.add(place);
                 }
             }
-            Content::Ipv4Fragment => batch.fragments.add(place),
+            Content::Ipv4Fragment => batch.sets.fragments.add(place),
             Content::Arp => self.receive_arp(snapshot, frames, batch, place),
             Content::Ipv6 => batch.drop(place, DropReason::Ipv6NotSupported),
             Content::OtherEtherType => batch.drop(place, DropReason::EtherTypeUnknown),

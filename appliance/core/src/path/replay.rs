@@ -8,7 +8,7 @@ use super::batch::{Batch, Frames};
 use super::places::Places;
 use super::worker::{Now, Worker};
 use crate::flow::{Entry, Side};
-use crate::policy::{Backend, NextHop, Snapshot};
+use crate::policy::{Adjacency, Backend, NextHop, Snapshot};
 use crate::tables::mix;
 use crate::telemetry::PacketCounters;
 use crate::units::{Address, AdjacencyId, MemberId, Tick};
@@ -25,11 +25,12 @@ impl Worker {
         batch: &mut Batch,
     ) {
         // The home lines are there by now; a record that stands elsewhere would be waited for.
-        for place in batch.inwards | batch.outwards {
+        for place in batch.sets.inwards | batch.sets.outwards {
             let (key, home) = (batch.short_keys[place], batch.slots[place]);
             batch.slots[place] = self.flows.look_ahead_v4(key, home);
         }
-        let left = self.walk(snapshot, now, frames, batch, batch.inwards | batch.outwards);
+        let left =
+            self.walk(snapshot, now, frames, batch, batch.sets.inwards | batch.sets.outwards);
         // A few records stand further away than expected.
         let mut again = Places::default();
         for place in left {
@@ -39,7 +40,7 @@ impl Worker {
                 again.add(place);
             }
         }
-        batch.turning = (left - again) | self.walk(snapshot, now, frames, batch, again);
+        batch.sets.turning = (left - again) | self.walk(snapshot, now, frames, batch, again);
     }
 
     /// Replays these packets where their records are expected. Returns those that are not as usual.
@@ -60,12 +61,12 @@ impl Worker {
             snapshot,
             now: now.tick(),
         };
-        for place in batch.inwards & places {
+        for place in batch.sets.inwards & places {
             if replay.one(Side::Opener, frames, batch, place).is_none() {
                 left.add(place);
             }
         }
-        for place in batch.outwards & places {
+        for place in batch.sets.outwards & places {
             if replay.one(Side::Responder, frames, batch, place).is_none() {
                 left.add(place);
             }
@@ -112,11 +113,7 @@ impl Replay<'_> {
                 (end, to, route(snapshot, frame)?)
             }
         };
-        let hop = snapshot.adjacencies.get(hop.index())?;
-        let bytes = frame.network_length.get();
-        if bytes > hop.mtu || frame.time_to_live() <= 1 {
-            return None;
-        }
+        let (hop, bytes) = may_leave(snapshot, hop, frame)?;
         entry.last_seen = self.now;
         match side {
             Side::Opener => entry.opener_expects = frame.acknowledgement(),
@@ -125,8 +122,8 @@ impl Replay<'_> {
         frame.link = hop.link;
         translate::plain(frame, end, to);
         batch.transmit(place, hop.port);
-        rules.count(backend.rule.index(), bytes.into());
-        members.count(backend.member.index(), bytes.into());
+        rules.count(backend.rule.index(), bytes);
+        members.count(backend.member.index(), bytes);
         Some(())
     }
 }
@@ -172,6 +169,18 @@ pub(super) fn route(snapshot: &Snapshot, frame: &PlainIpv4) -> Option<AdjacencyI
         NextHop::Through(hop) => Some(hop),
         NextHop::Unresolved(_) | NextHop::None => None,
     }
+}
+
+/// The next hop and how many bytes it gets, if the packet may go there.
+#[inline(always)]
+pub(super) fn may_leave<'a>(
+    snapshot: &'a Snapshot,
+    hop: AdjacencyId,
+    frame: &PlainIpv4,
+) -> Option<(&'a Adjacency, u64)> {
+    let hop = snapshot.adjacencies.get(hop.index())?;
+    let bytes = frame.network_length.get();
+    (bytes <= hop.mtu && frame.time_to_live() > 1).then_some((hop, bytes.into()))
 }
 
 /// What picks among several next hops: the same for all packets of a flow.

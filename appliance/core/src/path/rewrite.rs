@@ -20,7 +20,7 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for place in batch.decided {
+        for place in batch.sets.decided {
             self.rewrite_one(snapshot, frames, batch, place);
         }
     }

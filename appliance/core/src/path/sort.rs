@@ -36,11 +36,9 @@ impl Worker {
             if frame.tcp_flags() & TURNING != 0 {
                 continue;
             }
-            let inward = snapshot.hosts.may_be_ours_v4(frame.end(1).0);
-            let (near, near_port) = frame.end(inward);
-            let protocol = ProtocolNumber::TCP;
-            let standing = snapshot.endpoints.get_v4(near, near_port, protocol, inward);
-            let Some(standing) = standing.filter(|it| !it.is_ambiguous()) else { continue };
+            let Some((inward, standing)) = near_end(snapshot, frame, ProtocolNumber::TCP) else {
+                continue;
+            };
             let (far, far_port) = frame.end(inward ^ 1);
             let (far, far_port) = (far.get(), far_port.get());
             if is_shared {
@@ -58,7 +56,7 @@ impl Worker {
             sorted.add(place);
             inwards.add_if(place, inward);
         }
-        (batch.inwards, batch.outwards) = (inwards, sorted - inwards);
+        (batch.sets.inwards, batch.sets.outwards) = (inwards, sorted - inwards);
     }
 
     /// Whether a segment of a client's flow is for this worker to sort; if it is another's, that is
@@ -80,7 +78,7 @@ impl Worker {
         let owner = snapshot.owner.of_client_v4(client.0, client.1, rule.owner_share);
         if owner != self.id {
             batch.owners[place % BATCH] = owner;
-            batch.foreign.add(place);
+            batch.sets.foreign.add(place);
         }
         owner == self.id
     }
@@ -88,8 +86,22 @@ impl Worker {
     /// Passes the segments of other workers' flows to them.
     #[inline(never)]
     pub(super) fn hand_over_sorted<F: Frames>(frames: &mut F, batch: &mut Batch) {
-        for place in batch.foreign {
+        for place in batch.sets.foreign {
             hand_over(batch.owners[place], frames.tag(place), frames, batch, place);
         }
     }
+}
+
+/// What stands at our end of a plain frame, and which end that is: 1 if it is where the frame goes,
+/// to a frontend, 0 if it is where it comes from, a member.
+#[inline(always)]
+pub(super) fn near_end(
+    snapshot: &Snapshot,
+    frame: &PlainIpv4,
+    protocol: u8,
+) -> Option<(u32, StandingWord)> {
+    let inward = snapshot.hosts.may_be_ours_v4(frame.end(1).0);
+    let (near, near_port) = frame.end(inward);
+    let standing = snapshot.endpoints.get_v4(near, near_port, protocol, inward)?;
+    (!standing.is_ambiguous()).then_some((inward, standing))
 }

@@ -25,7 +25,7 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        for place in batch.whole | batch.fragments {
+        for place in batch.sets.whole | batch.sets.fragments {
             self.steer_one(snapshot, frames, batch, place);
         }
         self.police(now, batch);
@@ -40,7 +40,7 @@ impl Worker {
         place: usize,
     ) {
         let parsed = &batch.parsed[place];
-        let sighting = if batch.fragments.contains(place) {
+        let sighting = if batch.sets.fragments.contains(place) {
             classify_fragment(snapshot, parsed)
         } else {
             classify(snapshot, parsed, frames.frame(place), frames.tag(place))
@@ -75,10 +75,10 @@ impl Worker {
                 let home = self.flows.home(&key);
                 self.flows.prefetch(home);
                 (batch.keys[place], batch.homes[place]) = (key, home);
-                batch.tracked.add(place);
+                batch.sets.tracked.add(place);
             }
             (None, Class::Routed) => batch.act(place, Action::Route),
-            (None, Class::Inbound(_) | Class::Reply(_)) => batch.missed.add(place),
+            (None, Class::Inbound(_) | Class::Reply(_)) => batch.sets.missed.add(place),
             (None, Class::Outbound(..) | Class::OutboundReply(_)) => {
                 batch.drop(place, DropReason::ProtocolNotTranslated);
             }

@@ -35,8 +35,6 @@ pub struct Ipv4Header {
 impl Ipv4Header {
     /// The mask of offset and more-fragments flag: zero in a whole datagram.
     const FRAGMENT_BITS: u16 = 0x3fff;
-    /// The mask of the offset.
-    const OFFSET_BITS: u16 = 0x1fff;
 
     /// Bytes of this header with its options, as it claims.
     #[must_use]
@@ -48,11 +46,5 @@ impl Ipv4Header {
     #[must_use]
     pub fn is_fragment(&self) -> bool {
         self.flags_and_offset.get() & Self::FRAGMENT_BITS != 0
-    }
-
-    /// Whether this is a fragment that lacks the transport header.
-    #[must_use]
-    pub fn is_later_fragment(&self) -> bool {
-        self.flags_and_offset.get() & Self::OFFSET_BITS != 0
     }
 }

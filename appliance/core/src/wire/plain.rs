@@ -118,15 +118,10 @@ impl PlainIpv4 {
     #[must_use]
     #[inline]
     pub const fn is_plain_tcp(&self, length: usize) -> bool {
-        let total = self.network_length.get() as usize;
         let header = (self.tcp().data_offset >> 4) as usize * 4;
-        self.ether_type.get() == ethernet::ETHERTYPE_IPV4
-            && self.version_and_length == 0x45
-            // Fragments and what is not TCP in one comparison, whatever hops remain.
-            && self.fragment_and_protocol.get() & 0x3fff_00ff == ProtocolNumber::TCP as u32
-            && total + ethernet::HEADER_LENGTH <= length
+        self.is_plain(ProtocolNumber::TCP, length)
             && header >= tcp::HEADER_LENGTH
-            && ipv4::HEADER_LENGTH + header <= total
+            && ipv4::HEADER_LENGTH + header <= self.network_length.get() as usize
     }
 
     /// Whether this is a plain UDP datagram, likewise.
@@ -134,13 +129,19 @@ impl PlainIpv4 {
     #[inline]
     pub const fn is_plain_udp(&self, length: usize) -> bool {
         let udp: &PlainUdp = transmute_ref!(&self.transport);
-        let (total, datagram) = (self.network_length.get() as usize, udp.length.get() as usize);
+        let datagram = udp.length.get() as usize;
+        self.is_plain(ProtocolNumber::UDP, length)
+            && datagram >= udp::HEADER_LENGTH
+            && ipv4::HEADER_LENGTH + datagram <= self.network_length.get() as usize
+    }
+
+    #[inline(always)]
+    const fn is_plain(&self, protocol: u8, length: usize) -> bool {
         self.ether_type.get() == ethernet::ETHERTYPE_IPV4
             && self.version_and_length == 0x45
-            && self.fragment_and_protocol.get() & 0x3fff_00ff == ProtocolNumber::UDP as u32
-            && total + ethernet::HEADER_LENGTH <= length
-            && datagram >= udp::HEADER_LENGTH
-            && ipv4::HEADER_LENGTH + datagram <= total
+            // Fragments and other protocols in one comparison, whatever hops remain.
+            && self.fragment_and_protocol.get() & 0x3fff_00ff == protocol as u32
+            && self.network_length.get() as usize + ethernet::HEADER_LENGTH <= length
     }
 
     /// Hops that remain.
