@@ -73,6 +73,10 @@ fn arguments(appliance: &Appliance, given: &[String]) -> Result<Vec<String>, Boo
             if !has(&["-m", "--socket-mem"]) {
                 add(&["-m", &megabytes]);
             }
+            // By physical address a buffer may not cross an ordinary page, and each takes one.
+            if !has(&["--iova-mode"]) {
+                add(&["--iova-mode", "va"]);
+            }
         }
     }
     arguments.extend_from_slice(given);

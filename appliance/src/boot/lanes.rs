@@ -1,20 +1,19 @@
-//! Which worker gets which queue, ring, memory and processor?
+//! Which worker gets which queue, ring and memory?
 
 use std::fs::File;
 use std::io::Read;
 use std::sync::Arc;
-use std::thread;
 
 use dpdk::{Eal, Mempool};
 use weir_core::compile::Compiler;
-use weir_core::config::{Appliance, Idle as IdleMode};
+use weir_core::config::Appliance;
 use weir_core::path::Worker;
 use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
 use weir_core::rcu;
 use weir_core::telemetry::{Counters, ObjectCounters};
 use weir_core::units::{PortId, WorkerId};
 
-use super::eal::is_pci;
+use super::processors::Seats;
 use super::{BootError, OpenPort, memory};
 use crate::control::{Kit, WorkerView};
 use crate::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
@@ -31,13 +30,12 @@ pub(super) struct Assembly {
 pub(super) fn assemble(
     eal: &Eal,
     appliance: &Appliance,
+    seats: &Seats,
     ports: &mut [OpenPort],
     pool: &Mempool,
     key: &[u8; RSS_KEY_BYTES],
 ) -> Result<Assembly, BootError> {
     let workers = appliance.workers;
-    let adaptive = is_adaptive(appliance, ports);
-    let processors = processors(appliance, adaptive)?;
     let owner = OwnerFunction::new(key, u8::try_from(workers).unwrap_or(u8::MAX));
     let compiler = Compiler::new(owner);
     let (publisher, readers) = rcu::publication(Box::new(compiler.last().clone()), workers);
@@ -50,7 +48,7 @@ pub(super) fn assemble(
     let mut views = Vec::with_capacity(workers);
     let parts = readers.into_iter().zip(fabric.inlets).zip(fabric.sends);
     for (number, ((reader, inlets), sends)) in (0u8..).zip(parts) {
-        let processor = processors.get(usize::from(number)).copied().flatten();
+        let processor = seats.processors.get(usize::from(number)).copied().flatten();
         let seed = u64::from_ne_bytes(random_bytes()?);
         let worker = memory::worker(WorkerId(number), sizes, seed, clock.now(), processor)?;
         memory::report(&worker, sizes);
@@ -66,7 +64,7 @@ pub(super) fn assemble(
                 ports: Arc::clone(&numbers),
                 pool: pool.clone(),
                 shared,
-                idle: Idle::new(adaptive),
+                idle: Idle::new(seats.adaptive),
                 clock,
             },
             processor,
@@ -126,47 +124,6 @@ fn port_numbers(ports: &[OpenPort]) -> Arc<[PortId]> {
         numbers[usize::from(port.port.id())] = PortId(number);
     }
     numbers.into()
-}
-
-/// Whether workers rest when there is nothing to do: on virtual devices, unless told otherwise.
-fn is_adaptive(appliance: &Appliance, ports: &[OpenPort]) -> bool {
-    match appliance.idle {
-        IdleMode::Poll => false,
-        IdleMode::Adaptive => true,
-        IdleMode::Auto => ports.iter().any(|port| !is_pci(&port.device)),
-    }
-}
-
-/// The processor of each worker: as configured; else one each where there are enough; else none,
-/// and the kernel shares them out.
-fn processors(appliance: &Appliance, adaptive: bool) -> Result<Vec<Option<usize>>, BootError> {
-    let available = thread::available_parallelism().map_or(1, usize::from);
-    let workers = appliance.workers;
-    if let Some(lcores) = &appliance.lcores {
-        let named = lcores.workers.iter().chain([&lcores.control]);
-        if let Some(missing) = named.map(|it| usize::from(*it)).find(|it| !exists(*it)) {
-            return Err(BootError::Lcores(format!(
-                "appliance.lcores names processor {missing}, which this machine does not have; \
-                 see /sys/devices/system/cpu/online"
-            )));
-        }
-        return Ok(lcores.workers.iter().map(|it| Some(usize::from(*it))).collect());
-    }
-    if available > workers {
-        return Ok((1..=workers).map(Some).collect());
-    }
-    if !adaptive {
-        return Err(BootError::Lcores(format!(
-            "{workers} polling workers and the control side need {} processors and there are \
-             {available}: lower appliance.workers or set appliance.idle to Adaptive",
-            workers + 1
-        )));
-    }
-    Ok(vec![None; workers])
-}
-
-fn exists(processor: usize) -> bool {
-    std::path::Path::new(&format!("/sys/devices/system/cpu/cpu{processor}")).exists()
 }
 
 /// Bytes that nobody can predict, for hash secrets.

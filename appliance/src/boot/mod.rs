@@ -18,6 +18,7 @@ mod log;
 mod memory;
 mod ports;
 mod privileges;
+mod processors;
 mod spread;
 
 use std::path::Path;
@@ -76,6 +77,7 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
         tracing::warn!(pointer = warning.pointer, code = %warning.code, "{}", warning.message);
     }
     check_that_it_compiles(&checked, &arguments.config)?;
+    let seats = processors::seats(&appliance)?;
     privileges::check()?;
     privileges::forbid_new();
     privileges::raise_file_limit();
@@ -91,7 +93,7 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     // One key for NICs and owner function, so that packets arrive where they belong.
     let key = lanes::random_bytes()?;
     let mut ports = ports::open(&eal, &appliance, &pool, &key)?;
-    let assembly = lanes::assemble(&eal, &appliance, &mut ports, &pool, &key)?;
+    let assembly = lanes::assemble(&eal, &appliance, &seats, &mut ports, &pool, &key)?;
     let control = Control::open(checked, arguments.config.clone(), &ports, assembly.control, log)?;
     let outcome = run_threads(&eal, assembly.lanes, || control.run(runtime, listener));
     drop(ports);
