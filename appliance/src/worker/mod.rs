@@ -181,6 +181,11 @@ impl Turn<'_> {
         let mut frames = PacketFrames::new(look, self.ports);
         self.worker.process(self.snapshot, self.now, &mut frames, self.batch);
         let counters = &self.worker.counters;
+        if let Some(port) = self.batch.common_way()
+            && self.outlets.transmit_all(port, self.burst, bytes as u64, counters)
+        {
+            return bytes;
+        }
         for (place, port) in self.batch.transmitted() {
             self.outlets.transmit(port, self.burst, place, counters);
         }

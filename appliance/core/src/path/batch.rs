@@ -210,6 +210,16 @@ impl Batch {
         self.sets.sent.map(|place| (place, self.egress[place]))
     }
 
+    /// The port that a full batch leaves by, if every packet of it leaves by the same: what a
+    /// worker under load mostly has, and what can be sent as it came.
+    #[must_use]
+    pub fn common_way(&self) -> Option<PortId> {
+        let first = self.egress[0];
+        // All of them, without a branch each.
+        let differ = self.egress.iter().fold(0, |differ, port| differ | (port.0 ^ first.0));
+        (self.sets.sent == Places::first(BATCH) && differ == 0).then_some(first)
+    }
+
     /// The verdicts of all other packets.
     #[inline]
     pub fn others(&self) -> impl Iterator<Item = (usize, Verdict)> {
