@@ -11,7 +11,7 @@
 
 use super::places::Places;
 use crate::limits::BATCH;
-use crate::policy::{Backend, StandingWord};
+use crate::policy::{Backend, NearKey, StandingWord};
 use crate::tables::{Key, ShortKey};
 use crate::telemetry::{DropReason, PuntClass};
 use crate::units::{MemberId, OutboundAddressId, PortId, RuleId, WorkerId};
@@ -106,7 +106,9 @@ pub(super) enum Action {
 pub struct Batch {
     /// Where it came in.
     pub(super) ingress: [PortId; BATCH],
-    /// Of sorted packets: what stands at the endpoint, and the flow's key.
+    /// Of plain segments: the endpoint that may be ours.
+    pub(super) nears: [NearKey; BATCH],
+    /// Of sorted packets: what stands there, and the flow's key.
     pub(super) standings: [StandingWord; BATCH],
     pub(super) short_keys: [ShortKey; BATCH],
     /// Of foreign packets: whose they are.
@@ -166,6 +168,7 @@ impl Default for Batch {
     fn default() -> Self {
         Self {
             ingress: [PortId(0); BATCH],
+            nears: [NearKey::default(); BATCH],
             standings: [StandingWord::default(); BATCH],
             short_keys: [[0; 2]; BATCH],
             owners: [WorkerId(0); BATCH],

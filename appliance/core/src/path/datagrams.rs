@@ -50,7 +50,8 @@ impl Worker {
         if !frame.is_for(port.station) || !frame.is_plain_udp(length) {
             return None;
         }
-        let (inward, standing) = near_end(snapshot, frame, ProtocolNumber::UDP)?;
+        let (inward, near) = near_end(snapshot, frame, ProtocolNumber::UDP);
+        let standing = snapshot.endpoints.get_v4(near).filter(|it| !it.is_ambiguous())?;
         let (backend, end, to, hop) = if inward == 1 {
             towards_member(snapshot, standing, frame)?
         } else {

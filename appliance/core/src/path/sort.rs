@@ -13,8 +13,9 @@ use super::steer::hand_over;
 use super::worker::Worker;
 use crate::flow::key;
 use crate::limits::BATCH;
-use crate::policy::{Snapshot, StandingWord};
-use crate::wire::{PlainIpv4, ProtocolNumber, tcp};
+use crate::policy::{NearKey, Snapshot, StandingWord};
+use crate::units::PortId;
+use crate::wire::{PlainIpv4, ProtocolNumber, plain, tcp};
 
 /// A segment with one of these flags opens or ends something.
 const TURNING: u8 = tcp::SYN | tcp::FIN | tcp::RST;
@@ -23,40 +24,43 @@ impl Worker {
     /// Sorts out the plain TCP segments of flows behind frontends; asks for their records.
     #[inline(never)]
     pub(super) fn sort<F: Frames>(&self, snapshot: &Snapshot, frames: &F, batch: &mut Batch) {
+        let (segments, inwards) = read(snapshot, frames, batch);
+        let sorted = self.ask_for(snapshot, frames, batch, segments);
+        (batch.sets.inwards, batch.sets.outwards) = (sorted & inwards, sorted - inwards);
+    }
+
+    /// Which of these segments are of flows behind frontends that this worker owns.
+    #[inline(never)]
+    fn ask_for<F: Frames>(
+        &self,
+        snapshot: &Snapshot,
+        frames: &F,
+        batch: &mut Batch,
+        segments: Places,
+    ) -> Places {
         let is_shared = snapshot.owner.workers() > 1;
-        let (mut sorted, mut inwards) = (Places::default(), Places::default());
-        for place in batch.all() {
-            let ingress = frames.ingress(place);
-            batch.ingress[place] = ingress;
-            let Some(port) = snapshot.ports.get(ingress.index()) else { continue };
-            let frame = PlainIpv4::of(frames.head(place));
-            if !frame.is_for(port.station) || !frame.is_plain_tcp(frames.length(place)) {
+        let endpoints = &*snapshot.endpoints;
+        let mut sorted = Places::default();
+        for place in segments {
+            let Some(standing) = endpoints.get_v4(batch.nears[place]) else { continue };
+            if standing.is_ambiguous() {
                 continue;
             }
-            if frame.tcp_flags() & TURNING != 0 {
-                continue;
-            }
-            let Some((inward, standing)) = near_end(snapshot, frame, ProtocolNumber::TCP) else {
-                continue;
-            };
-            let (far, far_port) = frame.end(inward ^ 1);
-            let (far, far_port) = (far.get(), far_port.get());
             if is_shared {
                 let tag = frames.tag(place);
-                if !self.is_mine(snapshot, standing, (far, far_port), tag, batch, place) {
+                if !self.is_mine(snapshot, standing, tag, batch, place) {
                     continue;
                 }
             }
-            let key = key::inbound_v4(far, far_port, standing.rule());
+            let key = key::behind(batch.short_keys[place], standing.rule());
             let slot = self.flows.home_v4(key);
             self.flows.prefetch(slot);
             batch.standings[place] = standing;
             batch.short_keys[place] = key;
             batch.slots[place] = slot;
             sorted.add(place);
-            inwards.add_if(place, inward);
         }
-        (batch.sets.inwards, batch.sets.outwards) = (inwards, sorted - inwards);
+        sorted
     }
 
     /// Whether a segment of a client's flow is for this worker to sort; if it is another's, that is
@@ -66,7 +70,6 @@ impl Worker {
         &self,
         snapshot: &Snapshot,
         standing: StandingWord,
-        client: (u32, u16),
         tag: Tag,
         batch: &mut Batch,
         place: usize,
@@ -75,7 +78,8 @@ impl Worker {
         if tag.inbound_missed {
             return false;
         }
-        let owner = snapshot.owner.of_client_v4(client.0, client.1, rule.owner_share);
+        let (client, port) = key::client_of_v4(batch.short_keys[place % BATCH]);
+        let owner = snapshot.owner.of_client_v4(client, port, rule.owner_share);
         if owner != self.id {
             batch.owners[place % BATCH] = owner;
             batch.sets.foreign.add(place);
@@ -92,16 +96,41 @@ impl Worker {
     }
 }
 
-/// What stands at our end of a plain frame, and which end that is: 1 if it is where the frame goes,
-/// to a frontend, 0 if it is where it comes from, a member.
+/// Reads the plain TCP segments of open connections: the end that may be ours, and what the other
+/// end adds to the flow's key. Returns them, and which of them come from clients.
+#[inline(never)]
+fn read<F: Frames>(snapshot: &Snapshot, frames: &F, batch: &mut Batch) -> (Places, Places) {
+    let (mut segments, mut inwards) = (Places::default(), Places::default());
+    let (mut ingress, mut station) = (PortId(u8::MAX), plain::NOBODY);
+    for place in batch.all() {
+        let from = frames.ingress(place);
+        batch.ingress[place] = from;
+        if from != ingress {
+            ingress = from;
+            station = snapshot.ports.get(from.index()).map_or(plain::NOBODY, |it| it.station);
+        }
+        let frame = PlainIpv4::of(frames.head(place));
+        if !frame.is_for(station)
+            || !frame.is_plain_tcp(frames.length(place))
+            || frame.tcp_flags() & TURNING != 0
+        {
+            continue;
+        }
+        let (inward, near) = near_end(snapshot, frame, ProtocolNumber::TCP);
+        let (far, far_port) = frame.end(inward ^ 1);
+        batch.nears[place] = near;
+        batch.short_keys[place] = key::client_v4(far.get(), far_port.get());
+        segments.add(place);
+        inwards.add_if(place, inward);
+    }
+    (segments, inwards)
+}
+
+/// The end of a plain frame that may be ours, and which end that is: 1 if it is where the frame
+/// goes, to a frontend, 0 if it is where it comes from, a member.
 #[inline(always)]
-pub(super) fn near_end(
-    snapshot: &Snapshot,
-    frame: &PlainIpv4,
-    protocol: u8,
-) -> Option<(u32, StandingWord)> {
+pub(super) fn near_end(snapshot: &Snapshot, frame: &PlainIpv4, protocol: u8) -> (u32, NearKey) {
     let inward = snapshot.hosts.may_be_ours_v4(frame.end(1).0);
     let (near, near_port) = frame.end(inward);
-    let standing = snapshot.endpoints.get_v4(near, near_port, protocol, inward)?;
-    (!standing.is_ambiguous()).then_some((inward, standing))
+    (inward, NearKey::new(near, near_port, protocol, inward))
 }

@@ -65,6 +65,26 @@ impl StandingWord {
     }
 }
 
+/// An endpoint of IPv4 as the map keys it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NearKey(u64);
+
+impl NearKey {
+    /// The key of an endpoint in the bytes of the wire: with `side` 1 a frontend's, with 0 a
+    /// member's.
+    ///
+    /// address:32 │ side:1 │ 0:7 │ protocol:8 │ port:16, address and port as they lie in memory, so
+    /// that nothing is turned around per packet. The protocol is never 0 (IANA: hop-by-hop
+    /// options), so that no key is.
+    #[must_use]
+    #[inline(always)]
+    pub const fn new(address: U32, port: U16, protocol: u8, side: u32) -> Self {
+        let (address, port) =
+            (u32::from_ne_bytes(address.to_bytes()), u16::from_ne_bytes(port.to_bytes()));
+        Self((address as u64) << 32 | (side as u64) << 31 | (protocol as u64) << 16 | port as u64)
+    }
+}
+
 /// A map from endpoints to what stands there, with one table per address family.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointMap {
@@ -81,7 +101,8 @@ impl EndpointMap {
             let word = StandingWord::new(standing).0;
             let side = u32::from(matches!(standing, Standing::Frontend(_)));
             if address.is_v4() {
-                v4.push((narrow(address.v4_bits().into(), port.into(), protocol, side), word));
+                let key = NearKey::new(address.v4_bits().into(), port.into(), protocol, side);
+                v4.push((key.0, word));
             } else {
                 v6.push((wide(address, port, protocol, side), word));
             }
@@ -103,31 +124,20 @@ impl EndpointMap {
         Some((!word.is_ambiguous()).then_some(backend))
     }
 
-    /// What stands at an endpoint of IPv4, in the bytes of the wire: with `side` 1 the frontend's,
-    /// with 0 the member's.
+    /// What stands at an endpoint of IPv4.
     #[must_use]
     #[inline]
-    pub fn get_v4(&self, address: U32, port: U16, protocol: u8, side: u32) -> Option<StandingWord> {
-        self.v4.get(&narrow(address, port, protocol, side)).map(StandingWord)
+    pub fn get_v4(&self, key: NearKey) -> Option<StandingWord> {
+        self.v4.get(&key.0).map(StandingWord)
     }
 
     fn get(&self, address: Address, port: u16, protocol: u8, side: u32) -> Option<StandingWord> {
         if address.is_v4() {
-            self.get_v4(address.v4_bits().into(), port.into(), protocol, side)
+            self.get_v4(NearKey::new(address.v4_bits().into(), port.into(), protocol, side))
         } else {
             self.v6.get(&wide(address, port, protocol, side)).map(StandingWord)
         }
     }
-}
-
-/// address:32 │ side:1 │ 0:7 │ protocol:8 │ port:16, address and port as they lie in memory, so
-/// that nothing is turned around per packet. The protocol is never 0 (IANA: hop-by-hop options), so
-/// that no key is.
-#[inline]
-const fn narrow(address: U32, port: U16, protocol: u8, side: u32) -> u64 {
-    let (address, port) =
-        (u32::from_ne_bytes(address.to_bytes()), u16::from_ne_bytes(port.to_bytes()));
-    (address as u64) << 32 | (side as u64) << 31 | (protocol as u64) << 16 | port as u64
 }
 
 const fn wide(address: Address, port: u16, protocol: u8, side: u32) -> Key {

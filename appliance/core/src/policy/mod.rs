@@ -25,7 +25,7 @@ mod steer;
 
 use std::sync::Arc;
 
-pub use endpoints::{Endpoint, EndpointMap, Standing, StandingWord};
+pub use endpoints::{Endpoint, EndpointMap, NearKey, Standing, StandingWord};
 pub use hosts::{Host, HostMap};
 pub use maglev::{SELECTION_ENTRIES, Selection};
 pub use member::Member;
