@@ -289,6 +289,18 @@ impl Batch {
         self.sets.sent.add(place);
     }
 
+    /// Notes the port that a packet leaves by, once [`Self::transmit_all`] says that it does.
+    #[inline]
+    pub(super) const fn leave_by(&mut self, place: usize, port: PortId) {
+        self.egress[place % BATCH] = port;
+    }
+
+    /// These packets leave by the ports that were noted.
+    #[inline]
+    pub(super) fn transmit_all(&mut self, places: Places) {
+        self.sets.sent = self.sets.sent | places;
+    }
+
     /// Ends a packet.
     #[inline]
     pub(super) fn end(&mut self, place: usize, verdict: Verdict) {

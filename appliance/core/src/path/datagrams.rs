@@ -7,7 +7,7 @@
 use super::batch::{Batch, Frames};
 use super::decide::selection_hash;
 use super::parse::{is_valid_destination, is_valid_source};
-use super::replay::{from_frontend, may_leave, route, to_member};
+use super::replay::{from_frontend, may_leave, to_member};
 use super::sort::near_end;
 use super::worker::Worker;
 use crate::policy::{Backend, Host, NextHop, Snapshot, StandingWord};
@@ -47,7 +47,7 @@ impl Worker {
         let port = snapshot.ports.get(batch.ingress[place].index())?;
         let length = frames.length(place);
         let frame = PlainIpv4::of_mut(frames.head_mut(place));
-        if !frame.is_for(port.station) || !frame.is_plain_udp(length) {
+        if !frame.is_for(port.station) || !frame.is_plain_udp(length) || !frame.may_hop() {
             return None;
         }
         let (inward, near) = near_end(snapshot, frame, ProtocolNumber::UDP);
@@ -69,11 +69,11 @@ impl Worker {
 
 /// A client's datagram: from a host that nobody knows here, and that a reply can reach.
 #[inline]
-fn towards_member(
-    snapshot: &Snapshot,
+fn towards_member<'a>(
+    snapshot: &'a Snapshot,
     standing: StandingWord,
     frame: &PlainIpv4,
-) -> Option<(Backend, End, PlainTranslation, AdjacencyId)> {
+) -> Option<(Backend, End, PlainTranslation<'a>, AdjacencyId)> {
     let ((source, source_port), (to, to_port)) = (frame.end(0), frame.end(1));
     let source = Address::from_v4_bits(source.get());
     if !is_valid_source(source) || snapshot.hosts.get(source) != Host::default() {
@@ -94,17 +94,20 @@ fn towards_member(
 
 /// A member's datagram to a client.
 #[inline]
-fn towards_client(
-    snapshot: &Snapshot,
+fn towards_client<'a>(
+    snapshot: &'a Snapshot,
     standing: StandingWord,
     frame: &PlainIpv4,
     batch: &Batch,
     place: usize,
-) -> Option<(Backend, End, PlainTranslation, AdjacencyId)> {
+) -> Option<(Backend, End, PlainTranslation<'a>, AdjacencyId)> {
     if !is_valid_destination(Address::from_v4_bits(frame.end(1).0.get())) {
         return None;
     }
     let backend = Backend { rule: standing.rule(), member: standing.member() };
-    let (end, to) = from_frontend(snapshot, backend, batch, place)?;
-    Some((backend, end, to, route(snapshot, frame)?))
+    if snapshot.members.get(backend.member.index())?.port != Some(batch.ingress[place]) {
+        return None;
+    }
+    let (end, to, hop) = from_frontend(snapshot, backend, frame)?;
+    Some((backend, end, to, hop))
 }

@@ -96,23 +96,25 @@ impl Worker {
     }
 }
 
-/// Reads the plain TCP segments of open connections: the end that may be ours, and what the other
+/// Reads the plain TCP segments of open connections that may be forwarded: the end that may be ours, and what the other
 /// end adds to the flow's key. Returns them, and which of them come from clients.
 #[inline(never)]
 fn read<F: Frames>(snapshot: &Snapshot, frames: &F, batch: &mut Batch) -> (Places, Places) {
     let (mut segments, mut inwards) = (Places::default(), Places::default());
-    let (mut ingress, mut station) = (PortId(u8::MAX), plain::NOBODY);
+    // Mostly the same for all of a burst.
+    let mut ingress = frames.ingress(0);
+    let mut station = station_of(snapshot, ingress);
     for place in batch.all() {
         let from = frames.ingress(place);
         batch.ingress[place] = from;
         if from != ingress {
-            ingress = from;
-            station = snapshot.ports.get(from.index()).map_or(plain::NOBODY, |it| it.station);
+            (ingress, station) = (from, station_of(snapshot, from));
         }
         let frame = PlainIpv4::of(frames.head(place));
         if !frame.is_for(station)
             || !frame.is_plain_tcp(frames.length(place))
             || frame.tcp_flags() & TURNING != 0
+            || !frame.may_hop()
         {
             continue;
         }
@@ -124,6 +126,11 @@ fn read<F: Frames>(snapshot: &Snapshot, frames: &F, batch: &mut Batch) -> (Place
         inwards.add_if(place, inward);
     }
     (segments, inwards)
+}
+
+/// Whose frames a port takes.
+fn station_of(snapshot: &Snapshot, ingress: PortId) -> u64 {
+    snapshot.ports.get(ingress.index()).map_or(plain::NOBODY, |port| port.station)
 }
 
 /// The end of a plain frame that may be ours, and which end that is: 1 if it is where the frame

@@ -62,11 +62,14 @@ impl Delta {
         Self(!self.0)
     }
 
-    /// Brings a checksum up to date (RFC 1624 equation 3).
+    /// Brings a checksum up to date: a subtraction in one's complement, which is equation 3 of RFC
+    /// 1624 with both complements taken out.
     #[inline]
     pub fn apply(self, checksum: &mut U16) {
-        let complement = !u16::from_ne_bytes(checksum.to_bytes());
-        *checksum = U16::from_bytes((!add(complement, self.0)).to_ne_bytes());
+        let before = u16::from_ne_bytes(checksum.to_bytes());
+        let (difference, borrowed) = before.overflowing_sub(self.0);
+        // What was borrowed from is at least 1.
+        *checksum = U16::from_bytes((difference - u16::from(borrowed)).to_ne_bytes());
     }
 
     /// Brings a UDP checksum up to date: none stays none, and a sum of zero is sent as all ones

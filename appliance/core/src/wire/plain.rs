@@ -151,6 +151,13 @@ impl PlainIpv4 {
         self.fragment_and_protocol.to_bytes()[2]
     }
 
+    /// Whether the packet may take one hop more (RFC 1812 §5.3.1).
+    #[must_use]
+    #[inline]
+    pub const fn may_hop(&self) -> bool {
+        self.time_to_live() > 1
+    }
+
     #[inline]
     const fn tcp(&self) -> &PlainTcp {
         transmute_ref!(&self.transport)

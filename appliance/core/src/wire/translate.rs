@@ -50,37 +50,43 @@ impl Translation {
 
 /// What replaces an end of a plain segment.
 #[derive(Clone, Copy, Debug)]
-pub struct PlainTranslation {
+pub struct PlainTranslation<'a> {
     /// Its new address.
     pub address: U32,
     /// Its new port.
     pub port: U16,
-    /// What that changes in the checksums, one hop further.
-    pub change: Change,
+    /// What that changes in the checksums, one hop further: the frontend's share and the member's,
+    /// which are read where they stand, each when its turn comes.
+    pub shares: [&'a Change; 2],
 }
 
 /// Replaces the source or the destination of a plain UDP datagram and takes one hop away.
 #[inline]
-pub fn plain_datagram(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
+pub fn plain_datagram(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
     plain_end(frame, end, to);
     let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
-    to.change.transport.apply_to_udp(&mut udp.checksum);
+    let [frontend, member] = to.shares;
+    frontend.transport.and(member.transport).apply_to_udp(&mut udp.checksum);
 }
 
 #[inline(always)]
-fn plain_end(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
+fn plain_end(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
     frame.take_hop();
-    to.change.network.apply(&mut frame.checksum);
+    for share in to.shares {
+        share.network.apply(&mut frame.checksum);
+    }
     frame.addresses[end as usize] = to.address;
     frame.ports[end as usize] = to.port;
 }
 
 /// Replaces the source or the destination of a plain segment and takes one hop away.
 #[inline(always)]
-pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
+pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
     plain_end(frame, end, to);
     let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
-    to.change.transport.apply(&mut tcp.checksum);
+    for share in to.shares {
+        share.transport.apply(&mut tcp.checksum);
+    }
 }
 
 /// Takes one hop away from an IPv4 datagram that `parsed` describes, and replaces an end of it.
@@ -165,7 +171,7 @@ mod tests {
             let to = Translation::of(&parsed, end, Address::from_v4_bits(address), port);
             let mut general = head;
             let (address, port) = (to.address.v4_bits().into(), to.port.into());
-            let quick = PlainTranslation { address, port, change: to.change };
+            let quick = PlainTranslation { address, port, shares: [&to.change, &Change::default()] };
             let write = if udp { plain_datagram } else { plain };
             write(PlainIpv4::of_mut(&mut head), end, quick);
             any(&mut general, &parsed, Some(&to));
