@@ -97,19 +97,19 @@ impl Worker {
             let member = snapshot.member(MemberId(entry.target))?;
             let frontend = (rule.frontend, rule.frontend_port);
             let near = (member.address, rule.backend_port);
-            let to_client = (frontend, far, entry.opener_expects, far_hop);
-            let to_member = (far, near, entry.responder_expects, member.adjacency);
+            let to_client = (frontend, far, entry.opener_expects.get(), far_hop);
+            let to_member = (far, near, entry.responder_expects.get(), member.adjacency);
             return Some([to_client, to_member].map(Reset::from));
         }
         let member = snapshot.member(MemberId(key.id))?;
         let mapping = member.mapping(Transport::Tcp)?;
         snapshot.mappings.get(mapping as usize).filter(|mapping| mapping.tcp_reset)?;
         let outbound = snapshot.outbound_address(OutboundAddressId(entry.target))?;
-        let responder_expects = self.flows.at(self.flows.partner(slot)?).responder_expects;
+        let responder_expects = self.flows.at(self.flows.partner(slot)?).responder_expects.get();
         let outside = (outbound.address, entry.target_port);
         let near = (member.address, key.near_port);
         let to_remote = (outside, far, responder_expects, far_hop);
-        let to_member = (far, near, entry.opener_expects, member.adjacency);
+        let to_member = (far, near, entry.opener_expects.get(), member.adjacency);
         Some([to_remote, to_member].map(Reset::from))
     }
 

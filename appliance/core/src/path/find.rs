@@ -99,8 +99,8 @@ impl Worker {
         entry.last_seen = now.tick();
         if parsed.protocol == ProtocolNumber::TCP {
             match side {
-                Side::Opener => entry.opener_expects = parsed.acknowledgement,
-                Side::Responder => entry.responder_expects = parsed.acknowledgement,
+                Side::Opener => entry.opener_expects = parsed.acknowledgement.into(),
+                Side::Responder => entry.responder_expects = parsed.acknowledgement.into(),
             }
             let state = entry.tcp.after(side, parsed.tcp_flags);
             if state != entry.tcp {

@@ -42,10 +42,8 @@ impl Worker {
         let endpoints = &*snapshot.endpoints;
         let mut sorted = Places::default();
         for place in segments {
+            // Where several rules lead there is no flow either: `find` says why.
             let Some(standing) = endpoints.get_v4(batch.nears[place]) else { continue };
-            if standing.is_ambiguous() {
-                continue;
-            }
             if is_shared {
                 let tag = frames.tag(place);
                 if !self.is_mine(snapshot, standing, tag, batch, place) {

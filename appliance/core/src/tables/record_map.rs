@@ -106,12 +106,10 @@ impl<R: Record> RecordMap<R> {
         ((u128::from(self.hasher.scatter(key)) * self.records.len() as u128) >> 64) as u32
     }
 
-    /// Asks for the cache line of a slot.
+    /// Asks for the cache line of a slot; of one that is not there, for nothing that matters.
     #[inline]
     pub fn prefetch(&self, slot: u32) {
-        if let Some(record) = self.records.get(slot as usize) {
-            prefetch(record);
-        }
+        prefetch(self.records.as_ptr().wrapping_add(slot as usize));
     }
 
     /// The home slot of the key `[0, key[0], key[1]]`.

@@ -181,8 +181,8 @@ impl PlainIpv4 {
     /// What the segment acknowledges.
     #[must_use]
     #[inline]
-    pub const fn acknowledgement(&self) -> u32 {
-        self.tcp().acknowledgement.get()
+    pub const fn acknowledgement(&self) -> U32 {
+        self.tcp().acknowledgement
     }
 }
 
@@ -241,7 +241,7 @@ mod tests {
             }
             if tcp {
                 prop_assert_eq!(plain.tcp_flags(), parsed.tcp_flags);
-                prop_assert_eq!(plain.acknowledgement(), parsed.acknowledgement);
+                prop_assert_eq!(plain.acknowledgement().get(), parsed.acknowledgement);
             }
         }
     }
