@@ -132,6 +132,12 @@ impl Address {
         self.high == 0 && self.low & 0xffff_ffff_0000_0000 == Self::MAPPED
     }
 
+    /// Whether this is an IPv6 address that means something on its link only (RFC 4291 §2.5.6).
+    #[must_use]
+    pub const fn is_link_local(self) -> bool {
+        self.high >> 54 == 0xfe80 >> 6
+    }
+
     /// The address as the standard library's type.
     #[must_use]
     pub fn to_ip(self) -> IpAddr {

@@ -29,6 +29,13 @@ pub(super) const fn transport(parsed: &Parsed) -> Option<Transport> {
     }
 }
 
+/// Whether this is ICMP as its family speaks it.
+pub(super) const fn is_icmp(parsed: &Parsed) -> bool {
+    let protocol =
+        if parsed.source.is_v4() { ProtocolNumber::ICMP } else { ProtocolNumber::ICMPV6 };
+    parsed.protocol == protocol
+}
+
 /// Rows of whole datagrams.
 pub(super) fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: Tag) -> Sighting {
     let (to, from) = (parsed.destination, parsed.source);
@@ -94,7 +101,8 @@ fn classify_by_host(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8]) -> Sight
 
 fn classify_to_this_appliance(to: Host, from: Host, parsed: &Parsed) -> Sighting {
     debug_assert!(to.is_own());
-    if from.is_own() || from.is_answered_for() || !is_valid_source(parsed.source) {
+    let may_ask = is_valid_source(parsed.source) || parsed.source.is_link_local();
+    if from.is_own() || from.is_answered_for() || !may_ask {
         return Sighting::Drop(DropReason::SourceIsFrontend);
     }
     Sighting::Own(from)
@@ -102,9 +110,11 @@ fn classify_to_this_appliance(to: Host, from: Host, parsed: &Parsed) -> Sighting
 
 /// Why a frontend takes no such packet.
 fn reason_at_frontend(to: Host, parsed: &Parsed, frame: &[u8]) -> DropReason {
-    if parsed.protocol == ProtocolNumber::ICMP {
+    if is_icmp(parsed) {
         let kind = frame.get(usize::from(parsed.transport_offset)).copied().unwrap_or(0);
-        return if icmp::is_error(kind) {
+        let is_error =
+            if parsed.source.is_v4() { icmp::is_error(kind) } else { icmp::is_error_v6(kind) };
+        return if is_error {
             DropReason::IcmpErrorNotTranslated
         } else {
             DropReason::IcmpToFrontend
@@ -124,7 +134,9 @@ fn classify_through(snapshot: &Snapshot, parsed: &Parsed, from: Host) -> Sightin
         return Sighting::Drop(DropReason::DestinationInvalid);
     }
     if snapshot.routes.is_routed(parsed.destination) {
-        return if snapshot.routes.is_routed(parsed.source) {
+        return if !is_valid_source(parsed.source) {
+            Sighting::Drop(DropReason::SourceInvalid)
+        } else if snapshot.routes.is_routed(parsed.source) {
             Sighting::Class(Class::Routed)
         } else {
             Sighting::Drop(DropReason::RouteNotPermitted)
@@ -143,7 +155,7 @@ fn classify_through(snapshot: &Snapshot, parsed: &Parsed, from: Host) -> Sightin
 }
 
 /// The outbound class of a member's packet, if it has ports for the protocol and the
-/// destination is outside.
+/// destination is outside. Ports are of IPv4 addresses, and for IPv4 only.
 pub(super) fn outbound_class(
     snapshot: &Snapshot,
     member: MemberId,
@@ -151,6 +163,9 @@ pub(super) fn outbound_class(
     endpoint: Option<Backend>,
 ) -> Option<Class> {
     if snapshot.routes.is_routed(parsed.destination) || !is_valid_destination(parsed.destination) {
+        return None;
+    }
+    if !parsed.source.is_v4() {
         return None;
     }
     let mapping = snapshot.member(member)?.mapping(transport(parsed)?)?;

@@ -1,12 +1,13 @@
 //! What does Weir answer or pass to the kernel twin?
 //!
-//! ARP for frontends is answered here, since the kernel must not know them as its own. ARP for
-//! own addresses goes to the kernel, as do replies to probes; everything else addressed to an
-//! own address only where `ownAddresses.allow` names it.
+//! ARP for frontends is answered here, since the kernel must not know them as its own. ARP and
+//! neighbour discovery for own addresses go to the kernel, as do replies to probes; everything else
+//! addressed to an own address only where `ownAddresses.allow` names it.
 
 use zerocopy::FromBytes;
 
 use super::batch::{Batch, Frames, Verdict};
+use super::classify::is_icmp;
 use super::steer::comes_by_its_port;
 use super::worker::{Now, Worker};
 use crate::policy::{Host, OwnAddresses, Snapshot};
@@ -14,6 +15,7 @@ use crate::telemetry::{DropReason, PuntClass};
 use crate::units::{Address, PortId};
 use crate::wire::arp::{self, ArpPacket};
 use crate::wire::ethernet::EthernetHeader;
+use crate::wire::neighbour_discovery::{self, NeighbourMessage};
 use crate::wire::{Parsed, ProtocolNumber, tcp};
 
 const SSH: u16 = 22;
@@ -54,6 +56,34 @@ impl Worker {
         batch.drop(place, DropReason::ArpNotAnswered);
     }
 
+    /// Passes neighbour discovery that concerns own addresses, and announcements of hosts on the
+    /// link, to the kernel twin; drops the rest. Routers are configured or learned by routing
+    /// protocols: their advertisements are not listened to.
+    pub(super) fn receive_neighbour<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) {
+        let (parsed, ingress) = (&batch.parsed[place], batch.ingress[place]);
+        let Some(message) = neighbour_message(frames.frame(place), parsed) else {
+            return batch.drop(place, DropReason::NeighbourNotAnswered);
+        };
+        let target = Address::from(message.target);
+        let host = snapshot.hosts.get(target);
+        // An own address is asked for, or is told what it has asked.
+        let is_for_kernel = host.is_own() || snapshot.hosts.get(parsed.destination).is_own();
+        let subnets = &snapshot.ports[ingress.index()].subnets;
+        let on_link = target.is_link_local() || subnets.iter().any(|net| net.contains(target));
+        let is_advertised = message.kind == neighbour_discovery::ADVERTISEMENT;
+        if is_for_kernel || is_advertised && on_link && !host.is_answered_for() {
+            batch.end(place, Verdict::Punt(PuntClass::Arp));
+        } else {
+            batch.drop(place, DropReason::NeighbourNotAnswered);
+        }
+    }
+
     /// Ends a packet to an own address.
     pub(super) fn receive_own(
         &mut self,
@@ -92,6 +122,18 @@ fn arp_packet(frame: &[u8], offset: usize) -> Option<&ArpPacket> {
     packet.is_ipv4_over_ethernet().then_some(packet)
 }
 
+/// The neighbour's message that a frame carries, if it is one and comes from the link.
+fn neighbour_message<'a>(frame: &'a [u8], parsed: &Parsed) -> Option<&'a NeighbourMessage> {
+    let message = frame.get(usize::from(parsed.transport_offset)..parsed.end_offset())?;
+    let (message, _) = NeighbourMessage::ref_from_prefix(message).ok()?;
+    let is_neighbours = matches!(
+        message.kind,
+        neighbour_discovery::SOLICITATION | neighbour_discovery::ADVERTISEMENT
+    );
+    let is_from_link = parsed.time_to_live == neighbour_discovery::HOP_LIMIT && message.code == 0;
+    (is_neighbours && is_from_link).then_some(message)
+}
+
 /// Turns the request into its answer, in place.
 fn answer_arp<F: Frames>(snapshot: &Snapshot, frames: &mut F, place: usize, offset: usize) {
     let mac = snapshot.ports[frames.ingress(place).index()].mac;
@@ -120,8 +162,10 @@ fn comes_from_member(snapshot: &Snapshot, source: Host, ingress: PortId) -> bool
 fn allowed_class(allowed: OwnAddresses, parsed: &Parsed) -> Option<PuntClass> {
     // The peer's end of a BGP session that the kernel opened; a SYN from there opens another port.
     let is_bgp = parsed.destination_port == BGP || parsed.source_port == BGP && is_answer(parsed);
+    if is_icmp(parsed) {
+        return allowed.icmp.then_some(PuntClass::Rest);
+    }
     match parsed.protocol {
-        ProtocolNumber::ICMP if allowed.icmp => Some(PuntClass::Rest),
         ProtocolNumber::TCP if allowed.bgp && is_bgp => Some(PuntClass::Routing),
         ProtocolNumber::UDP
             if allowed.bfd && matches!(parsed.destination_port, BFD | BFD_MULTIHOP) =>

@@ -234,5 +234,5 @@ pub(super) fn may_leave<'a>(
 /// What picks among several next hops: the same for all packets of a flow.
 pub(super) fn hop_hash(source: (Address, u16), destination: (Address, u16)) -> u64 {
     let ports = u64::from(source.1) << 16 | u64::from(destination.1);
-    mix(source.0.low ^ ports, destination.0.low | 1)
+    mix(source.0.high ^ source.0.low ^ ports, destination.0.high ^ destination.0.low | 1)
 }

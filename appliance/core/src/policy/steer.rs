@@ -98,6 +98,16 @@ impl OwnerFunction {
         self.indirect(self.word(0, client) ^ port ^ frontend_share)
     }
 
+    /// The owner of a flow between an IPv6 client and a frontend endpoint with this share.
+    #[must_use]
+    #[inline]
+    pub fn of_client_v6(&self, client: Address, client_port: u16, frontend_share: u32) -> WorkerId {
+        let [high, low] = client_port.to_be_bytes();
+        let port = self.contributions[32][high as usize] ^ self.contributions[33][low as usize];
+        let address = self.double_word(0, client.high) ^ self.double_word(8, client.low);
+        self.indirect(address ^ port ^ frontend_share)
+    }
+
     /// The owner of a fragment until its flow is known.
     #[must_use]
     pub fn of_fragment(
@@ -210,6 +220,11 @@ mod tests {
             let share = owner.frontend_share(frontend, 80);
             let whole = owner.of_flow(Address::from_v4_bits(client), port, frontend, 80);
             assert_eq!(owner.of_client_v4(client, port, share), whole);
+            let wide = Address { high: 0x2001_0db8 << 32 | u64::from(number), low: client.into() };
+            let frontend = address("2001:db8:53::10");
+            let share = owner.frontend_share(frontend, 80);
+            let whole = owner.of_flow(wide, port, frontend, 80);
+            assert_eq!(owner.of_client_v6(wide, port, share), whole);
         }
     }
 

@@ -178,6 +178,18 @@ pub const fn pseudo_header_v4(source: u32, destination: u32, protocol: u8, lengt
     fold(addresses + protocol as u32 + length as u32)
 }
 
+/// The sum of the IPv6 pseudo-header (RFC 8200 §8.1), likewise.
+#[must_use]
+pub const fn pseudo_header_v6(
+    source: Address,
+    destination: Address,
+    protocol: u8,
+    length: u16,
+) -> u16 {
+    let addresses = add(sum_of_address(source), sum_of_address(destination));
+    fold(addresses as u32 + protocol as u32 + length as u32)
+}
+
 /// The one's complement sum of two folded sums.
 #[must_use]
 #[inline]
@@ -228,6 +240,16 @@ mod tests {
     /// Zero has two forms in one's complement; receivers accept both.
     fn same(one: u16, other: u16) -> bool {
         one == other || (one ^ other) == 0xffff && one.min(other) == 0
+    }
+
+    #[test]
+    fn the_pseudo_header_of_ipv6_is_summed_like_its_bytes() {
+        let [source, destination] = ["2001:db8::1", "fd00:1234:5678:9abc:def0:1111:2222:3333"]
+            .map(|text| text.parse::<std::net::Ipv6Addr>().expect("an address"));
+        let mut bytes = [source.octets(), destination.octets()].concat();
+        bytes.extend([0, 0, 0xff, 0xc7, 0, 0, 0, 17]);
+        let ends = [source, destination].map(|it| std::net::IpAddr::from(it).into());
+        assert_eq!(pseudo_header_v6(ends[0], ends[1], 17, 0xffc7), sum(&bytes));
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! ```text
 //!   frame ─► parse() ─► Parsed: offsets and the tuple, nothing decided
 //!              │
-//!   ethernet · ipv4 · tcp · udp · icmp · arp: typed views (zerocopy), no judgement
+//!   ethernet · ipv4 · ipv6 · tcp · udp · icmp · arp · neighbour_discovery: typed views
+//!   (zerocopy), no judgement
 //!   plain: the frame that nearly all are, read at fixed places
 //!   translate: one end of a packet replaced
 //!   checksum: RFC 1624 updates by precomputed deltas
@@ -17,6 +18,8 @@ pub mod checksum;
 pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;
+pub mod ipv6;
+pub mod neighbour_discovery;
 mod parse;
 pub mod plain;
 pub mod tcp;

@@ -1,13 +1,17 @@
 //! Which bytes of a packet change when one of its ends is replaced?
 //!
 //! An address, a port, the time to live, and two checksums by what changed (RFC 1624), which are
-//! never computed anew. Two ways that write the same: [`plain`] for the frame that nearly all are,
-//! [`any`] for whatever the parser accepts.
+//! never computed anew. A UDP datagram over IPv6 without a checksum, which only tunnels may send
+//! (RFC 6935), goes on without one: RFC 6936 §5 asks that of whatever is in the middle.
+//!
+//! Two ways that write the same: [`plain`] for the frame that nearly all are, [`any`] for whatever
+//! the parser accepts.
 
 use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, transmute_mut};
 
 use super::ipv4::Ipv4Header;
+use super::ipv6::Ipv6Header;
 use super::plain::{PlainIpv4, PlainTcp, PlainUdp};
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
@@ -89,11 +93,29 @@ pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
     }
 }
 
-/// Takes one hop away from an IPv4 datagram that `parsed` describes, and replaces an end of it.
+/// Takes one hop away from an IP datagram that `parsed` describes, and replaces an end of it by one
+/// of the same family.
 pub fn any(frame: &mut [u8], parsed: &Parsed, to: Option<&Translation>) {
     let network = usize::from(parsed.network_offset);
     let (head, segment) = frame.split_at_mut(usize::from(parsed.transport_offset));
-    let Ok((header, _)) = Ipv4Header::mut_from_prefix(&mut head[network..]) else { return };
+    let header = &mut head[network..];
+    if header.first().is_some_and(|first| first >> 4 == 6) {
+        put_ipv6(header, to);
+    } else {
+        put_ipv4(header, to);
+    }
+    let Some(to) = to else { return };
+    if parsed.protocol == ProtocolNumber::TCP {
+        let Ok((header, _)) = TcpHeader::mut_from_prefix(segment) else { return };
+        put_tcp_port(header, to);
+    } else if parsed.protocol == ProtocolNumber::UDP {
+        let Ok((header, _)) = UdpHeader::mut_from_prefix(segment) else { return };
+        put_udp_port(header, to);
+    }
+}
+
+fn put_ipv4(header: &mut [u8], to: Option<&Translation>) {
+    let Ok((header, _)) = Ipv4Header::mut_from_prefix(header) else { return };
     header.time_to_live = header.time_to_live.wrapping_sub(1);
     let Some(to) = to else {
         Delta::HOP.apply(&mut header.checksum);
@@ -105,13 +127,18 @@ pub fn any(frame: &mut [u8], parsed: &Parsed, to: Option<&Translation>) {
         End::Destination => &mut header.destination,
     };
     *address = to.address.v4_bits().into();
-    if parsed.protocol == ProtocolNumber::TCP {
-        let Ok((header, _)) = TcpHeader::mut_from_prefix(segment) else { return };
-        put_tcp_port(header, to);
-    } else if parsed.protocol == ProtocolNumber::UDP {
-        let Ok((header, _)) = UdpHeader::mut_from_prefix(segment) else { return };
-        put_udp_port(header, to);
-    }
+}
+
+/// IPv6 has no checksum of its own (RFC 8200 §3).
+fn put_ipv6(header: &mut [u8], to: Option<&Translation>) {
+    let Ok((header, _)) = Ipv6Header::mut_from_prefix(header) else { return };
+    header.hop_limit = header.hop_limit.wrapping_sub(1);
+    let Some(to) = to else { return };
+    let address = match to.end {
+        End::Source => &mut header.source,
+        End::Destination => &mut header.destination,
+    };
+    *address = to.address.into();
 }
 
 #[inline]
@@ -134,13 +161,90 @@ fn put_udp_port(header: &mut UdpHeader, to: &Translation) {
 
 #[cfg(test)]
 mod tests {
-    use proptest::array::uniform32;
+    use std::net::{IpAddr, Ipv6Addr};
+
+    use proptest::array::{uniform3, uniform32};
     use proptest::num::u8::ANY as BYTE;
     use proptest::prelude::{Strategy, prop_assert_eq, proptest};
 
     use super::*;
     use crate::wire::plain::HEAD;
-    use crate::wire::{Content, parse};
+    use crate::wire::{Content, checksum, parse};
+
+    const HEADERS: usize = 14 + 40;
+
+    /// A plain segment or datagram over IPv6 between these ends, its checksum right.
+    fn frame_v6(udp: bool, ends: [Ipv6Addr; 2], ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
+        let protocol = if udp { ProtocolNumber::UDP } else { ProtocolNumber::TCP };
+        let mut segment: Vec<u8> = ports.iter().flat_map(|port| port.to_be_bytes()).collect();
+        if udp {
+            let length = u16::try_from(8 + payload.len()).expect("short");
+            segment.extend(length.to_be_bytes());
+            segment.extend([0; 2]);
+        } else {
+            segment.extend([0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 1, 0, 0, 0, 0, 0]);
+        }
+        segment.extend(payload);
+        let at = if udp { 6 } else { 16 };
+        let checksum = checksum_anew(protocol, ends, &segment);
+        segment[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
+        let mut frame = vec![0; 12];
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+        frame.extend(u16::try_from(segment.len()).expect("short").to_be_bytes());
+        frame.extend([protocol, 64]);
+        frame.extend(ends.iter().flat_map(Ipv6Addr::octets));
+        frame.extend(segment);
+        frame
+    }
+
+    /// Over the pseudo-header of RFC 8200 §8.1, word by word as it stands there.
+    fn checksum_anew(protocol: u8, ends: [Ipv6Addr; 2], segment: &[u8]) -> u16 {
+        let mut bytes: Vec<u8> = ends.iter().flat_map(Ipv6Addr::octets).collect();
+        bytes.extend(u32::try_from(segment.len()).expect("short").to_be_bytes());
+        bytes.extend([0, 0, 0, protocol]);
+        bytes.extend(segment);
+        let checksum = !checksum::sum(&bytes);
+        if protocol == ProtocolNumber::UDP && checksum == 0 { 0xffff } else { checksum }
+    }
+
+    proptest! {
+        #[test]
+        fn a_translated_ipv6_datagram_has_the_checksum_computed_anew(
+            udp in proptest::bool::ANY,
+            source in proptest::bool::ANY,
+            ends in uniform3(proptest::num::u128::ANY),
+            ports in uniform3(proptest::num::u16::ANY),
+            payload in proptest::collection::vec(BYTE, 0..40),
+        ) {
+            let [from, to, new] = ends.map(|bits| Ipv6Addr::from_bits(bits | 1 << 127));
+            let mut frame = frame_v6(udp, [from, to], [ports[0], ports[1]], &payload);
+            let mut parsed = Parsed::default();
+            prop_assert_eq!(parse(&frame, &mut parsed), Ok(Content::Ipv6));
+            let end = if source { End::Source } else { End::Destination };
+            let address = Address::from(IpAddr::from(new));
+            any(&mut frame, &parsed, Some(&Translation::of(&parsed, end, address, ports[2])));
+            let expected = if source {
+                frame_v6(udp, [new, to], [ports[2], ports[1]], &payload)
+            } else {
+                frame_v6(udp, [from, new], [ports[0], ports[2]], &payload)
+            };
+            prop_assert_eq!(frame[21], 63, "one hop less");
+            frame[21] = 64;
+            prop_assert_eq!(frame, expected);
+        }
+    }
+
+    #[test]
+    fn a_datagram_over_ipv6_without_checksum_stays_without() {
+        let [from, to] = [1, 2].map(Ipv6Addr::from_bits);
+        let mut frame = frame_v6(true, [from, to], [1, 2], &[7]);
+        frame[HEADERS + 6..HEADERS + 8].fill(0);
+        let mut parsed = Parsed::default();
+        assert_eq!(parse(&frame, &mut parsed), Ok(Content::Ipv6));
+        let to = Translation::of(&parsed, End::Destination, IpAddr::from(from).into(), 9);
+        any(&mut frame, &parsed, Some(&to));
+        assert_eq!(frame[HEADERS + 6..HEADERS + 8], [0, 0]);
+    }
 
     proptest! {
         #[test]
