@@ -19,7 +19,7 @@ use weir_core::limits::BATCH;
 use weir_core::path::{Batch, Frames, Now, Sizes, Tag, Worker};
 use weir_core::policy::Snapshot;
 use weir_core::units::{PortId, WorkerId};
-use weir_core::wire::Head;
+use weir_core::wire::{Head, plain};
 use weir_perf::traffic::{ACK, Kind, SYN, client};
 use weir_perf::world::{self, MEMBERS, WEB};
 
@@ -29,8 +29,13 @@ const FLOWS: usize = 1024;
 const ROUNDS: usize = 8;
 const LENGTH: usize = 64;
 
+/// What a frame lies in: a head, in a power of two of bytes, so that places are found by a shift.
+#[derive(Clone, Copy)]
+#[repr(align(128))]
+struct Buffer(Head);
+
 /// Frames in ordinary memory, all from the only port.
-struct Memory([[u8; LENGTH]; BATCH]);
+struct Memory([Buffer; BATCH]);
 
 impl Frames for Memory {
     #[inline]
@@ -39,11 +44,11 @@ impl Frames for Memory {
     }
     #[inline]
     fn head(&self, place: usize) -> &Head {
-        &self.0[place]
+        &self.0[place].0
     }
     #[inline]
     fn head_mut(&mut self, place: usize) -> &mut Head {
-        &mut self.0[place]
+        &mut self.0[place].0
     }
     #[inline]
     fn length(&self, _: usize) -> usize {
@@ -51,11 +56,11 @@ impl Frames for Memory {
     }
     #[inline]
     fn frame(&self, place: usize) -> &[u8] {
-        &self.0[place]
+        &self.0[place].0[..LENGTH]
     }
     #[inline]
     fn frame_mut(&mut self, place: usize) -> &mut [u8] {
-        &mut self.0[place]
+        &mut self.0[place].0[..LENGTH]
     }
     #[inline]
     fn is_segmented(&self, _: usize) -> bool {
@@ -83,8 +88,10 @@ struct Path {
 impl Path {
     /// Processes one batch; returns how many packets are to be sent.
     fn process(&mut self, frames: &[[u8; LENGTH]], work: fn(&mut Self, &mut Memory)) -> usize {
-        let mut memory = Memory([[0; LENGTH]; BATCH]);
-        memory.0.copy_from_slice(frames);
+        let mut memory = Memory([Buffer([0; plain::HEAD]); BATCH]);
+        for (buffer, frame) in memory.0.iter_mut().zip(frames) {
+            buffer.0[..LENGTH].copy_from_slice(frame);
+        }
         work(self, &mut memory);
         self.batch.transmitted().count()
     }

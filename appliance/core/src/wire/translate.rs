@@ -11,8 +11,9 @@ use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, transmute_mut};
 
 use super::ipv4::Ipv4Header;
-use super::ipv6::Ipv6Header;
+use super::ipv6::{Ipv6Bytes, Ipv6Header};
 use super::plain::{PlainIpv4, PlainTcp, PlainUdp};
+use super::plain_v6::PlainIpv6;
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
 use super::{Change, Delta, Parsed, ProtocolNumber};
@@ -52,11 +53,11 @@ impl Translation {
     }
 }
 
-/// What replaces an end of a plain segment.
+/// What replaces an end of a plain segment, its address as it stands on the wire.
 #[derive(Clone, Copy, Debug)]
-pub struct PlainTranslation<'a> {
+pub struct PlainTranslation<'a, A = U32> {
     /// Its new address.
-    pub address: U32,
+    pub address: A,
     /// Its new port.
     pub port: U16,
     /// What that changes in the checksums, one hop further: the frontend's share and the member's,
@@ -91,6 +92,32 @@ pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
     for share in to.shares {
         share.transport.apply(&mut tcp.checksum);
     }
+}
+
+/// As [`plain_datagram`], over IPv6.
+#[inline]
+pub fn plain_datagram_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
+    plain_end_v6(frame, end, to);
+    let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
+    let [frontend, member] = to.shares;
+    frontend.transport.and(member.transport).apply_to_udp(&mut udp.checksum);
+}
+
+/// As [`plain`], over IPv6.
+#[inline(always)]
+pub fn plain_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
+    plain_end_v6(frame, end, to);
+    let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
+    for share in to.shares {
+        share.transport.apply(&mut tcp.checksum);
+    }
+}
+
+#[inline(always)]
+const fn plain_end_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
+    frame.take_hop();
+    frame.addresses[end as usize] = to.address;
+    frame.ports[end as usize] = to.port;
 }
 
 /// Takes one hop away from an IP datagram that `parsed` describes, and replaces an end of it by one
@@ -163,13 +190,13 @@ fn put_udp_port(header: &mut UdpHeader, to: &Translation) {
 mod tests {
     use std::net::{IpAddr, Ipv6Addr};
 
-    use proptest::array::{uniform3, uniform32};
+    use proptest::array::{uniform3, uniform16, uniform32};
     use proptest::num::u8::ANY as BYTE;
     use proptest::prelude::{Strategy, prop_assert_eq, proptest};
 
     use super::*;
     use crate::wire::plain::HEAD;
-    use crate::wire::{Content, checksum, parse};
+    use crate::wire::{Content, Head, checksum, parse};
 
     const HEADERS: usize = 14 + 40;
 
@@ -207,7 +234,48 @@ mod tests {
         if protocol == ProtocolNumber::UDP && checksum == 0 { 0xffff } else { checksum }
     }
 
+    /// A head of which the test puts what it needs.
+    fn noise() -> impl Strategy<Value = Head> {
+        (uniform32(BYTE), uniform32(BYTE), uniform16(BYTE)).prop_map(|(first, second, third)| {
+            let mut head = [0; HEAD];
+            head[..32].copy_from_slice(&first);
+            head[32..64].copy_from_slice(&second);
+            head[64..].copy_from_slice(&third);
+            head
+        })
+    }
+
     proptest! {
+        #[test]
+        fn over_ipv6_the_quick_way_writes_what_the_general_one_writes(
+            mut head in noise(),
+            udp in proptest::bool::ANY,
+            source in proptest::bool::ANY,
+            address in proptest::num::u128::ANY,
+            port in proptest::num::u16::ANY,
+        ) {
+            head[12..15].copy_from_slice(&[0x86, 0xdd, 0x60]);
+            head[18..20].copy_from_slice(&[0, 20]);
+            head[20] = if udp { ProtocolNumber::UDP } else { ProtocolNumber::TCP };
+            if udp {
+                head[58..60].copy_from_slice(&[0, 20]);
+            } else {
+                head[66] = 0x50;
+            }
+            let mut parsed = Parsed::default();
+            prop_assert_eq!(parse(&head, &mut parsed), Ok(Content::Ipv6));
+            let end = if source { End::Source } else { End::Destination };
+            let address = Address::from(IpAddr::from(Ipv6Addr::from_bits(address)));
+            let to = Translation::of(&parsed, end, address, port);
+            let mut general = head;
+            let shares = [&to.change, &Change::default()];
+            let quick = PlainTranslation { address: address.into(), port: port.into(), shares };
+            let write = if udp { plain_datagram_v6 } else { plain_v6 };
+            write(PlainIpv6::of_mut(&mut head), end, quick);
+            any(&mut general, &parsed, Some(&to));
+            prop_assert_eq!(head, general);
+        }
+
         #[test]
         fn a_translated_ipv6_datagram_has_the_checksum_computed_anew(
             udp in proptest::bool::ANY,
@@ -249,12 +317,7 @@ mod tests {
     proptest! {
         #[test]
         fn the_quick_way_writes_what_the_general_one_writes(
-            mut head in uniform32(BYTE).prop_map(|half| {
-                let mut head = [0; HEAD];
-                head[..32].copy_from_slice(&half);
-                head[32..].copy_from_slice(&half);
-                head
-            }),
+            mut head in noise(),
             udp in proptest::bool::ANY,
             source in proptest::bool::ANY,
             address in proptest::num::u32::ANY,
@@ -275,7 +338,8 @@ mod tests {
             let to = Translation::of(&parsed, end, Address::from_v4_bits(address), port);
             let mut general = head;
             let (address, port) = (to.address.v4_bits().into(), to.port.into());
-            let quick = PlainTranslation { address, port, shares: [&to.change, &Change::default()] };
+            let shares = [&to.change, &Change::default()];
+            let quick = PlainTranslation { address, port, shares };
             let write = if udp { plain_datagram } else { plain };
             write(PlainIpv4::of_mut(&mut head), end, quick);
             any(&mut general, &parsed, Some(&to));
