@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use weir_core::units::PortId;
 
 /// Every kind of packet, on the port where it means something.
-const KINDS: [(u8, &str); 34] = [
+const KINDS: [(u8, &str); 35] = [
     (0, "tcp 192.0.2.7:40000 -> 203.0.113.10:80 SYN seq 1 tcp-options 020405b4"),
     (1, "tcp 10.0.0.11:8080 -> 192.0.2.7:40000 SYN ACK seq 1 ack 2"),
     (0, "tcp 192.0.2.7:40000 -> 203.0.113.10:80 ACK seq 2 ack 2 payload 40"),
@@ -53,6 +53,11 @@ const KINDS: [(u8, &str); 34] = [
         0,
         "icmp fe80::7 -> ff02::1:ff33:6401 type 135 ttl 255 \
          data 20010db80000000000000000c633640101010200c63364fe",
+    ),
+    (
+        0,
+        "icmp fe80::7 -> ff02::1:ff33:640a type 135 ttl 255 \
+         data 20010db80000000000000000c633640a010102000000000701010200",
     ),
     (1, "tcp [2001:db8::10.0.0.11]:8080 -> [2001:db8::10.0.0.1]:51000 SYN ACK ack 1"),
     (0, "tcp 192.0.2.9:40000 -> 203.0.113.10:80 SYN service-vlan 1 vlan 2"),

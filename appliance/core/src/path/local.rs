@@ -1,20 +1,22 @@
 //! What does Weir answer or pass to the kernel twin?
 //!
-//! ARP for frontends is answered here, since the kernel must not know them as its own. ARP and
-//! neighbour discovery for own addresses go to the kernel, as do replies to probes; everything else
-//! addressed to an own address only where `ownAddresses.allow` names it.
+//! ARP and neighbour discovery (RFC 4861) for frontends are answered here, since the kernel must
+//! not know them as its own. Those for own addresses go to the kernel, as do replies to probes;
+//! everything else addressed to an own address only where `ownAddresses.allow` names it.
 
 use zerocopy::FromBytes;
 
 use super::batch::{Batch, Frames, Verdict};
 use super::classify::is_icmp;
+use super::parse::is_valid_source;
 use super::steer::comes_by_its_port;
 use super::worker::{Now, Worker};
 use crate::policy::{Host, OwnAddresses, Snapshot};
 use crate::telemetry::{DropReason, PuntClass};
-use crate::units::{Address, PortId};
+use crate::units::{Address, MacAddress, PortId};
 use crate::wire::arp::{self, ArpPacket};
 use crate::wire::ethernet::EthernetHeader;
+use crate::wire::ipv6::{self, Ipv6Header};
 use crate::wire::neighbour_discovery::{self, NeighbourMessage};
 use crate::wire::{Parsed, ProtocolNumber, tcp};
 
@@ -56,9 +58,10 @@ impl Worker {
         batch.drop(place, DropReason::ArpNotAnswered);
     }
 
-    /// Passes neighbour discovery that concerns own addresses, and announcements of hosts on the
-    /// link, to the kernel twin; drops the rest. Routers are configured or learned by routing
-    /// protocols: their advertisements are not listened to.
+    /// Answers solicitations of frontends on this link; passes neighbour discovery that concerns
+    /// own addresses, and announcements of hosts on the link, to the kernel twin; drops the rest.
+    /// Routers are configured or learned by routing protocols: their advertisements are not
+    /// listened to.
     pub(super) fn receive_neighbour<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
@@ -78,10 +81,13 @@ impl Worker {
         let on_link = target.is_link_local() || subnets.iter().any(|net| net.contains(target));
         let is_advertised = message.kind == neighbour_discovery::ADVERTISEMENT;
         if is_for_kernel || is_advertised && on_link && !host.is_answered_for() {
-            batch.end(place, Verdict::Punt(PuntClass::Arp));
-        } else {
-            batch.drop(place, DropReason::NeighbourNotAnswered);
+            return batch.end(place, Verdict::Punt(PuntClass::Arp));
         }
+        let is_asked = !is_advertised && on_link && host.is_answered_for();
+        if is_asked && answer_neighbour(snapshot, frames, parsed, place).is_some() {
+            return batch.end(place, Verdict::Answer(ingress));
+        }
+        batch.drop(place, DropReason::NeighbourNotAnswered);
     }
 
     /// Ends a packet to an own address.
@@ -146,6 +152,35 @@ fn answer_arp<F: Frames>(snapshot: &Snapshot, frames: &mut F, place: usize, offs
         header.source = mac.0;
         packet.answer(mac);
     }
+}
+
+/// Turns the solicitation into its answer, in place: what lies behind that is padding from then on.
+fn answer_neighbour<F: Frames>(
+    snapshot: &Snapshot,
+    frames: &mut F,
+    parsed: &Parsed,
+    place: usize,
+) -> Option<()> {
+    let asker = parsed.source;
+    let is_plain = parsed.header_length() == ipv6::HEADER_LENGTH;
+    if !(is_valid_source(asker) || asker.is_link_local()) || !is_plain {
+        return None;
+    }
+    let mac = snapshot.ports[frames.ingress(place).index()].mac;
+    let frame = frames.frame_mut(place).get_mut(..parsed.end_offset())?;
+    let (head, message) = frame.split_at_mut_checked(parsed.transport_offset.into())?;
+    let to = neighbour_discovery::answer(message, asker, parsed.destination, mac)?;
+    let (message, _) = NeighbourMessage::ref_from_prefix(message).ok()?;
+    let (link, network) = head.split_at_mut_checked(parsed.network_offset.into())?;
+    let (header, _) = Ipv6Header::mut_from_prefix(network).ok()?;
+    #[allow(clippy::cast_possible_truncation, reason = "32")]
+    let length = neighbour_discovery::ANSWER_LENGTH as u16;
+    header.payload_length = length.into();
+    header.source = message.target;
+    header.destination = asker.into();
+    let (link, _) = EthernetHeader::mut_from_prefix(link).ok()?;
+    link.readdress(mac, MacAddress(to));
+    Some(())
 }
 
 /// Whether this is TCP that opens nothing.

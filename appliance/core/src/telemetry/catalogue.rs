@@ -100,7 +100,7 @@ catalogue! {
         NoHealthyMember "no_healthy_member" "No member of the rule's pool is eligible.",
         OwnAddressClosed "own_address_closed" "Own addresses take only probe replies, ARP and what ownAddresses.allow names.",
         ArpNotAnswered "arp_not_answered" "ARP that concerns neither a frontend nor an own address, and announces no host on the link.",
-        NeighbourNotAnswered "neighbour_not_answered" "Neighbour discovery that concerns no own address and announces no host on the link, or is of routers.",
+        NeighbourNotAnswered "neighbour_not_answered" "Neighbour discovery that concerns neither a frontend nor an own address, and announces no host on the link, or is of routers.",
         SnatPortsExhausted "snat_ports_exhausted" "The member has no port left towards this destination.",
         SnatDestinationsFull "snat_destinations_full" "The table of destinations is full.",
         SnatFlowUnknown "snat_flow_unknown" "An outbound address was sent a packet that belongs to no flow.",

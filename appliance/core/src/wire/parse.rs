@@ -104,6 +104,13 @@ pub struct Parsed {
 }
 
 impl Parsed {
+    /// Bytes of the IP header with its options or extension headers.
+    #[must_use]
+    #[inline]
+    pub const fn header_length(&self) -> usize {
+        (self.transport_offset - self.network_offset) as usize
+    }
+
     /// Where the IP datagram ends in the frame.
     #[must_use]
     #[inline]
