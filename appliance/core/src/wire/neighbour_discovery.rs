@@ -60,8 +60,8 @@ pub const ANSWER_LENGTH: usize = size_of::<NeighbourMessage>() + size_of::<LinkL
 /// Turns a solicitation from `asker` into the answer that `mac` holds the target (RFC 4861 §7.2.4),
 /// in its first [`ANSWER_LENGTH`] bytes. Returns the Ethernet address that it goes to.
 ///
-/// `None`, with nothing written, for one that does not begin with the asker's Ethernet address, or
-/// whose checksum is wrong. So is a host's question whether it may take the address for its own
+/// `None`, with nothing written, for one that does not begin with the asker's own Ethernet address,
+/// or whose checksum is wrong. So is a host's question whether it may take the address for its own
 /// (RFC 4862 §5.4): that has no asker to be answered.
 #[must_use]
 pub fn answer(
@@ -76,10 +76,11 @@ pub fn answer(
     let message = message.get_mut(..ANSWER_LENGTH)?;
     let (header, rest) = NeighbourMessage::mut_from_prefix(message).ok()?;
     let (option, _) = LinkLayerAddress::mut_from_prefix(rest).ok()?;
-    if option.kind != SOURCE_OPTION || option.length != 1 {
+    let to = option.mac;
+    let is_one_station = to[0] & 1 == 0;
+    if option.kind != SOURCE_OPTION || option.length != 1 || !is_one_station {
         return None;
     }
-    let to = option.mac;
     *option = LinkLayerAddress { kind: TARGET_OPTION, length: 1, mac: mac.0 };
     let target = header.target;
     *header = NeighbourMessage {
