@@ -24,8 +24,8 @@ pub struct Entry {
     pub target: u32,
     /// Outbound: the slot of the other direction's record.
     pub(super) partner: u32,
-    /// What the opening side last acknowledged: the sequence number it expects next, as it stands on
-    /// the wire.
+    /// What the opening side last acknowledged: the sequence number it expects next, as it stands
+    /// on the wire.
     pub opener_expects: U32,
     /// What the responding side last acknowledged.
     pub responder_expects: U32,

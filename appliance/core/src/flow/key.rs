@@ -72,7 +72,15 @@ pub const fn client_v4(client: u32, client_port: u16) -> ShortKey {
     [Address::from_v4_bits(client).low, (client_port as u64) << ID_BITS]
 }
 
-/// The client's address and port in the words of its key.
+/// What an IPv6 client adds to the words of its flows' keys; not for addresses of IPv4 inside IPv6,
+/// which no flow has.
+#[must_use]
+#[inline]
+pub const fn client_v6(client: Address, client_port: u16) -> Key {
+    [client.high, client.low, 1 << 63 | (client_port as u64) << ID_BITS]
+}
+
+/// The address, of IPv4, and the port in what a client adds to keys.
 #[must_use]
 #[inline]
 #[allow(clippy::cast_possible_truncation, reason = "fields are cut out of the words")]

@@ -106,11 +106,11 @@ pub(super) enum Action {
 pub struct Batch {
     /// Where it came in.
     pub(super) ingress: [PortId; BATCH],
-    /// Of plain segments: the endpoint that may be ours.
-    pub(super) nears: [NearKey; BATCH],
-    /// Of sorted packets: what stands there, and the flow's key.
+    /// Of plain segments, by family.
+    pub(super) v4: Sorted<NearKey, ShortKey>,
+    pub(super) v6: Sorted<Key, Key>,
+    /// Of sorted packets: what stands at their endpoint.
     pub(super) standings: [StandingWord; BATCH],
-    pub(super) short_keys: [ShortKey; BATCH],
     /// Of foreign packets: whose they are.
     pub(super) owners: [WorkerId; BATCH],
     /// Of sorted packets: the slot of the flow's record, home at first.
@@ -132,16 +132,33 @@ pub struct Batch {
     pub(super) sets: Sets,
 }
 
+/// What is noted of one family's plain segments.
+#[derive(Debug)]
+pub(super) struct Sorted<Near, Key> {
+    /// The endpoint that may be ours.
+    pub(super) nears: [Near; BATCH],
+    /// What the client adds to the flow's key; once the packet is sorted, the key.
+    pub(super) keys: [Key; BATCH],
+    /// Sorted packets from clients to frontends.
+    pub(super) inwards: Places,
+    /// Sorted packets from members' endpoints.
+    pub(super) outwards: Places,
+}
+
+impl<Near, Key> Sorted<Near, Key> {
+    /// All sorted packets.
+    #[inline]
+    pub(super) fn all(&self) -> Places {
+        self.inwards | self.outwards
+    }
+}
+
 /// Whose turn it is: sets of places, empty at the beginning of a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sets {
-    /// Plain segments from clients to frontends.
-    pub(super) inwards: Places,
-    /// Plain segments from members' endpoints.
-    pub(super) outwards: Places,
     /// Plain segments of flows that other workers own.
     pub(super) foreign: Places,
-    /// Of the first two, those that are not as usual.
+    /// Sorted packets that are not as usual.
     pub(super) turning: Places,
     /// Plain datagrams that were sent on at once.
     pub(super) datagrams: Places,
@@ -168,9 +185,19 @@ impl Default for Batch {
     fn default() -> Self {
         Self {
             ingress: [PortId(0); BATCH],
-            nears: [NearKey::default(); BATCH],
+            v4: Sorted {
+                nears: [NearKey::default(); BATCH],
+                keys: [[0; 2]; BATCH],
+                inwards: Places::default(),
+                outwards: Places::default(),
+            },
+            v6: Sorted {
+                nears: [[0; 3]; BATCH],
+                keys: [[0; 3]; BATCH],
+                inwards: Places::default(),
+                outwards: Places::default(),
+            },
             standings: [StandingWord::default(); BATCH],
-            short_keys: [[0; 2]; BATCH],
             owners: [WorkerId(0); BATCH],
             slots: [0; BATCH],
             parsed: [Parsed::default(); BATCH],
@@ -193,6 +220,8 @@ impl Batch {
         self.length = length.min(BATCH);
         self.verdicts = [UNDECIDED; BATCH];
         self.sets = Sets::default();
+        (self.v4.inwards, self.v4.outwards) = (Places::default(), Places::default());
+        (self.v6.inwards, self.v6.outwards) = (Places::default(), Places::default());
     }
 
     /// How many packets there are.
@@ -247,7 +276,7 @@ impl Batch {
     /// The packets that `sort` knows what to do with.
     #[inline]
     pub(super) fn sorted(&self) -> Places {
-        self.sets.inwards | self.sets.outwards | self.sets.foreign
+        self.v4.all() | self.v6.all() | self.sets.foreign
     }
 
     /// All places.

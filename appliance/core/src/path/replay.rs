@@ -6,6 +6,7 @@
 //! that `find` would not note again.
 
 use super::batch::{Batch, Frames};
+use super::family::Family;
 use super::places::Places;
 use super::worker::{Now, Worker};
 use crate::flow::{Entry, Side};
@@ -13,44 +14,47 @@ use crate::policy::{Adjacency, Backend, NextHop, Snapshot, Standing, StandingWor
 use crate::tables::mix;
 use crate::telemetry::PacketCounters;
 use crate::units::{Address, AdjacencyId, MemberId, Tick};
-use crate::wire::{End, PlainIpv4, PlainTranslation, translate};
+use crate::wire::{End, PlainFrame, PlainTranslation};
 
 impl Worker {
     /// Takes what was sorted to its end; what is not as usual waits for `find`.
     #[inline(never)]
-    pub(super) fn replay<F: Frames>(
+    pub(super) fn replay<V: Family, F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
         frames: &mut F,
         batch: &mut Batch,
     ) {
-        let sorted = batch.sets.inwards | batch.sets.outwards;
+        let sorted = V::sorted(batch).all();
+        if sorted.is_empty() {
+            return;
+        }
         // The home lines are there by now; a record that stands elsewhere would be waited for.
         for place in sorted {
-            let (key, home) = (batch.short_keys[place], batch.slots[place]);
-            batch.slots[place] = self.flows.look_ahead_v4(key, home);
+            let (key, home) = (V::sorted(batch).keys[place], batch.slots[place]);
+            batch.slots[place] = V::look_ahead(&self.flows, key, home);
         }
-        let noted = self.note(snapshot, now, frames, batch, sorted);
+        let noted = self.note::<V, F>(snapshot, now, frames, batch, sorted);
         // A few records stand further away than expected.
         let mut again = Places::default();
         for place in sorted - noted {
-            let found = self.flows.find_v4(batch.short_keys[place]);
+            let found = V::find(&self.flows, V::sorted(batch).keys[place]);
             if let Some(slot) = found.filter(|slot| *slot != batch.slots[place]) {
                 batch.slots[place] = slot;
                 again.add(place);
             }
         }
-        let noted = noted | self.note(snapshot, now, frames, batch, again);
-        let sent = self.send(snapshot, frames, batch, noted);
+        let noted = noted | self.note::<V, F>(snapshot, now, frames, batch, again);
+        let sent = self.send::<V, F>(snapshot, frames, batch, noted);
         batch.transmit_all(sent);
-        batch.sets.turning = sorted - sent;
+        batch.sets.turning = batch.sets.turning | (sorted - sent);
     }
 
     /// Notes these packets in their records, where those stand as expected. Returns those that are
     /// as usual, now with their members.
     #[inline(never)]
-    fn note<F: Frames>(
+    fn note<V: Family, F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
@@ -60,13 +64,13 @@ impl Worker {
     ) -> Places {
         let mut noted = Places::default();
         let mut records = Records { entries: self.flows.slots_mut(), snapshot, now: now.tick() };
-        for place in batch.sets.inwards & places {
-            if records.note(Side::Opener, frames, batch, place).is_some() {
+        for place in V::sorted(batch).inwards & places {
+            if records.note::<V, F>(Side::Opener, frames, batch, place).is_some() {
                 noted.add(place);
             }
         }
-        for place in batch.sets.outwards & places {
-            if records.note(Side::Responder, frames, batch, place).is_some() {
+        for place in V::sorted(batch).outwards & places {
+            if records.note::<V, F>(Side::Responder, frames, batch, place).is_some() {
                 noted.add(place);
             }
         }
@@ -75,7 +79,7 @@ impl Worker {
 
     /// Writes and counts these packets, whose members are known. Returns those that can be sent.
     #[inline(never)]
-    fn send<F: Frames>(
+    fn send<V: Family, F: Frames>(
         &self,
         snapshot: &Snapshot,
         frames: &mut F,
@@ -85,13 +89,13 @@ impl Worker {
         let (rules, members) = (self.rules.packets(), self.members.packets());
         let replay = Replay { rules, members, snapshot };
         let mut sent = Places::default();
-        for place in batch.sets.inwards & places {
-            if replay.send(Side::Opener, frames, batch, place).is_some() {
+        for place in V::sorted(batch).inwards & places {
+            if replay.send::<V, F>(Side::Opener, frames, batch, place).is_some() {
                 sent.add(place);
             }
         }
-        for place in batch.sets.outwards & places {
-            if replay.send(Side::Responder, frames, batch, place).is_some() {
+        for place in V::sorted(batch).outwards & places {
+            if replay.send::<V, F>(Side::Responder, frames, batch, place).is_some() {
                 sent.add(place);
             }
         }
@@ -109,7 +113,7 @@ struct Records<'a> {
 impl Records<'_> {
     /// One packet, of the side that is known where this is called from.
     #[inline(always)]
-    fn note<F: Frames>(
+    fn note<V: Family, F: Frames>(
         &mut self,
         side: Side,
         frames: &F,
@@ -117,13 +121,13 @@ impl Records<'_> {
         place: usize,
     ) -> Option<()> {
         let entry = self.entries.get_mut(batch.slots[place] as usize)?;
-        let as_usual = entry.is(batch.short_keys[place])
+        let as_usual = V::is(entry, V::sorted(batch).keys[place])
             && entry.generation >= self.snapshot.flows_valid_since
             && entry.tcp.is_established();
         if !as_usual {
             return None;
         }
-        let acknowledgement = PlainIpv4::of(frames.head(place)).acknowledgement();
+        let acknowledgement = V::Frame::of(frames.head(place)).acknowledgement();
         let standing = &mut batch.standings[place];
         match side {
             Side::Opener => {
@@ -155,7 +159,7 @@ struct Replay<'a> {
 impl Replay<'_> {
     /// One packet, likewise.
     #[inline(always)]
-    fn send<F: Frames>(
+    fn send<V: Family, F: Frames>(
         &self,
         side: Side,
         frames: &mut F,
@@ -163,15 +167,15 @@ impl Replay<'_> {
         place: usize,
     ) -> Option<()> {
         let (snapshot, standing) = (self.snapshot, batch.standings[place]);
-        let frame = PlainIpv4::of_mut(frames.head_mut(place));
+        let frame = V::Frame::of_mut(frames.head_mut(place));
         let backend = Backend { rule: standing.rule(), member: standing.member() };
         let (end, to, hop) = match side {
-            Side::Opener => to_member(snapshot, backend)?,
-            Side::Responder => from_frontend(snapshot, backend, frame)?,
+            Side::Opener => to_member::<V>(snapshot, backend)?,
+            Side::Responder => from_frontend::<V>(snapshot, backend, frame)?,
         };
-        let (hop, bytes) = may_leave(snapshot, hop, frame)?;
-        frame.link = hop.link;
-        translate::plain(frame, end, to);
+        let (hop, bytes) = may_leave::<V>(snapshot, hop, frame)?;
+        frame.readdress(hop.link);
+        frame.translate_segment(end, to);
         batch.leave_by(place, hop.port);
         self.rules.count(backend.rule.index(), bytes);
         self.members.count(backend.member.index(), bytes);
@@ -181,37 +185,37 @@ impl Replay<'_> {
 
 /// A client's packet becomes the member's.
 #[inline(always)]
-pub(super) fn to_member(
+pub(super) fn to_member<V: Family>(
     snapshot: &Snapshot,
     backend: Backend,
-) -> Option<(End, PlainTranslation<'_>, AdjacencyId)> {
+) -> Option<(End, PlainTranslation<'_, V::OnWire>, AdjacencyId)> {
     let rule = snapshot.rules.get(backend.rule.index())?;
     let member = snapshot.members.get(backend.member.index())?;
     let shares = [&rule.share.inwards, &member.share.inwards];
-    let to = PlainTranslation { address: member.on_wire, port: rule.on_wire.2, shares };
+    let to = PlainTranslation { address: V::member(member), port: rule.on_wire.2, shares };
     Some((End::Destination, to, member.adjacency))
 }
 
 /// A member's reply becomes the frontend's.
 #[inline(always)]
-pub(super) fn from_frontend<'a>(
+pub(super) fn from_frontend<'a, V: Family>(
     snapshot: &'a Snapshot,
     backend: Backend,
-    frame: &PlainIpv4,
-) -> Option<(End, PlainTranslation<'a>, AdjacencyId)> {
+    frame: &V::Frame,
+) -> Option<(End, PlainTranslation<'a, V::OnWire>, AdjacencyId)> {
     let rule = snapshot.rules.get(backend.rule.index())?;
     let member = snapshot.members.get(backend.member.index())?;
     let shares = [&rule.share.outwards, &member.share.outwards];
-    let to = PlainTranslation { address: rule.on_wire.0, port: rule.on_wire.1, shares };
-    Some((End::Source, to, route(snapshot, frame)?))
+    let to = PlainTranslation { address: V::frontend(rule), port: rule.on_wire.1, shares };
+    Some((End::Source, to, route::<V>(snapshot, frame)?))
 }
 
 /// The next hop towards the packet's destination, if it is resolved.
 #[inline(always)]
-fn route(snapshot: &Snapshot, frame: &PlainIpv4) -> Option<AdjacencyId> {
+fn route<V: Family>(snapshot: &Snapshot, frame: &V::Frame) -> Option<AdjacencyId> {
     let end = |end| {
         let (address, port) = frame.end(end);
-        (Address::from_v4_bits(address.get()), port.get())
+        (V::Frame::address(address), port.get())
     };
     match snapshot.routes.towards(end(1).0, || hop_hash(end(0), end(1))) {
         NextHop::Through(hop) => Some(hop),
@@ -221,13 +225,13 @@ fn route(snapshot: &Snapshot, frame: &PlainIpv4) -> Option<AdjacencyId> {
 
 /// The next hop and how many bytes it gets, if the packet is not too long for it.
 #[inline(always)]
-pub(super) fn may_leave<'a>(
+pub(super) fn may_leave<'a, V: Family>(
     snapshot: &'a Snapshot,
     hop: AdjacencyId,
-    frame: &PlainIpv4,
+    frame: &V::Frame,
 ) -> Option<(&'a Adjacency, u64)> {
     let hop = snapshot.adjacencies.get(hop.index())?;
-    let bytes = frame.network_length.get();
+    let bytes = frame.network_length();
     (bytes <= hop.mtu).then_some((hop, bytes.into()))
 }
 

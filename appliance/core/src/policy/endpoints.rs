@@ -104,7 +104,7 @@ impl EndpointMap {
                 let key = NearKey::new(address.v4_bits().into(), port.into(), protocol, side);
                 v4.push((key.0, word));
             } else {
-                v6.push((wide(address, port, protocol, side), word));
+                v6.push((Self::key_v6(address, port, protocol, side), word));
             }
         }
         Self { v4: FlatMap::build(v4), v6: FlatMap::build(v6) }
@@ -131,17 +131,28 @@ impl EndpointMap {
         self.v4.get(&key.0).map(StandingWord)
     }
 
+    /// The key of an endpoint of IPv6: with `side` 1 a frontend's, with 0 a member's.
+    #[must_use]
+    #[inline]
+    pub const fn key_v6(address: Address, port: u16, protocol: u8, side: u32) -> Key {
+        let word = (side as u64) << 31 | (protocol as u64) << 16 | port as u64;
+        [address.high, address.low, word]
+    }
+
+    /// What stands at an endpoint of IPv6.
+    #[must_use]
+    #[inline]
+    pub fn get_v6(&self, key: Key) -> Option<StandingWord> {
+        self.v6.get(&key).map(StandingWord)
+    }
+
     fn get(&self, address: Address, port: u16, protocol: u8, side: u32) -> Option<StandingWord> {
         if address.is_v4() {
             self.get_v4(NearKey::new(address.v4_bits().into(), port.into(), protocol, side))
         } else {
-            self.v6.get(&wide(address, port, protocol, side)).map(StandingWord)
+            self.get_v6(Self::key_v6(address, port, protocol, side))
         }
     }
-}
-
-const fn wide(address: Address, port: u16, protocol: u8, side: u32) -> Key {
-    [address.high, address.low, (side as u64) << 31 | (protocol as u64) << 16 | port as u64]
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ mod timing_wheel;
 pub use bitmap::Bitmap;
 pub use filter::Filter;
 pub use flat_map::{FlatKey, FlatMap};
-pub use hash::{Hasher, Key, ShortKey, is_zero, mix, same_short};
+pub use hash::{Hasher, Key, ShortKey, is_zero, mix, same, same_short};
 pub use lpm::Lpm;
 pub use lpm_v6::{LpmV6, Wide};
 pub use record_map::{Full, Record, RecordMap};
