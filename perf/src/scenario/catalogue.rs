@@ -2,12 +2,13 @@
 //!
 //! Names begin with what is measured: `dnat` and `snat` forward, `syn`, `lives` and `expiry` are
 //! about the beginning and end of flows, `publish` and `members` about changes, `handoff` and
-//! `scaling` about several workers, `memory` about bytes, `flood` about ill intent.
+//! `scaling` about several workers, `memory` about bytes, `flood` about ill intent. What has `-v6`
+//! in its name is over IPv6, everything else over IPv4.
 
 use super::life::Lives;
 use super::{Bench, flood, flows, life, memory, outbound, publish, team};
 use crate::report::Row;
-use crate::traffic::Order;
+use crate::traffic::Load;
 
 /// What measures some rows.
 pub struct Scenario {
@@ -39,6 +40,12 @@ impl Scenario {
         self.names.iter().any(|name| name.starts_with(prefix))
     }
 
+    /// Whether its packets are of IPv6, which takes others beside the worker.
+    #[must_use]
+    pub fn is_over_ipv6(&self) -> bool {
+        self.names.iter().any(|name| name.contains("-v6"))
+    }
+
     /// Measures it.
     ///
     /// # Errors
@@ -54,17 +61,29 @@ fn one(row: anyhow::Result<Row>) -> anyhow::Result<Vec<Row>> {
 
 /// All scenarios, in the order of the table.
 pub const SCENARIOS: &[Scenario] = &[
-    Scenario::one(&["dnat-1k"], |bench| one(flows::dnat(bench, 1_000, Order::Uniform))),
-    Scenario::one(&["dnat-65k"], |bench| one(flows::dnat(bench, 65_536, Order::Uniform))),
-    Scenario::one(&["dnat-1m"], |bench| one(flows::dnat(bench, 1_000_000, Order::Uniform))),
-    Scenario::long(&["dnat-10m"], |bench| one(flows::dnat(bench, 10_000_000, Order::Uniform))),
-    Scenario::long(&["dnat-zipf-65k"], |bench| one(flows::dnat(bench, 65_536, Order::Zipf))),
-    Scenario::one(&["dnat-zipf-1m"], |bench| one(flows::dnat(bench, 1_000_000, Order::Zipf))),
-    Scenario::long(&["dnat-zipf-10m"], |bench| one(flows::dnat(bench, 10_000_000, Order::Zipf))),
+    Scenario::one(&["dnat-1k"], |bench| one(flows::dnat(bench, Load::of(1_000)))),
+    Scenario::one(&["dnat-65k"], |bench| one(flows::dnat(bench, Load::of(65_536)))),
+    Scenario::one(&["dnat-1m"], |bench| one(flows::dnat(bench, Load::of(1_000_000)))),
+    Scenario::long(&["dnat-10m"], |bench| one(flows::dnat(bench, Load::of(10_000_000)))),
+    Scenario::long(&["dnat-zipf-65k"], |bench| one(flows::dnat(bench, Load::of(65_536).by_zipf()))),
+    Scenario::one(&["dnat-zipf-1m"], |bench| {
+        one(flows::dnat(bench, Load::of(1_000_000).by_zipf()))
+    }),
+    Scenario::long(&["dnat-zipf-10m"], |bench| {
+        one(flows::dnat(bench, Load::of(10_000_000).by_zipf()))
+    }),
     Scenario::one(&["dnat-imix-65k"], |bench| one(flows::dnat_imix(bench, 65_536))),
     Scenario::long(&["dnat-imix-1m"], |bench| one(flows::dnat_imix(bench, 1_000_000))),
-    Scenario::one(&["dnat-udp-65k"], |bench| one(flows::dnat_udp(bench, 65_536))),
-    Scenario::long(&["dnat-udp-1m"], |bench| one(flows::dnat_udp(bench, 1_000_000))),
+    Scenario::one(&["dnat-udp-65k"], |bench| one(flows::dnat_udp(bench, Load::of(65_536)))),
+    Scenario::long(&["dnat-udp-1m"], |bench| one(flows::dnat_udp(bench, Load::of(1_000_000)))),
+    Scenario::one(&["dnat-v6-1k"], |bench| one(flows::dnat(bench, Load::of(1_000).over_ipv6()))),
+    Scenario::one(&["dnat-v6-65k"], |bench| one(flows::dnat(bench, Load::of(65_536).over_ipv6()))),
+    Scenario::one(&["dnat-v6-1m"], |bench| {
+        one(flows::dnat(bench, Load::of(1_000_000).over_ipv6()))
+    }),
+    Scenario::one(&["dnat-v6-udp-65k"], |bench| {
+        one(flows::dnat_udp(bench, Load::of(65_536).over_ipv6()))
+    }),
     Scenario::one(&["snat-one-32k"], |bench| one(outbound::snat(bench, 32_000, true))),
     Scenario::one(&["snat-each-60k"], |bench| one(outbound::snat(bench, 60_000, false))),
     Scenario::one(&["syn", "expiry"], |bench| Ok(life::syn_and_expiry(bench, 600_000)?.into())),

@@ -16,9 +16,10 @@ use weir_core::units::{Address, RuleId};
 
 use super::flows::{all, both_ways, inbound_kinds, open_inbound, slots_for, step, web_rule};
 use super::{Bench, Contest};
+use crate::kind::{ACK, Family, Kind, SYN, Side};
 use crate::lane::Rig;
 use crate::report::Row;
-use crate::traffic::{self, ACK, Kind, Order, Random, SYN, Side, client, draw};
+use crate::traffic::{self, Order, Random, client, draw};
 use crate::world::{self, WEB};
 
 /// Established connections.
@@ -53,6 +54,7 @@ struct Scene<'a> {
 pub fn scan(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
     measure(bench, "flood-scan", |scene| {
         let kind = Kind {
+            family: Family::V4,
             flags: Some(SYN),
             from: SCANNER,
             to: (0, 0),
@@ -135,7 +137,7 @@ pub fn elephant(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
         let order: Vec<_> =
             order.iter().map(|it| if random.below(10) < 9 { 0 } else { *it }).collect();
         let steps = both_ways(&all(FLOWS), scene.members, &order);
-        let kinds = inbound_kinds(Some(ACK), WEB);
+        let kinds = inbound_kinds(Family::V4, Some(ACK), WEB);
         Ok(Sequence { kinds, steps, dropped: &[], note: "90 % of packets in one connection" })
     })
 }
@@ -154,7 +156,10 @@ fn measure(
     let mut scene = Scene { rig: &mut rig, members: &members, quiet: &quiet_steps };
     let sequence = attack(&mut scene)?;
     rig.receive(traffic::source(&sequence.kinds, sequence.steps)?, u64::MAX)?;
-    quiet.receive(traffic::source(&inbound_kinds(Some(ACK), WEB), quiet_steps)?, u64::MAX)?;
+    quiet.receive(
+        traffic::source(&inbound_kinds(Family::V4, Some(ACK), WEB), quiet_steps)?,
+        u64::MAX,
+    )?;
     let mut contest = Contest::default();
     for round in 0..=bench.effort.rounds {
         let (undisturbed, _) = bench.run_worker(&mut quiet)?;
@@ -183,7 +188,7 @@ fn rise_percent(before: f64, after: f64) -> f64 {
 impl Scene<'_> {
     /// The template of attacking packets: the one after those of connections.
     fn template(&self) -> u16 {
-        inbound_kinds(Some(ACK), WEB).len() as u16
+        inbound_kinds(Family::V4, Some(ACK), WEB).len() as u16
     }
 
     /// The quiet sequence with every fourth packet replaced by the next of an attack, requests as
@@ -200,7 +205,8 @@ impl Scene<'_> {
             if is_attack(number) { attack.next().copied().unwrap_or(*step) } else { *step }
         };
         let steps = self.quiet.iter().enumerate().map(next).collect();
-        let kinds = inbound_kinds(Some(ACK), WEB).into_iter().chain(iter::once(kind)).collect();
+        let kinds =
+            inbound_kinds(Family::V4, Some(ACK), WEB).into_iter().chain(iter::once(kind)).collect();
         Sequence { kinds, steps, dropped: &[], note }
     }
 
@@ -212,7 +218,7 @@ impl Scene<'_> {
         width: u32,
         note: &'static str,
     ) -> anyhow::Result<Sequence> {
-        let rule = web_rule(self.rig.snapshot())?;
+        let rule = web_rule(self.rig.family, self.rig.snapshot())?;
         let table = self.rig.lane.worker.flows();
         let is_home = |client: &usize| (0..width).contains(&home(table, *client, rule));
         let attack: Vec<usize> = (ATTACKERS..1 << 28).filter(is_home).take(count).collect();

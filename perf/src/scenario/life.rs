@@ -8,9 +8,10 @@ use weir_core::telemetry::Counter;
 use super::churn::Churn;
 use super::flows::{REQUEST, inbound_kinds, members_of, reply_of, slots_for, step};
 use super::{Bench, Contest};
+use crate::kind::{ACK, FIN, Family, Kind, PUSH, SYN};
 use crate::lane::Rig;
 use crate::report::Row;
-use crate::traffic::{self, ACK, FIN, Kind, PUSH, SYN};
+use crate::traffic;
 use crate::world::WEB;
 
 /// A handshake that nobody answers is forgotten after so long.
@@ -136,7 +137,7 @@ pub fn lives(bench: &mut Bench<'_>, lives: Lives) -> anyhow::Result<Row> {
     // Which member serves whom: replies must come from it.
     rig.run_through(opening(0..clients)?, clients as u64)?;
     let every: Vec<usize> = (0..clients).collect();
-    let members = members_of(&rig.lane.worker, rig.lane.reader.enter(), &every)?;
+    let members = members_of(rig.family, &rig.lane.worker, rig.lane.reader.enter(), &every)?;
     rig.lane.clock = rig.lane.clock.ahead(UNANSWERED_MILLISECONDS + LATE_MILLISECONDS);
     forget_all(&mut rig, clients as u64)?;
     let mut churn = Churn::new(rig, CLOSED_MILLISECONDS, lives.per_second);
@@ -176,8 +177,8 @@ fn lives_ended(packets: u64) -> u64 {
 
 /// The lives of these clients.
 fn whole_lives(clients: std::ops::Range<usize>, members: &[u8]) -> anyhow::Result<Source> {
-    let kinds_of_stage = inbound_kinds(None, WEB).len();
-    let kinds = LIFE.iter().flat_map(|(_, flags)| inbound_kinds(Some(*flags), WEB));
+    let kinds_of_stage = inbound_kinds(Family::V4, None, WEB).len();
+    let kinds = LIFE.iter().flat_map(|(_, flags)| inbound_kinds(Family::V4, Some(*flags), WEB));
     let mut steps = Vec::with_capacity(clients.len() * Lives::PACKETS);
     for first in clients.step_by(Lives::OVERLAP) {
         for (stage, (from, _)) in LIFE.iter().enumerate() {
