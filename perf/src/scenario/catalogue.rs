@@ -5,6 +5,7 @@
 //! `scaling` about several workers, `memory` about bytes, `flood` about ill intent. What has `-v6`
 //! in its name is over IPv6, everything else over IPv4.
 
+use super::flood::Share;
 use super::life::Lives;
 use super::{Bench, flood, flows, life, memory, outbound, publish, team};
 use crate::report::Row;
@@ -100,12 +101,20 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::one(&["memory-in-1m"], |bench| one(memory::inbound(bench, 1_000_000))),
     Scenario::long(&["memory-in-10m"], |bench| one(memory::inbound(bench, 10_000_000))),
     Scenario::one(&["memory-out-1m"], |bench| one(memory::outbound(bench, 1_000_000))),
-    Scenario::one(&["flood-scan"], |bench| one(flood::scan(bench))),
-    Scenario::one(&["flood-one-port"], |bench| one(flood::one_port(bench))),
-    Scenario::one(&["flood-one-home"], |bench| one(flood::one_home(bench))),
-    Scenario::one(&["flood-crafted"], |bench| one(flood::one_stretch(bench))),
-    Scenario::one(&["flood-syn"], |bench| one(flood::syn(bench))),
-    Scenario::one(&["flood-bound"], |bench| one(flood::bound(bench))),
+    Scenario::one(&["flood-scan"], |bench| one(flood::scan(bench, Share::Quarter))),
+    Scenario::long(&["flood-scan-16th"], |bench| one(flood::scan(bench, Share::Sixteenth))),
+    Scenario::one(&["flood-one-port"], |bench| one(flood::one_port(bench, Share::Quarter))),
+    Scenario::long(&["flood-one-port-16th"], |bench| one(flood::one_port(bench, Share::Sixteenth))),
+    Scenario::one(&["flood-one-home"], |bench| one(flood::one_home(bench, Share::Quarter))),
+    Scenario::long(&["flood-one-home-16th"], |bench| one(flood::one_home(bench, Share::Sixteenth))),
+    Scenario::one(&["flood-crafted"], |bench| one(flood::one_stretch(bench, Share::Quarter))),
+    Scenario::long(&["flood-crafted-16th"], |bench| {
+        one(flood::one_stretch(bench, Share::Sixteenth))
+    }),
+    Scenario::one(&["flood-syn"], |bench| one(flood::syn(bench, Share::Quarter))),
+    Scenario::one(&["flood-syn-16th"], |bench| one(flood::syn(bench, Share::Sixteenth))),
+    Scenario::one(&["flood-bound"], |bench| one(flood::bound(bench, Share::Quarter))),
+    Scenario::long(&["flood-bound-16th"], |bench| one(flood::bound(bench, Share::Sixteenth))),
     Scenario::one(&["flood-elephant"], |bench| one(flood::elephant(bench))),
 ];
 
