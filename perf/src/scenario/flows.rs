@@ -14,7 +14,7 @@ use weir_core::units::RuleId;
 
 use super::{Bench, short};
 use crate::accounts::Account;
-use crate::kind::{ACK, Family, Kind, SYN};
+use crate::kind::{ACK, Family, Kind, LONG_FRAME, SYN};
 use crate::lane::Rig;
 use crate::report::Row;
 use crate::traffic::{self, IMIX_MEAN, Load, Order, client, of_length};
@@ -106,8 +106,12 @@ const fn infix(family: Family) -> &'static str {
 /// Says how long frames are, where that is not what the head of the table says of all.
 fn say_frames(row: &mut Row, kind: Kind) {
     row.packet_bytes = kind.shortest().into();
-    if kind.family == Family::V6 {
-        row.note(format!("frames of {} B; floor and rivals have 74 B", row.packet_bytes));
+    match (kind.family, kind.shortest()) {
+        (Family::V4, _) => {}
+        (Family::V6, LONG_FRAME) => row.note(format!("frames of {LONG_FRAME} B")),
+        (Family::V6, bytes) => {
+            row.note(format!("frames of {bytes} B; floor and rivals have {LONG_FRAME} B"));
+        }
     }
 }
 
