@@ -8,6 +8,7 @@
 use super::flood::Share;
 use super::life::Lives;
 use super::{Bench, flood, flows, life, memory, outbound, publish, team};
+use crate::kind::Family;
 use crate::report::Row;
 use crate::traffic::Load;
 
@@ -60,6 +61,12 @@ fn one(row: anyhow::Result<Row>) -> anyhow::Result<Vec<Row>> {
     Ok(vec![row?])
 }
 
+fn lives(bench: &mut Bench<'_>, family: Family) -> anyhow::Result<Row> {
+    let quick = Lives { window: 1 << 17, per_second: 100_000 };
+    let whole = Lives { window: 1 << 19, per_second: 500_000 };
+    life::lives(bench, family, if bench.effort.quick { quick } else { whole })
+}
+
 /// All scenarios, in the order of the table.
 pub const SCENARIOS: &[Scenario] = &[
     Scenario::one(&["dnat-1k"], |bench| one(flows::dnat(bench, Load::of(1_000)))),
@@ -87,13 +94,15 @@ pub const SCENARIOS: &[Scenario] = &[
     }),
     Scenario::one(&["snat-one-32k"], |bench| one(outbound::snat(bench, 32_000, true))),
     Scenario::one(&["snat-each-60k"], |bench| one(outbound::snat(bench, 60_000, false))),
-    Scenario::one(&["syn", "expiry"], |bench| Ok(life::syn_and_expiry(bench, 600_000)?.into())),
-    Scenario::one(&["expiry-syn"], |bench| one(life::syn_while_expiring(bench, 600_000))),
-    Scenario::one(&["lives"], |bench| {
-        let quick = Lives { window: 1 << 17, per_second: 100_000 };
-        let whole = Lives { window: 1 << 19, per_second: 500_000 };
-        one(life::lives(bench, if bench.effort.quick { quick } else { whole }))
+    Scenario::one(&["syn", "expiry"], |bench| {
+        Ok(life::syn_and_expiry(bench, Load::of(600_000))?.into())
     }),
+    Scenario::long(&["syn-v6", "expiry-v6"], |bench| {
+        Ok(life::syn_and_expiry(bench, Load::of(600_000).over_ipv6())?.into())
+    }),
+    Scenario::one(&["expiry-syn"], |bench| one(life::syn_while_expiring(bench, 600_000))),
+    Scenario::one(&["lives"], |bench| one(lives(bench, Family::V4))),
+    Scenario::long(&["lives-v6"], |bench| one(lives(bench, Family::V6))),
     Scenario::one(&["publish"], |bench| one(publish::publish(bench, 65_536))),
     Scenario::one(&["members"], |bench| one(publish::members(bench, 65_536))),
     Scenario::one(&["handoff"], |bench| one(team::handoff(bench, 65_536))),
@@ -134,7 +143,7 @@ mod tests {
     fn a_prefix_means_every_name_that_begins_so() {
         let meant = |prefix: &str| SCENARIOS.iter().filter(|it| it.is_meant_by(prefix)).count();
         assert_eq!(meant(""), SCENARIOS.len());
-        assert_eq!(meant("expiry"), 2);
+        assert_eq!(meant("expiry"), 3);
         assert_eq!(meant("no such"), 0);
         assert!(meant("flood") >= 6);
     }

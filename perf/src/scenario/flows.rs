@@ -96,7 +96,7 @@ pub fn dnat_udp(bench: &mut Bench<'_>, load: Load) -> anyhow::Result<Row> {
 }
 
 /// What a family adds to the name of a row.
-const fn infix(family: Family) -> &'static str {
+pub(super) const fn infix(family: Family) -> &'static str {
     match family {
         Family::V4 => "",
         Family::V6 => "-v6",
@@ -104,7 +104,7 @@ const fn infix(family: Family) -> &'static str {
 }
 
 /// Says how long frames are, where that is not what the head of the table says of all.
-fn say_frames(row: &mut Row, kind: Kind) {
+pub(super) fn say_frames(row: &mut Row, kind: Kind) {
     row.packet_bytes = kind.shortest().into();
     match (kind.family, kind.shortest()) {
         (Family::V4, _) => {}
