@@ -7,9 +7,10 @@
 //! being a share of all packets is in both. Throughput of established connections falls by as much
 //! as a packet, the attack's included, takes longer.
 //!
-//! Two shares of one attack say how its cost grows with it: an attacking packet that costs `k`
-//! times an ordinary one makes a share `s` of them cost `1 + s (k - 1)` times. The elephant is no
-//! share of the packets but their order, and has one row.
+//! Two shares of one attack say how its cost grows with it. It grows less than in proportion:
+//! already with one in sixteen every burst of 32 has attacking packets in it, takes the long way
+//! for them and is not sent as it came. The elephant is no share of the packets but their order,
+//! and has one row.
 
 #![allow(clippy::cast_possible_truncation, reason = "numbers of templates and clients are small")]
 
