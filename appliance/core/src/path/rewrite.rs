@@ -32,22 +32,23 @@ impl Worker {
         batch: &mut Batch,
         place: usize,
     ) {
-        let (action, parsed) = (batch.actions[place], batch.parsed[place]);
-        match self.resolve(snapshot, action, &parsed) {
+        let (action, parsed) = (batch.actions[place], &batch.parsed[place]);
+        match self.resolve(snapshot, action, parsed) {
             Err(reason) => batch.drop(place, reason),
             Ok((to, hop)) => {
                 let frame = frames.frame_mut(place);
                 if let Some(head) = frame.get_mut(..hop.link.len()) {
                     head.copy_from_slice(&hop.link);
                 }
-                translate::any(frame, &parsed, to.as_ref());
+                translate::any(frame, parsed, to.as_ref());
+                self.count(action, parsed);
                 batch.transmit(place, hop.port);
-                self.count(action, &parsed);
             }
         }
     }
 
     /// Why a packet may not leave by this next hop.
+    #[cold]
     fn why_not(&mut self, snapshot: &Snapshot, hop: &Adjacency) -> DropReason {
         if snapshot.ports.get(hop.port.index()).is_none() {
             // A member that no route leads to has an adjacency without a port.
@@ -61,6 +62,7 @@ impl Worker {
     }
 
     /// The packet's new end, if it gets one, and its next hop, which it may take.
+    #[inline]
     fn resolve<'a>(
         &mut self,
         snapshot: &'a Snapshot,
@@ -78,6 +80,7 @@ impl Worker {
         Ok((to, hop))
     }
 
+    #[inline]
     fn translation(
         &mut self,
         snapshot: &Snapshot,
@@ -88,14 +91,17 @@ impl Worker {
             Action::ToMember(rule, member) => {
                 let rule = snapshot.rule(rule).ok_or(DropReason::NoRule)?;
                 let member = snapshot.member(member).ok_or(DropReason::NoHealthyMember)?;
+                let change = rule.share.inwards.and(member.share.inwards);
                 let (address, port) = (member.address, rule.backend_port);
-                let to = Translation::of(parsed, End::Destination, address, port);
+                let to = Translation { end: End::Destination, address, port, change };
                 Ok((Some(to), member.adjacency))
             }
-            Action::FromFrontend(rule, _) => {
+            Action::FromFrontend(rule, member) => {
                 let rule = snapshot.rule(rule).ok_or(DropReason::NoRule)?;
+                let member = snapshot.member(member).ok_or(DropReason::NoHealthyMember)?;
+                let change = rule.share.outwards.and(member.share.outwards);
                 let (address, port) = (rule.frontend, rule.frontend_port);
-                let to = Translation::of(parsed, End::Source, address, port);
+                let to = Translation { end: End::Source, address, port, change };
                 Ok((Some(to), self.route(snapshot, parsed)?))
             }
             Action::ToOutside(_, outbound, port) => {
@@ -128,6 +134,7 @@ impl Worker {
         }
     }
 
+    #[inline]
     fn count(&self, action: Action, parsed: &Parsed) {
         let bytes = u64::from(parsed.network_length);
         match action {
