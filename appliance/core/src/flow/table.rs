@@ -17,6 +17,7 @@ const PRESSURE_EIGHTHS: usize = 5;
 pub struct FlowTable {
     records: RecordMap<Entry>,
     wheel: TimingWheel,
+    made: u32,
 }
 
 impl Links for RecordMap<Entry> {
@@ -45,6 +46,7 @@ impl FlowTable {
         Self {
             records: RecordMap::new(slots, seed, pages),
             wheel: TimingWheel::new(IDLE_TICKS_MAX + 1, now.0),
+            made: 0,
         }
     }
 
@@ -70,6 +72,14 @@ impl FlowTable {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// How many records were made so far, modulo 2^32: as long as this stays, what was not found
+    /// is not there.
+    #[must_use]
+    #[inline]
+    pub const fn made(&self) -> u32 {
+        self.made
     }
 
     /// How many records there may be.
@@ -115,6 +125,13 @@ impl FlowTable {
     #[inline]
     pub fn look_ahead_v4(&self, key: ShortKey, home: u32) -> u32 {
         self.records.look_ahead_short(key, home)
+    }
+
+    /// Asks for where a record will look for room whose home is `home`: to be called once the home
+    /// line is there, when there is no such record.
+    #[inline]
+    pub fn prefetch_room(&self, home: u32) {
+        self.records.prefetch_room(home);
     }
 
     /// The slot of the record with `key`, whose home is `home`.
@@ -208,6 +225,7 @@ impl FlowTable {
         if self.len() >= self.bound() {
             return Err(Full);
         }
+        self.made = self.made.wrapping_add(1);
         let wheel = &mut self.wheel;
         self.records.insert(entry, home, |records, _, to| {
             wheel.moved(records, to);
@@ -218,8 +236,10 @@ impl FlowTable {
         })
     }
 
-    /// The record of a flow that carries its timer, by either of its records.
-    fn timed(&self, slot: u32) -> u32 {
+    /// The slot of a flow's record that carries its timer, by that of either of its records.
+    #[must_use]
+    #[inline]
+    pub fn timed(&self, slot: u32) -> u32 {
         if self.records.at(slot).previous == NONE {
             self.partner(slot).unwrap_or(slot)
         } else {
@@ -227,16 +247,14 @@ impl FlowTable {
         }
     }
 
-    /// Takes a flow out: its record, and the other direction's if there is one. Returns the
-    /// record that carried the timer.
-    #[inline]
-    pub fn remove(&mut self, slot: u32) -> Entry {
+    /// Takes a flow out: its record, and the other direction's if there is one.
+    pub fn remove(&mut self, slot: u32) {
         let timed = self.timed(slot);
         self.wheel.forget(&mut self.records, timed);
         if let Some(partner) = self.partner(timed) {
             self.records.remove(partner);
         }
-        self.records.remove(timed)
+        self.records.remove(timed);
     }
 
     /// Moves a flow's deadline, which has come nearer.
@@ -317,7 +335,9 @@ mod tests {
                     let by = if paired && ahead % 2 == 0 { second.key } else { key };
                     let slot = table.find(&by, table.home(&by));
                     prop_assert!(slot.is_some());
-                    prop_assert_eq!(table.remove(slot.unwrap_or(0)).key, key);
+                    let slot = slot.unwrap_or(0);
+                    prop_assert_eq!(table.at(table.timed(slot)).key, key);
+                    table.remove(slot);
                 } else {
                     let deadline = now.after(ahead);
                     let put = if paired {

@@ -312,8 +312,9 @@ impl Batch {
         self.sets.decided.add(place);
     }
 
-    /// Notes what was decided about a packet.
-    #[inline]
+    /// Notes what was decided about a packet. To be called where that is decided: what is handed up
+    /// in memory, written in parts and read as a whole, is waited for until it is in the cache.
+    #[inline(always)]
     pub(super) fn conclude(&mut self, place: usize, decision: Result<Action, DropReason>) {
         match decision {
             Ok(action) => self.act(place, action),

@@ -145,7 +145,7 @@ fn classify_through(snapshot: &Snapshot, parsed: &Parsed, from: Host) -> Sightin
     if transport(parsed).is_none() {
         return Sighting::Drop(DropReason::ProtocolNotTranslated);
     }
-    match outbound_mapping(snapshot, member, parsed) {
+    match mapping_of(snapshot, member, parsed) {
         Some(mapping) => Sighting::Class(Class::Outbound(member, mapping)),
         None => Sighting::Drop(DropReason::NoOutbound),
     }
@@ -161,6 +161,12 @@ pub(super) fn outbound_mapping(
     if snapshot.routes.is_routed(parsed.destination) || !is_valid_destination(parsed.destination) {
         return None;
     }
+    mapping_of(snapshot, member, parsed)
+}
+
+/// The same where the destination is known to be outside.
+#[inline]
+fn mapping_of(snapshot: &Snapshot, member: MemberId, parsed: &Parsed) -> Option<u32> {
     if !parsed.source.is_v4() {
         return None;
     }

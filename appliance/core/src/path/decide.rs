@@ -50,10 +50,11 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
+        let made = self.flows.made();
         for place in batch.sets.missed {
             // A packet before this one may have made the record that this one missed, if it is a
             // retransmission, or the next datagram of a burst.
-            let may_have_record = batch.sets.tracked.contains(place);
+            let may_have_record = self.flows.made() != made && batch.sets.tracked.contains(place);
             if may_have_record && self.recall(snapshot, now, batch, place) {
                 continue;
             }

@@ -36,6 +36,7 @@ impl Worker {
         for place in batch.sets.tracked {
             if !self.recall(snapshot, now, batch, place) {
                 batch.sets.missed.add(place);
+                self.flows.prefetch_room(batch.homes[place]);
             }
         }
     }

@@ -9,7 +9,7 @@ use super::worker::Worker;
 use crate::policy::{Adjacency, NextHop, Snapshot};
 use crate::telemetry::{Counter, DropReason};
 use crate::units::AdjacencyId;
-use crate::wire::{End, Parsed, Translation, translate};
+use crate::wire::{End, Parsed, Share, Translation, translate};
 
 impl Worker {
     /// Rewrites every packet that is to leave.
@@ -58,16 +58,22 @@ impl Worker {
                 let hop = self.route(snapshot, parsed)?;
                 self.leave(snapshot, hop, Some(&to), frames, batch, place)
             }
-            Action::ToOutside(_, outbound, port) => {
-                let outbound = snapshot.outbound_address(outbound);
-                let address = outbound.ok_or(DropReason::NoOutbound)?.address;
-                let to = Translation::of(parsed, End::Source, address, port);
+            Action::ToOutside(member, outbound, port) => {
+                let outbound = snapshot.outbound_address(outbound).ok_or(DropReason::NoOutbound)?;
+                let member = snapshot.member(member).ok_or(DropReason::NoOutbound)?;
+                let address = outbound.address;
+                let share = Share::of_frontend(address, port, parsed.source_port);
+                let change = share.outwards.and(member.share.outwards);
+                let to = Translation { end: End::Source, address, port, change };
                 let hop = self.route(snapshot, parsed)?;
                 self.leave(snapshot, hop, Some(&to), frames, batch, place)
             }
             Action::FromOutside(member, port) => {
                 let member = snapshot.member(member).ok_or(DropReason::SnatFlowUnknown)?;
-                let to = Translation::of(parsed, End::Destination, member.address, port);
+                let outside = (parsed.destination, parsed.destination_port);
+                let share = Share::of_frontend(outside.0, outside.1, port);
+                let (address, change) = (member.address, share.inwards.and(member.share.inwards));
+                let to = Translation { end: End::Destination, address, port, change };
                 self.leave(snapshot, member.adjacency, Some(&to), frames, batch, place)
             }
             Action::Route => {

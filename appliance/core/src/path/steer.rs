@@ -90,21 +90,19 @@ impl Worker {
 /// The worker that owns a packet of this class; `None` where any will do.
 #[inline]
 fn owner(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<WorkerId> {
-    let of_flow = |client, port, rule| {
-        if parsed.protocol != ProtocolNumber::TCP {
-            return None;
+    let is_tracked = parsed.protocol == ProtocolNumber::TCP;
+    let (rule, client, port) = match class {
+        Class::Inbound(rule) if is_tracked => (rule, parsed.source, parsed.source_port),
+        Class::Reply(backend) if is_tracked => {
+            (backend.rule, parsed.destination, parsed.destination_port)
         }
-        Some(snapshot.owner.of_client(client, port, snapshot.rule(rule)?.owner_share))
+        Class::Outbound(_, mapping) => {
+            return Some(snapshot.mappings.get(mapping as usize)?.worker);
+        }
+        Class::OutboundReply(_, holder) => return Some(holder),
+        Class::Inbound(_) | Class::Reply(_) | Class::Routed => return None,
     };
-    match class {
-        Class::Inbound(rule) => of_flow(parsed.source, parsed.source_port, rule),
-        Class::Reply(Backend { rule, .. }) => {
-            of_flow(parsed.destination, parsed.destination_port, rule)
-        }
-        Class::Outbound(_, mapping) => Some(snapshot.mappings.get(mapping as usize)?.worker),
-        Class::OutboundReply(_, holder) => Some(holder),
-        Class::Routed => None,
-    }
+    Some(snapshot.owner.of_client(client, port, snapshot.rule(rule)?.owner_share))
 }
 
 /// The key of a tracked packet's flow; `None` for classes that need no record.

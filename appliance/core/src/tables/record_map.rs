@@ -166,6 +166,15 @@ impl<R: Record> RecordMap<R> {
         None
     }
 
+    /// Asks for the slot behind `home`, whose line is there, if a record that must be put will
+    /// look for room there.
+    #[inline]
+    pub fn prefetch_room(&self, home: u32) {
+        if !self.is_free(home) {
+            self.prefetch(home + 1);
+        }
+    }
+
     /// The record in `slot`.
     #[must_use]
     #[inline]
@@ -185,8 +194,8 @@ impl<R: Record> RecordMap<R> {
         &mut self.records[slot as usize]
     }
 
-    /// Puts a record whose key is not in the map and whose home is `home`, and returns its slot: its
-    /// home, unless the home has a record of its own or whose stands there cannot leave.
+    /// Puts a record whose key is not in the map and whose home is `home`; returns its slot, which
+    /// is its home unless that has a record of its own or whose stands there cannot leave.
     /// `moved(map, from, to)` is called after each record that had to make room has moved.
     ///
     /// # Errors
@@ -227,15 +236,12 @@ impl<R: Record> RecordMap<R> {
         Ok(if is_home_free { 0 } else { distance })
     }
 
-    /// Frees `slot` and returns what stood there.
-    #[inline]
-    pub fn remove(&mut self, slot: u32) -> R {
-        let record = *self.at(slot);
-        let home = self.home(record.key());
+    /// Frees `slot`, where a record stands.
+    pub fn remove(&mut self, slot: u32) {
+        let home = self.home(self.at(slot).key());
         self.vacate(slot);
         self.mark(home, self.distance(home, slot), false);
         self.length -= 1;
-        record
     }
 
     /// The occupied slots, for listings.
@@ -412,7 +418,8 @@ mod tests {
                         }
                     }
                     (false, Some(slot)) => {
-                        prop_assert_eq!(u64::from(map.remove(slot).value), number);
+                        prop_assert_eq!(u64::from(map.at(slot).value), number);
+                        map.remove(slot);
                         places.remove(&number);
                     }
                     (true, Some(_)) | (false, None) => {}
@@ -488,7 +495,8 @@ mod tests {
         assert!(put.iter().all(|number| find(&map, *number).is_some()));
         for number in put {
             let slot = find(&map, number).expect("there");
-            assert_eq!(u64::from(map.remove(slot).value), number);
+            assert_eq!(u64::from(map.at(slot).value), number);
+            map.remove(slot);
         }
         assert!(map.is_empty() && map.occupied().next().is_none());
     }
