@@ -51,6 +51,7 @@ impl Entry {
 
     /// A record of a flow that begins now.
     #[must_use]
+    #[inline]
     pub const fn new(
         key: Key,
         target: u32,

@@ -79,9 +79,9 @@ pub(super) enum Class {
     Reply(Backend),
     /// From a member to the outside, by its mapping at this position; from an endpoint, if the
     /// inbound owner knew no flow of it.
-    Outbound(MemberId, u32, Option<Backend>),
-    /// From outside to a taken port of an outbound address.
-    OutboundReply(OutboundAddressId),
+    Outbound(MemberId, u32),
+    /// From outside to a port of an outbound address that this worker holds.
+    OutboundReply(OutboundAddressId, WorkerId),
     /// To be routed as it is.
     Routed,
 }
@@ -306,9 +306,20 @@ impl Batch {
     }
 
     /// Notes what is to be done to a packet.
+    #[inline]
     pub(super) fn act(&mut self, place: usize, action: Action) {
         self.actions[place] = action;
         self.sets.decided.add(place);
+    }
+
+    /// Notes what was decided about a packet. To be called where that is decided: what is handed up
+    /// in memory, written in parts and read as a whole, is waited for until it is in the cache.
+    #[inline(always)]
+    pub(super) fn conclude(&mut self, place: usize, decision: Result<Action, DropReason>) {
+        match decision {
+            Ok(action) => self.act(place, action),
+            Err(reason) => self.drop(place, reason),
+        }
     }
 
     /// The packet leaves by `port`.

@@ -37,6 +37,7 @@ pub(super) const fn is_icmp(parsed: &Parsed) -> bool {
 }
 
 /// Rows of whole datagrams.
+#[inline]
 pub(super) fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: Tag) -> Sighting {
     let (to, from) = (parsed.destination, parsed.source);
     if transport(parsed).is_some() {
@@ -46,9 +47,9 @@ pub(super) fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: 
         }
         match snapshot.endpoints.member(from, far, parsed.protocol) {
             Some(None) => return Sighting::Drop(DropReason::AmbiguousEndpoint),
-            Some(Some(backend)) => {
-                return classify_from_endpoint(snapshot, parsed, frame, backend, tag);
-            }
+            // To no client: to the appliance itself, or to a frontend without a rule for this port.
+            Some(Some(_)) if snapshot.hosts.get(to).is_ours() => {}
+            Some(Some(backend)) => return classify_from_endpoint(snapshot, parsed, backend, tag),
             None => {}
         }
     }
@@ -60,17 +61,13 @@ pub(super) fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: 
 fn classify_from_endpoint(
     snapshot: &Snapshot,
     parsed: &Parsed,
-    frame: &[u8],
     backend: Backend,
     tag: Tag,
 ) -> Sighting {
-    if snapshot.hosts.get(parsed.destination).is_ours() {
-        // No client: the appliance itself, or a frontend that has no rule for this port.
-        return classify_by_host(snapshot, parsed, frame);
-    }
-    if parsed.asks_to_open() || tag.inbound_missed {
-        let class = outbound_class(snapshot, backend.member, parsed, Some(backend));
-        return class.map_or(Sighting::Class(Class::Reply(backend)), Sighting::Class);
+    if (parsed.asks_to_open() || tag.inbound_missed)
+        && let Some(mapping) = outbound_mapping(snapshot, backend.member, parsed)
+    {
+        return Sighting::Class(Class::Outbound(backend.member, mapping));
     }
     Sighting::Class(Class::Reply(backend))
 }
@@ -89,9 +86,9 @@ fn classify_by_host(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8]) -> Sight
     }
     if let Some(address) = to.as_outbound()
         && transport(parsed).is_some()
-        && holder_of(snapshot, address, parsed).is_some()
+        && let Some(holder) = holder_of(snapshot, address, parsed)
     {
-        return Sighting::Class(Class::OutboundReply(address));
+        return Sighting::Class(Class::OutboundReply(address, holder));
     }
     if to.is_answered_for() {
         return Sighting::Drop(reason_at_frontend(to, parsed, frame));
@@ -148,28 +145,32 @@ fn classify_through(snapshot: &Snapshot, parsed: &Parsed, from: Host) -> Sightin
     if transport(parsed).is_none() {
         return Sighting::Drop(DropReason::ProtocolNotTranslated);
     }
-    match outbound_class(snapshot, member, parsed, None) {
-        Some(class) => Sighting::Class(class),
+    match mapping_of(snapshot, member, parsed) {
+        Some(mapping) => Sighting::Class(Class::Outbound(member, mapping)),
         None => Sighting::Drop(DropReason::NoOutbound),
     }
 }
 
-/// The outbound class of a member's packet, if it has ports for the protocol and the
-/// destination is outside. Ports are of IPv4 addresses, and for IPv4 only.
-pub(super) fn outbound_class(
+/// The mapping for a member's packet to the outside, by its position, if the member has ports for
+/// the protocol and the destination is outside. Ports are of IPv4 addresses, and for IPv4 only.
+pub(super) fn outbound_mapping(
     snapshot: &Snapshot,
     member: MemberId,
     parsed: &Parsed,
-    endpoint: Option<Backend>,
-) -> Option<Class> {
+) -> Option<u32> {
     if snapshot.routes.is_routed(parsed.destination) || !is_valid_destination(parsed.destination) {
         return None;
     }
+    mapping_of(snapshot, member, parsed)
+}
+
+/// The same where the destination is known to be outside.
+#[inline]
+fn mapping_of(snapshot: &Snapshot, member: MemberId, parsed: &Parsed) -> Option<u32> {
     if !parsed.source.is_v4() {
         return None;
     }
-    let mapping = snapshot.member(member)?.mapping(transport(parsed)?)?;
-    Some(Class::Outbound(member, mapping, endpoint))
+    snapshot.member(member)?.mapping(transport(parsed)?)
 }
 
 /// Rows of fragments: translated flows take none, as in Azure; routed ones pass.
@@ -189,11 +190,7 @@ pub(super) fn classify_fragment(snapshot: &Snapshot, parsed: &Parsed) -> Sightin
 }
 
 /// The worker that holds the port which a packet from outside is addressed to.
-pub(super) fn holder_of(
-    snapshot: &Snapshot,
-    address: OutboundAddressId,
-    parsed: &Parsed,
-) -> Option<WorkerId> {
+fn holder_of(snapshot: &Snapshot, address: OutboundAddressId, parsed: &Parsed) -> Option<WorkerId> {
     let address = snapshot.outbound_address(address)?;
     Some(address.holder(transport(parsed)?, parsed.destination_port)?.worker)
 }

@@ -54,25 +54,21 @@ impl Worker {
 
     /// Frees a flow's records, its port, and its place in the counts.
     fn forget(&mut self, slot: u32) {
-        let entry = self.flows.remove(slot);
-        let Some(key) = FlowKey::unpack(&entry.key) else { return };
-        match key.kind {
+        let entry = self.flows.at(self.flows.timed(slot));
+        let (key, target, port) = (FlowKey::unpack(&entry.key), entry.target, entry.target_port);
+        self.flows.remove(slot);
+        let Some(key) = key else { return };
+        let protocol = match key.kind {
             Kind::Inbound => {
                 self.rules.flow_ended(key.id as usize);
-                self.members.flow_ended(entry.target as usize);
+                return self.members.flow_ended(target as usize);
             }
-            Kind::OutboundTcp
-            | Kind::OutboundUdp
-            | Kind::OutboundReplyTcp
-            | Kind::OutboundReplyUdp => self.forget_outbound(&entry, &key),
-        }
-    }
-
-    fn forget_outbound(&mut self, entry: &Entry, key: &FlowKey) {
-        let Some(protocol) = key.outbound_protocol() else { return };
+            Kind::OutboundTcp | Kind::OutboundReplyTcp => Transport::Tcp,
+            Kind::OutboundUdp | Kind::OutboundReplyUdp => Transport::Udp,
+        };
         let member = MemberId(key.id);
-        let holder = Holder { member, address: OutboundAddressId(entry.target), protocol };
-        if self.ports.give_back(&holder, key.far, key.far_port, entry.target_port) {
+        let holder = Holder { member, address: OutboundAddressId(target), protocol };
+        if self.ports.give_back(&holder, key.far, key.far_port, port) {
             self.outbound.flow_ended(outbound_slot(&holder));
         }
         self.members.flow_ended(member.index());

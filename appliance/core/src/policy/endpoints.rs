@@ -112,12 +112,14 @@ impl EndpointMap {
 
     /// The rule for a frontend endpoint.
     #[must_use]
+    #[inline]
     pub fn frontend(&self, address: Address, port: u16, protocol: u8) -> Option<RuleId> {
         Some(self.get(address, port, protocol, 1)?.rule())
     }
 
     /// Whose a member's endpoint is: one backend's, or [`None`] inside for several.
     #[must_use]
+    #[inline]
     pub fn member(&self, address: Address, port: u16, protocol: u8) -> Option<Option<Backend>> {
         let word = self.get(address, port, protocol, 0)?;
         let backend = Backend { rule: word.rule(), member: word.member() };
@@ -146,6 +148,7 @@ impl EndpointMap {
         self.v6.get(&key).map(StandingWord)
     }
 
+    #[inline(always)]
     fn get(&self, address: Address, port: u16, protocol: u8, side: u32) -> Option<StandingWord> {
         if address.is_v4() {
             self.get_v4(NearKey::new(address.v4_bits().into(), port.into(), protocol, side))

@@ -96,6 +96,19 @@ impl OwnerFunction {
         self.hash(nobody, frontend, 0, frontend_port)
     }
 
+    /// The owner of a flow between a client and a frontend endpoint with this share.
+    #[must_use]
+    #[inline]
+    pub fn of_client(&self, client: Address, client_port: u16, frontend_share: u32) -> WorkerId {
+        if self.workers == 1 {
+            WorkerId(0)
+        } else if client.is_v4() {
+            self.of_client_v4(client.v4_bits(), client_port, frontend_share)
+        } else {
+            self.of_client_v6(client, client_port, frontend_share)
+        }
+    }
+
     /// The owner of a flow between an IPv4 client and a frontend endpoint with this share.
     #[must_use]
     #[inline]

@@ -131,6 +131,7 @@ pub struct Share {
 impl Share {
     /// Of a frontend's address, and of its port that becomes the member's.
     #[must_use]
+    #[inline]
     pub const fn of_frontend(address: Address, port: u16, member_port: u16) -> Self {
         let (leaves, enters) = (Delta::without(address), Delta::with(address));
         let ports = Delta::of_u16(port, member_port);
