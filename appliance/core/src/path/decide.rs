@@ -245,17 +245,62 @@ impl Worker {
         }
         let holder = Holder { member, address: mapping.address, protocol };
         let block = Block { holder, first_port: mapping.first_port, ports: mapping.ports };
-        let port = self.take_port(&block, parsed)?;
-        self.track_outbound(snapshot, now, mapping, &block, port, newcomer)?;
+        let port = self.open_outbound(snapshot, now, mapping, &block, newcomer)?;
         if let NextHop::Unresolved(hop) = snapshot.routes.towards(parsed.destination, || 0) {
             self.request(hop, parsed.destination);
         }
         Ok(Action::ToOutside(member, mapping.address, port))
     }
 
-    fn take_port(&mut self, block: &Block, parsed: &Parsed) -> Result<u16, DropReason> {
+    /// Takes the lowest free port and makes both records of the flow. Where the records that stand
+    /// around a port's home leave no room for its own, the next port is tried: or that port would
+    /// be in the way of every flow to this destination for as long as it is the lowest.
+    fn open_outbound(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        mapping: &OutboundMapping,
+        block: &Block,
+        newcomer: &Newcomer<'_>,
+    ) -> Result<u16, DropReason> {
+        let parsed = newcomer.parsed;
+        let mut without_room = [None; PORTS_TRIED];
+        let mut opened = Err(DropReason::FlowTableFull);
+        for place in 0..PORTS_TRIED {
+            let port = match self.take_port(block, parsed, &without_room) {
+                Ok(port) => port,
+                Err(reason) => {
+                    opened = Err(reason);
+                    break;
+                }
+            };
+            if self.track_outbound(snapshot, now, mapping, block, port, newcomer) {
+                opened = Ok(port);
+                break;
+            }
+            without_room[place] = Some(port);
+        }
+        for port in without_room.iter().flatten() {
+            let (remote, remote_port) = (parsed.destination, parsed.destination_port);
+            if self.ports.give_back(&block.holder, remote, remote_port, *port) {
+                self.outbound.flow_ended(outbound_slot(&block.holder));
+            }
+        }
+        opened
+    }
+
+    /// The lowest free port, but for those `without_room`.
+    fn take_port(
+        &mut self,
+        block: &Block,
+        parsed: &Parsed,
+        without_room: &[Option<u16>],
+    ) -> Result<u16, DropReason> {
         let (remote, remote_port) = (parsed.destination, parsed.destination_port);
-        let is_taken = |port| self.flows.has_port(&block.holder, port, remote, remote_port);
+        let is_taken = |port| {
+            without_room.contains(&Some(port))
+                || self.flows.has_port(&block.holder, port, remote, remote_port)
+        };
         let taken = self.ports.take(block, remote, remote_port, is_taken);
         let (port, first) = taken.map_err(|error| match error {
             TakeError::Exhausted => DropReason::SnatPortsExhausted,
@@ -267,7 +312,7 @@ impl Worker {
         Ok(port)
     }
 
-    /// Makes both records of an outbound flow; gives the port back when there is no room.
+    /// Makes both records of an outbound flow; returns whether there was room.
     fn track_outbound(
         &mut self,
         snapshot: &Snapshot,
@@ -276,7 +321,7 @@ impl Worker {
         block: &Block,
         port: u16,
         &Newcomer { parsed, home, .. }: &Newcomer<'_>,
-    ) -> Result<(), DropReason> {
+    ) -> bool {
         let holder = block.holder;
         let (near, far) = (parsed.source_port, parsed.destination_port);
         let remote = parsed.destination;
@@ -296,16 +341,16 @@ impl Worker {
         let second = Entry::new(back, holder.member.0, near, TcpState::NEW, tick, born);
         let (first, second) = ((first, home), (second, back_home));
         if self.flows.insert_pair(first, second, tick.silent_for(idle)).is_err() {
-            if self.ports.give_back(&holder, remote, far, port) {
-                self.outbound.flow_ended(outbound_slot(&holder));
-            }
-            return Err(DropReason::FlowTableFull);
+            return false;
         }
         self.counters.count(Counter::FlowsCreated, 1);
         self.members.flow_created(holder.member.index());
-        Ok(())
+        true
     }
 }
+
+/// Ports that one flow may try while the flow table has no room for their records.
+const PORTS_TRIED: usize = 4;
 
 const ALL_FLAGS: u8 = tcp::SYN | tcp::ACK | tcp::FIN | tcp::RST;
 
