@@ -3,6 +3,8 @@
 //! A hit is replayed: time, state and what the sides expect are noted in the record, and the
 //! record says what to do. Packets that need no record are ended by the snapshot here as well.
 
+use zerocopy::big_endian::U32;
+
 use super::batch::{Action, Batch, Class, Frames};
 use super::worker::{Now, Worker};
 use crate::flow::{FlowKey, Kind, Side, TcpState, inbound_ticks, outbound_ticks};
@@ -88,8 +90,8 @@ impl Worker {
         let action = recorded(class, entry.target, entry.target_port);
         if parsed.protocol == ProtocolNumber::TCP {
             match side {
-                Side::Opener => entry.opener_expects = parsed.acknowledgement.into(),
-                Side::Responder => entry.responder_expects = parsed.acknowledgement.into(),
+                Side::Opener => catch_up(&mut entry.opener_expects, parsed.acknowledgement),
+                Side::Responder => catch_up(&mut entry.responder_expects, parsed.acknowledgement),
             }
             let state = entry.tcp.after(side, parsed.tcp_flags);
             if state != entry.tcp {
@@ -188,6 +190,15 @@ impl Worker {
         };
         let partner = self.flows.partner(slot).map(|partner| self.flows.at(partner).last_seen);
         Some(entry.last_seen.max(partner.unwrap_or_default()).silent_for(ticks))
+    }
+}
+
+/// Notes what a segment acknowledges, unless a later one of the same burst went straight through
+/// before it (sequence numbers are compared as RFC 9293 §3.4 does).
+fn catch_up(expects: &mut U32, acknowledged: u32) {
+    let ahead = acknowledged.wrapping_sub(expects.get());
+    if *expects == U32::ZERO || ahead < 1 << 31 {
+        *expects = acknowledged.into();
     }
 }
 
