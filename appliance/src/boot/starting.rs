@@ -1,0 +1,149 @@
+//! With which configuration does the process start, and is it one that it can start with?
+//!
+//! Not here: the rule (`control::store::choose`).
+
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use weir_core::compile::{Changes, Compiler, Inputs};
+use weir_core::config::{self, Appliance, Checked, Problem, changed_appliance_fields};
+use weir_core::health::HealthTable;
+use weir_core::limits::CONFIGURATION_BYTES_MAX;
+use weir_core::neighbour::World;
+use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
+
+use super::{Arguments, BootError, privileges};
+use crate::control::Starting;
+use crate::control::store::{ConfigurationFile, Sha256, Store, Wanted, choose as choose_word};
+
+/// Reads and checks the file of `--config`.
+///
+/// # Errors
+/// When it cannot be read. What is wrong with what it says is in the result.
+pub fn read_configuration(path: &Path) -> Result<ConfigurationFile, BootError> {
+    let unreadable = |source| BootError::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let length = file.metadata().map_err(unreadable)?.len();
+    if length > CONFIGURATION_BYTES_MAX as u64 {
+        return Err(BootError::TooLong { path: path.to_owned(), length });
+    }
+    let mut text = Vec::new();
+    // One byte more than may be: what grows meanwhile is refused by the check.
+    file.take(CONFIGURATION_BYTES_MAX as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
+    let checked = config::check(&text);
+    let state_directory = match &checked {
+        Ok(checked) => checked.configuration.appliance.state_directory.clone(),
+        Err(_) => named_state_directory(&text),
+    };
+    Ok(ConfigurationFile {
+        path: path.to_owned(),
+        sha256: Sha256::of(&text),
+        state_directory,
+        checked,
+    })
+}
+
+/// Chooses between the file and what is stored.
+///
+/// # Errors
+/// When the file cannot be read, the store is another's, or what is chosen is refused.
+pub(super) fn choose(arguments: &Arguments) -> Result<Starting, BootError> {
+    let mut file = read_configuration(&arguments.config)?;
+    file.checked = file.checked.and_then(compiled);
+    let wanted = match (arguments.ignore_stored, arguments.stored) {
+        (_, Some(number)) => Wanted::Stored(number),
+        (true, None) => Wanted::File,
+        (false, None) => Wanted::LastWord,
+    };
+    let store = open_store(&file, wanted)?;
+    let (path, file_sha256) = (file.path.clone(), file.sha256);
+    let said = file.checked.as_ref().ok().map(|checked| checked.configuration.appliance.clone());
+    let judge = |text: &[u8]| config::check(text).and_then(compiled);
+    let mut chosen = choose_word(file, &store, wanted, &judge)?;
+    if let Some(difference) = difference(said, &chosen.checked.configuration.appliance) {
+        chosen.told.push_str(&difference);
+    }
+    Ok(Starting { chosen, path, file_sha256, store })
+}
+
+/// Logs which configuration it is, and what is worth knowing about it and the others.
+pub(super) fn tell(starting: &Starting) {
+    let Starting { chosen, store, .. } = starting;
+    if store.removed() > 0 {
+        tracing::info!("removed {} half-written files of a process that ended", store.removed());
+    }
+    for (number, listed) in store.listed() {
+        if let Err(damage) = listed {
+            tracing::warn!("{} {damage}", store.path_of(*number).display());
+        }
+    }
+    tracing::info!("{}", chosen.told);
+    for warning in &chosen.checked.warnings {
+        tracing::warn!(pointer = warning.pointer, code = %warning.code, "{}", warning.message);
+    }
+}
+
+/// Opens the store. Where the file is refused, the store is only looked at for a way on.
+fn open_store(file: &ConfigurationFile, wanted: Wanted) -> Result<Store, BootError> {
+    let directory = &file.state_directory;
+    let problems = match &file.checked {
+        Ok(_) => {
+            privileges::check()?;
+            return Ok(Store::open(directory)?);
+        }
+        Err(problems) => problems,
+    };
+    if matches!(wanted, Wanted::Stored(_)) {
+        return Ok(Store::open(directory)?);
+    }
+    let looked = if directory.exists() { Store::open(directory).ok() } else { None };
+    looked.ok_or_else(|| BootError::Refused { path: file.path.clone(), problems: problems.clone() })
+}
+
+/// The state directory that a refused document names all the same; else the usual one.
+fn named_state_directory(text: &[u8]) -> PathBuf {
+    let document: Value = serde_json::from_slice(text).unwrap_or_default();
+    let section = member(&document, "appliance");
+    let named = section.and_then(|it| member(it, "stateDirectory")).and_then(Value::as_str);
+    let absolute = named.map(PathBuf::from).filter(|path| path.is_absolute());
+    absolute.unwrap_or_else(|| PathBuf::from(STATE_DIRECTORY))
+}
+
+/// Names are compared without case, as everywhere in a configuration.
+fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    value.as_object()?.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, it)| it)
+}
+
+/// Checks what only compiling can tell: whether ports can be dealt in unbroken blocks.
+fn compiled(checked: Checked) -> Result<Checked, Vec<Problem>> {
+    let inputs = Inputs {
+        configuration: &checked.configuration,
+        health: &HealthTable::default(),
+        world: &World::default(),
+        facts: &[],
+        now_milliseconds: 0,
+    };
+    let mut compiler = Compiler::new(OwnerFunction::new(&[0; RSS_KEY_BYTES], 1));
+    let problem = match compiler.compile(inputs, Changes::ALL) {
+        Ok(_) => return Ok(checked),
+        Err(refused) => Problem {
+            pointer: String::new(),
+            code: "PortsFragmented".into(),
+            message: refused.to_string(),
+        },
+    };
+    Err(vec![problem])
+}
+
+/// Says where the file asks for another process than the one that starts.
+fn difference(file: Option<Appliance>, chosen: &Appliance) -> Option<String> {
+    let fields = changed_appliance_fields(&file?, chosen);
+    (!fields.is_empty()).then(|| {
+        format!("; {} of the stored one count, and not those of the file", fields.join(", "))
+    })
+}
+
+/// What `appliance.stateDirectory` is unless it is set.
+const STATE_DIRECTORY: &str = "/var/lib/weir";
