@@ -19,8 +19,9 @@ pub struct ConfigurationFile {
     pub path: PathBuf,
     /// Of its bytes.
     pub sha256: Sha256,
-    /// The state directory that it names, also when something else is wrong with it.
-    pub state_directory: PathBuf,
+    /// The state directory that it names, also when something else is wrong with it. None when
+    /// that cannot be told.
+    pub state_directory: Option<PathBuf>,
     /// What it says.
     pub checked: Result<Checked, Vec<Problem>>,
 }

@@ -75,7 +75,8 @@ pub(super) enum Step {
 pub(super) struct Directory {
     path: PathBuf,
     descriptor: File,
-    /// Held for life. None while the file system lets nobody write, and so no other weir either.
+    /// Held for life. None while the disk is full or read-only and has no file to lock; each write
+    /// tries again.
     lock: Option<Flock<File>>,
 }
 
@@ -213,13 +214,9 @@ impl Directory {
         if self.lock.is_some() {
             return Ok(());
         }
-        let opened = match self.open_file(LOCK, OFlag::O_RDWR | OFlag::O_CREAT) {
-            Err(Errno::EROFS | Errno::EACCES | Errno::ENOSPC | Errno::EDQUOT) => {
-                match self.open_file(LOCK, OFlag::O_RDONLY) {
-                    Err(Errno::ENOENT) => return Ok(()),
-                    opened => opened,
-                }
-            }
+        // Not for writing: that would keep the file system from being made read-only.
+        let opened = match self.open_file(LOCK, OFlag::O_RDONLY | OFlag::O_CREAT) {
+            Err(Errno::EROFS | Errno::ENOSPC | Errno::EDQUOT) => return Ok(()),
             opened => opened,
         };
         let system = |errno: Errno| DirectoryError::System {

@@ -36,7 +36,7 @@ fn file(text: &str) -> ConfigurationFile {
     ConfigurationFile {
         path: "/etc/weir/weir.json".into(),
         sha256: Sha256::of(text.as_bytes()),
-        state_directory: PathBuf::new(),
+        state_directory: None,
         checked: judge(text.as_bytes()),
     }
 }
