@@ -128,10 +128,12 @@ class Restarts(unittest.TestCase):
     def test_a_refused_file_names_the_stored_configuration_to_go_on_with(self):
         number = self.weir.apply(self.variant(9))["number"]
         self.end()
-        self.weir.write("{")
+        self.weir.write(plan.with_all_members_in_doubt(self.lab.document)[0])
         before = self.lab.start_namespace.run(*self.weir.arguments(), timeout=30)
         self.assertEqual(before.returncode, REFUSED, before.stderr)
         self.assertIn(f"--stored {number}", before.stderr)
+        self.run_again("--stored", number)
+        self.assertEqual(self.minutes(), 9)
 
     def test_two_appliances_with_one_state_directory_are_refused(self):
         document = copy.deepcopy(self.lab.document)

@@ -34,7 +34,7 @@ pub fn read_configuration(path: &Path) -> Result<ConfigurationFile, BootError> {
     file.take(CONFIGURATION_BYTES_MAX as u64 + 1).read_to_end(&mut text).map_err(unreadable)?;
     let checked = config::check(&text);
     let state_directory = match &checked {
-        Ok(checked) => checked.configuration.appliance.state_directory.clone(),
+        Ok(checked) => Some(checked.configuration.appliance.state_directory.clone()),
         Err(_) => named_state_directory(&text),
     };
     Ok(ConfigurationFile {
@@ -87,28 +87,33 @@ pub(super) fn tell(starting: &Starting) {
 
 /// Opens the store. Where the file is refused, the store is only looked at for a way on.
 fn open_store(file: &ConfigurationFile, wanted: Wanted) -> Result<Store, BootError> {
-    let directory = &file.state_directory;
-    let problems = match &file.checked {
-        Ok(_) => {
+    match (&file.state_directory, &file.checked) {
+        (Some(directory), Ok(_)) => {
             privileges::check()?;
-            return Ok(Store::open(directory)?);
+            Ok(Store::open(directory)?)
         }
-        Err(problems) => problems,
-    };
-    if matches!(wanted, Wanted::Stored(_)) {
-        return Ok(Store::open(directory)?);
+        (Some(directory), Err(_)) if matches!(wanted, Wanted::Stored(_)) => {
+            Ok(Store::open(directory)?)
+        }
+        (directory, checked) => {
+            let there = directory.as_ref().filter(|directory| directory.exists());
+            let problems = checked.as_ref().err().cloned().unwrap_or_default();
+            let refused = || BootError::Refused { path: file.path.clone(), problems };
+            there.and_then(|directory| Store::open(directory).ok()).ok_or_else(refused)
+        }
     }
-    let looked = if directory.exists() { Store::open(directory).ok() } else { None };
-    looked.ok_or_else(|| BootError::Refused { path: file.path.clone(), problems: problems.clone() })
 }
 
-/// The state directory that a refused document names all the same; else the usual one.
-fn named_state_directory(text: &[u8]) -> PathBuf {
-    let document: Value = serde_json::from_slice(text).unwrap_or_default();
+/// The state directory that a refused document names all the same. None when it is no JSON, since
+/// the usual directory may be another appliance's.
+fn named_state_directory(text: &[u8]) -> Option<PathBuf> {
+    let document: Value = serde_json::from_slice(text).ok()?;
     let section = member(&document, "appliance");
-    let named = section.and_then(|it| member(it, "stateDirectory")).and_then(Value::as_str);
-    let absolute = named.map(PathBuf::from).filter(|path| path.is_absolute());
-    absolute.unwrap_or_else(|| PathBuf::from(STATE_DIRECTORY))
+    let path = match section.and_then(|section| member(section, "stateDirectory")) {
+        None => PathBuf::from(STATE_DIRECTORY),
+        Some(named) => PathBuf::from(named.as_str()?),
+    };
+    path.is_absolute().then_some(path)
 }
 
 /// Names are compared without case, as everywhere in a configuration.

@@ -56,18 +56,18 @@ pub struct Chosen {
 #[derive(Debug, thiserror::Error)]
 pub enum ChoiceError {
     /// The file is refused; a stored configuration may be there to go on with.
-    #[error("the configuration {} is refused{}", path.display(), instead(path, good.as_ref()))]
+    #[error("the configuration {} is refused{}", path.display(), instead(path, good.as_deref()))]
     FileRefused {
         /// The file.
         path: PathBuf,
         /// Everything that is wrong with it.
         problems: Vec<Problem>,
         /// The newest good one.
-        good: Option<Summary>,
+        good: Option<Box<Summary>>,
     },
     /// The stored configuration to start with is no good.
     #[error(
-        "the stored configuration {} {damage}. {}", stored.display(), cure(path, good.as_ref())
+        "the stored configuration {} {damage}. {}", stored.display(), cure(path, good.as_deref())
     )]
     Damaged {
         /// The stored file.
@@ -75,7 +75,7 @@ pub enum ChoiceError {
         /// What is wrong with it.
         damage: Damage,
         /// The newest good one.
-        good: Option<Summary>,
+        good: Option<Box<Summary>>,
         /// The file of `--config`.
         path: PathBuf,
     },
@@ -103,7 +103,10 @@ impl ChoiceError {
     }
 }
 
-/// Chooses. `judge` says what a document means, or everything that is wrong with it.
+/// Says what a document means, or everything that is wrong with it.
+pub type Judge<'a> = dyn Fn(&[u8]) -> Result<Checked, Vec<Problem>> + 'a;
+
+/// Chooses; `judge` is asked about stored documents.
 ///
 /// # Errors
 /// When the one to start with is refused or damaged; nothing else is taken in its place.
@@ -111,7 +114,7 @@ pub fn choose(
     file: ConfigurationFile,
     store: &Store,
     wanted: Wanted,
-    judge: &dyn Fn(&[u8]) -> Result<Checked, Vec<Problem>>,
+    judge: &Judge<'_>,
 ) -> Result<Chosen, ChoiceError> {
     let chooser = Chooser { path: file.path.clone(), store, judge };
     match wanted {
@@ -129,7 +132,7 @@ pub fn choose(
 struct Chooser<'a> {
     path: PathBuf,
     store: &'a Store,
-    judge: &'a dyn Fn(&[u8]) -> Result<Checked, Vec<Problem>>,
+    judge: &'a Judge<'a>,
 }
 
 impl Chooser<'_> {
@@ -217,9 +220,12 @@ impl Chooser<'_> {
     }
 
     /// The newest one that a start would accept, beside `number`.
-    fn newest_good(&self, number: u64) -> Option<Summary> {
+    fn newest_good(&self, number: u64) -> Option<Box<Summary>> {
         let others = self.store.listed().keys().rev().copied().filter(|other| *other != number);
-        others.filter_map(|other| self.judged(other).ok()).map(|(record, _)| record.summary).next()
+        others
+            .filter_map(|other| self.judged(other).ok())
+            .map(|(record, _)| Box::new(record.summary))
+            .next()
     }
 
     fn judged(&self, number: u64) -> Result<(Record, Checked), Damage> {

@@ -25,7 +25,7 @@ use std::time::SystemTime;
 use weir_core::api::Author;
 use weir_core::limits::{CONFIGURATION_BYTES_MAX, CONFIGURATIONS_STORED_MAX};
 
-pub use choice::{ChoiceError, Chosen, ConfigurationFile, Wanted, choose};
+pub use choice::{ChoiceError, Chosen, ConfigurationFile, Judge, Wanted, choose};
 pub use directory::DirectoryError;
 use directory::{Directory, Step};
 pub(super) use keeper::{Done, Keeper, Kept, Sought};
