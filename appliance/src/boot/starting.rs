@@ -152,3 +152,42 @@ fn difference(file: Option<Appliance>, chosen: &Appliance) -> Option<String> {
 
 /// What `appliance.stateDirectory` is unless it is set.
 const STATE_DIRECTORY: &str = "/var/lib/weir";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_refused_file_still_names_its_state_directory_as_long_as_it_is_json() {
+        for (text, expected) in [
+            (r#"{"appliance":{"stateDirectory":"/state"},"resources":7}"#, Some("/state")),
+            (r#"{"Appliance":{"STATEDIRECTORY":"/state"}}"#, Some("/state")),
+            (r#"{"appliance":{}}"#, Some("/var/lib/weir")),
+            ("{}", Some("/var/lib/weir")),
+            (r#"{"appliance":{"stateDirectory":"state"}}"#, None),
+            (r#"{"appliance":{"stateDirectory":7}}"#, None),
+            ("{", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                named_state_directory(text.as_bytes()),
+                expected.map(PathBuf::from),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_file_is_known_by_its_bytes_and_a_huge_one_is_not_read() {
+        let directory = tempfile::TempDir::new().expect("a directory");
+        let path = directory.path().join("weir.json");
+        std::fs::write(&path, "{}").expect("ours");
+        let one = read_configuration(&path).expect("read");
+        assert!(one.checked.is_err(), "it lacks everything");
+        std::fs::write(&path, "{ }").expect("ours");
+        assert_ne!(read_configuration(&path).expect("read").sha256, one.sha256);
+        let file = File::options().write(true).open(&path).expect("ours");
+        file.set_len(CONFIGURATION_BYTES_MAX as u64 + 1).expect("sparse");
+        assert!(matches!(read_configuration(&path), Err(BootError::TooLong { .. })));
+    }
+}

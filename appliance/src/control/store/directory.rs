@@ -45,7 +45,20 @@ pub enum DirectoryError {
         /// What is wrong with it.
         problem: String,
     },
-    /// The system refuses.
+    /// It cannot even be looked into.
+    #[error(
+        "cannot {action} the state directory {}: {source}; repair it, or set \
+         appliance.stateDirectory to one that weir can use", path.display()
+    )]
+    Unusable {
+        /// What was tried.
+        action: &'static str,
+        /// The directory.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file in it cannot be written.
     #[error("cannot {action} {}: {source}", path.display())]
     System {
         /// What was tried.
@@ -87,19 +100,18 @@ impl Directory {
     /// # Errors
     /// When it is another's, or the system refuses.
     pub(super) fn open(path: &Path) -> Result<(Self, usize), DirectoryError> {
-        let system = |action, source| DirectoryError::System { action, path: path.into(), source };
+        let unusable =
+            |action, source| DirectoryError::Unusable { action, path: path.into(), source };
         match DirBuilder::new().recursive(true).mode(DIRECTORY_MODE).create(path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            made => made.map_err(|source| system("make the state directory", source))?,
+            made => made.map_err(|source| unusable("make", source))?,
         }
         let descriptor = File::options()
             .read(true)
             .custom_flags(OFlag::O_DIRECTORY.bits())
             .open(path)
-            .map_err(|source| system("open the state directory", source))?;
-        let metadata = descriptor
-            .metadata()
-            .map_err(|source| system("look at the state directory", source))?;
+            .map_err(|source| unusable("open", source))?;
+        let metadata = descriptor.metadata().map_err(|source| unusable("look at", source))?;
         if let Some(problem) = untrusted(&metadata) {
             return Err(DirectoryError::Untrusted { path: path.into(), problem });
         }
@@ -107,6 +119,14 @@ impl Directory {
         directory.lock()?;
         let removed = directory.remove_temporaries();
         Ok((directory, removed))
+    }
+
+    /// Whether its path still leads to it.
+    pub(super) fn is_in_place(&self) -> bool {
+        let identity = |it: Metadata| (it.dev(), it.ino());
+        let named = std::fs::metadata(&self.path).map(identity);
+        let held = self.descriptor.metadata().map(identity);
+        matches!((named, held), (Ok(named), Ok(held)) if named == held)
     }
 
     /// Where the configuration with this number is.
@@ -119,8 +139,8 @@ impl Directory {
     /// # Errors
     /// When the directory cannot be listed.
     pub(super) fn numbers(&self) -> Result<BTreeSet<u64>, DirectoryError> {
-        let names = self.names().map_err(|source| DirectoryError::System {
-            action: "list the state directory",
+        let names = self.names().map_err(|source| DirectoryError::Unusable {
+            action: "list",
             path: self.path.clone(),
             source,
         })?;

@@ -273,3 +273,129 @@ fn find(store: &Store, number: Option<u64>) -> Result<Record, String> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::path::Path;
+    use std::time::SystemTime;
+
+    use tempfile::TempDir;
+    use weir_core::api::Author;
+
+    use super::super::Sha256;
+    use super::*;
+
+    fn entry(configuration: &str) -> Entry {
+        Entry {
+            configuration: configuration.to_owned(),
+            applied_at: SystemTime::UNIX_EPOCH,
+            applied_by: Author::default(),
+            restores: None,
+            file_sha256: Sha256::of(b"file"),
+        }
+    }
+
+    fn keep(keeper: &mut Keeper, configuration: &str) -> oneshot::Receiver<Kept> {
+        let (reply, kept) = oneshot::channel();
+        keeper.keep(entry(configuration), Some(reply));
+        kept
+    }
+
+    fn seek(keeper: &mut Keeper, to: Option<u64>) {
+        let peer = Peer { process: None, user: 0, group: 0 };
+        let (reply, _) = oneshot::channel();
+        keeper.seek(Sought { rollback: Rollback { to, dry_run: false }, peer, reply });
+    }
+
+    /// What the next rollback finds, once what waits before it is stored.
+    async fn found(keeper: &mut Keeper) -> Result<Record, String> {
+        loop {
+            if let Done::Found(_, found) = keeper.done().await {
+                return *found;
+            }
+        }
+    }
+
+    fn in_force(keeper: &Keeper) -> Option<u64> {
+        let history = keeper.history().configurations;
+        history.iter().find(|stored| stored.in_force).map(|stored| stored.number)
+    }
+
+    #[tokio::test]
+    async fn configurations_are_stored_one_by_one_in_the_order_of_their_publication() {
+        let directory = TempDir::new().expect("a directory");
+        let mut keeper = Keeper::new(Store::open(directory.path()).expect("opened"));
+        let waiting: Vec<_> = (0..20).map(|it| keep(&mut keeper, &format!("[{it}]"))).collect();
+        keeper.drain().await;
+        for (number, kept) in (1..).zip(waiting) {
+            assert_eq!(kept.await.expect("told"), Ok(number));
+        }
+        assert_eq!(in_force(&keeper), Some(20));
+        assert_eq!(keeper.history().configurations.len(), 11);
+    }
+
+    #[tokio::test]
+    async fn a_rollback_finds_the_one_before_that_in_force_in_its_turn() {
+        let directory = TempDir::new().expect("a directory");
+        let mut keeper = Keeper::new(Store::open(directory.path()).expect("opened"));
+        seek(&mut keeper, None);
+        assert!(found(&mut keeper).await.expect_err("nothing yet").contains("none"));
+        for text in ["[1]", "[2]", "[3]"] {
+            drop(keep(&mut keeper, text));
+        }
+        seek(&mut keeper, None);
+        assert_eq!(found(&mut keeper).await.expect("there").configuration, "[2]");
+        seek(&mut keeper, Some(1));
+        assert_eq!(found(&mut keeper).await.expect("there").configuration, "[1]");
+        seek(&mut keeper, Some(9));
+        assert!(found(&mut keeper).await.expect_err("not there").ends_with("stored: 1, 2, 3"));
+        fs::write(directory.path().join("applied-2.json"), "{").expect("ours");
+        seek(&mut keeper, Some(2));
+        assert!(found(&mut keeper).await.expect_err("damaged").contains("is cut off"));
+    }
+
+    #[tokio::test]
+    async fn what_could_not_be_stored_is_told_counted_and_stored_when_it_can_be() {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("state");
+        let mut keeper = Keeper::new(Store::open(&path).expect("made"));
+        assert_eq!(kept(&mut keeper, "[1]").await, Ok(1));
+        fs::remove_dir_all(&path).expect("ours");
+        fs::write(&path, "in the way").expect("ours");
+        for round in 1..3 {
+            let why = kept(&mut keeper, "[2]").await.expect_err("in the way");
+            assert!(why.contains(path.to_str().expect("text")), "{why}");
+            assert_eq!((keeper.failures(), in_force(&keeper)), (round, None));
+            assert_eq!(keeper.history().not_persisted.as_deref(), Some(&*why));
+        }
+        keeper.try_again();
+        keeper.drain().await;
+        assert_eq!(keeper.failures(), 2, "trying again is no new failure");
+        fs::remove_file(&path).expect("ours");
+        keeper.try_again();
+        keeper.drain().await;
+        assert_eq!(keeper.failure(), None);
+        assert!(in_force(&keeper).is_some());
+        keeper.try_again();
+        assert!(keeper.is_idle(), "what is stored is not stored again");
+    }
+
+    #[tokio::test]
+    async fn behind_a_slow_disk_the_oldest_that_waits_is_left_out_and_told() {
+        let mut keeper = Keeper::new(Store::open(Path::new("/proc/self/weir")).expect("empty"));
+        // The first is under way at once; nothing is taken in before somebody waits for it.
+        let mut waiting: Vec<_> = (0..CONFIGURATIONS_WAITING_FOR_DISK_MAX + 2)
+            .map(|it| keep(&mut keeper, &format!("[{it}]")))
+            .collect();
+        let left_out = waiting.remove(1).try_recv().expect("told at once");
+        assert!(left_out.expect_err("not stored").contains("newer ones wait"));
+        assert!(waiting.iter_mut().all(|kept| kept.try_recv().is_err()), "the others wait");
+    }
+
+    async fn kept(keeper: &mut Keeper, configuration: &str) -> Kept {
+        let kept = keep(keeper, configuration);
+        keeper.drain().await;
+        kept.await.expect("told")
+    }
+}

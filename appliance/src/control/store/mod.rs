@@ -85,7 +85,7 @@ impl Store {
         let (directory, listed) = (None, BTreeMap::new());
         let mut store = Self { path: path.into(), directory, listed, next: 1, removed: 0 };
         match store.attach() {
-            Err(DirectoryError::System { .. }) if is_absent(path) => Ok(store),
+            Err(DirectoryError::Unusable { .. }) if is_absent(path) => Ok(store),
             attached => attached.map(|()| store),
         }
     }
@@ -167,8 +167,8 @@ impl Store {
         if let Some(directory) = &mut self.directory
             && let Err(error) = directory.write(summary.number, &bytes, after)
         {
-            if is_absent(&self.path) {
-                // Somebody has removed it; the next write makes it anew.
+            if !directory.is_in_place() {
+                // Somebody has removed or replaced it; the next write opens what is there then.
                 self.directory = None;
             }
             return Err(error.into());
