@@ -1,9 +1,9 @@
 //! How does the appliance come up and go down?
 //!
 //! ```text
-//!   arguments ─► FILE or stored configuration ─► log ─► EAL ─► ports, pool ─► namespace, twins ─► workers
-//!                                                                                    │
-//!        ◄─ ports close, mbufs counted ◄─ workers joined ◄─ control until a signal ◄─┘
+//!   arguments ─► FILE or stored ─► log ─► EAL ─► ports, pool ─► namespace, twins ─► workers
+//!                                                                                       │
+//!        ◄─ ports close, mbufs counted ◄─ workers joined ◄─ control until a signal ◄────┘
 //! ```
 //!
 //! Everything that can be refused is refused before the first packet. Exit codes: 0 after a

@@ -1,7 +1,7 @@
 //! How do stored configurations get onto the disk, whole or not at all?
 //!
 //! ```text
-//!   .applied-7.json.temporary ─ write ─ fsync ─► rename ─► applied-7.json ─► fsync of the directory
+//!   .applied-7.json.temporary ─► write, fsync ─► applied-7.json ─► fsync of the directory
 //! ```
 //!
 //! A process that is killed on the way leaves the temporary file and nothing else. Everything goes
