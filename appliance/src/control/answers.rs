@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
+use tokio::time::timeout;
 use weir_core::api::{
     self, API_VERSION, Applied, Apply, Current, Error, ErrorCode, Method, Reply, Source, Stats,
     Success, Version,
@@ -15,7 +16,7 @@ use weir_core::telemetry::Totals;
 use super::lane::{Candidate, Compiled, Origin};
 use super::socket::{Call, Peer};
 use super::store::{Done, Record, Sought};
-use super::{Running, lane, store};
+use super::{Running, STORE_WITHIN, lane, store};
 use crate::boot::{BootError, read_configuration};
 
 impl Running {
@@ -199,7 +200,11 @@ async fn conclude(
         .map_err(|refused| refusal(vec![problem("", "PortsFragmented", refused.to_string())]))?;
     applied.generation = outcome.generation;
     applied.milliseconds = milliseconds(outcome.published.saturating_duration_since(started));
-    match outcome.kept.await.map_err(|_| stopping())? {
+    let kept = match timeout(STORE_WITHIN, outcome.kept).await {
+        Ok(kept) => kept.map_err(|_| stopping())?,
+        Err(_) => Err(format!("the disk has not answered for {} s", STORE_WITHIN.as_secs())),
+    };
+    match kept {
         Ok(number) => applied.number = Some(number),
         Err(why) => applied.warnings.push(told(&problem("", "NotPersisted", not_persisted(&why)))),
     }
@@ -261,4 +266,43 @@ fn told(problem: &Problem) -> api::Problem {
 /// Answers a client, who may have gone.
 fn send(reply: oneshot::Sender<Reply>, answer: Reply) {
     let _gone = reply.send(answer);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the author of a configuration in force is told once `kept` says this; never, if None.
+    async fn answer(kept: Option<store::Kept>) -> Applied {
+        let (author, outcome) = oneshot::channel();
+        let (kept_in, kept_out) = oneshot::channel();
+        let published = lane::Outcome { generation: 7, published: Instant::now(), kept: kept_out };
+        author.send(Ok(published)).expect("it waits");
+        let silent = match kept {
+            Some(kept) => {
+                kept_in.send(kept).expect("it waits");
+                None
+            }
+            None => Some(kept_in),
+        };
+        let reply = conclude(Applied::default(), Instant::now(), outcome).await;
+        drop(silent);
+        match reply {
+            Ok(Success::Applied(applied)) => applied,
+            other => panic!("in force is in force: {other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_author_hears_the_number_or_why_it_is_not_stored_and_never_waits_for_a_dead_disk() {
+        let stored = answer(Some(Ok(12))).await;
+        assert_eq!((stored.generation, stored.number, stored.warnings.len()), (7, Some(12), 0));
+        for (kept, part) in [(Some(Err("it is full".into())), "it is full"), (None, "for 3 s")] {
+            let unstored = answer(kept).await;
+            assert_eq!((unstored.generation, unstored.number), (7, None));
+            let [warning] = &unstored.warnings[..] else { panic!("one warning: {unstored:?}") };
+            assert_eq!(warning.code, "NotPersisted");
+            assert!(warning.message.contains(part), "{}", warning.message);
+        }
+    }
 }

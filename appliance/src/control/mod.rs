@@ -67,8 +67,9 @@ const REQUESTS_PER_TURN: usize = 32;
 const CARE_INTERVAL: Duration = Duration::from_secs(1);
 /// How often it is tried to store what could not be stored.
 const STORE_INTERVAL: Duration = Duration::from_secs(10);
-/// How long a stop waits for the disk.
-const STORE_WITHIN: Duration = Duration::from_secs(2);
+/// How long an author waits for the disk after the workers have a configuration, and how long a
+/// stop does.
+const STORE_WITHIN: Duration = Duration::from_secs(3);
 /// Calls, results and events that may wait.
 const WAITING: usize = 1024;
 /// A worker that has not begun a turn for this long is named in an event.

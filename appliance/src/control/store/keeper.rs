@@ -194,8 +194,11 @@ impl Keeper {
             return;
         }
         let Some(job) = self.waiting.pop_front() else { return };
-        // Gone with a thread that panicked; dropping the job tells whoever waits.
-        let Some(mut store) = self.store.take() else { return };
+        let Some(mut store) = self.store.take() else {
+            // Gone with a thread that panicked; dropping the jobs tells whoever waits.
+            self.waiting.clear();
+            return;
+        };
         let before = self.before();
         self.running = Some(tokio::task::spawn_blocking(move || {
             let outcome = match job {
