@@ -178,6 +178,23 @@ mod tests {
     }
 
     #[test]
+    fn a_start_says_which_parts_of_the_process_are_not_as_in_the_file() {
+        let read = |workers: usize, log: &str| {
+            let text = format!(
+                r#"{{"appliance":{{"workers":{workers},"log":{{"level":"{log}"}},"ports":[
+                    {{"name":"front","device":"net_tap0","addresses":["192.0.2.1/24"]}}]}},
+                    "resources":[]}}"#
+            );
+            config::check(text.as_bytes()).expect("good").configuration.appliance
+        };
+        let chosen = read(2, "info");
+        let told = difference(Some(read(1, "info")), &chosen).expect("another process");
+        assert!(told.contains("/appliance/workers"), "{told}");
+        assert_eq!(difference(Some(read(2, "debug")), &chosen), None, "a log level is no process");
+        assert_eq!(difference(None, &chosen), None);
+    }
+
+    #[test]
     fn a_file_is_known_by_its_bytes_and_a_huge_one_is_not_read() {
         let directory = tempfile::TempDir::new().expect("a directory");
         let path = directory.path().join("weir.json");

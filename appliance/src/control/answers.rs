@@ -144,7 +144,7 @@ impl Running {
     }
 
     /// Has what is in force stored, and its author told then.
-    pub(super) fn keep(&mut self, origin: Origin, author: Option<lane::Author>) {
+    pub(super) fn keep(&mut self, origin: Origin, author: Option<lane::Waiting>) {
         self.file_sha256 = origin.file_sha256.unwrap_or(self.file_sha256);
         let entry = store::Entry {
             configuration: origin.configuration,

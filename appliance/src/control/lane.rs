@@ -35,7 +35,7 @@ pub(super) struct Candidate {
     /// Where it came from, and its text.
     pub(super) origin: Origin,
     /// Who is to be told; nobody when a signal asked.
-    pub(super) author: Option<Author>,
+    pub(super) author: Option<Waiting>,
 }
 
 /// Where a configuration came from, and its text.
@@ -51,7 +51,7 @@ pub(super) struct Origin {
 }
 
 /// Where a candidate's author waits to be told.
-pub(super) type Author = oneshot::Sender<Result<Outcome, PortsFragmented>>;
+pub(super) type Waiting = oneshot::Sender<Result<Outcome, PortsFragmented>>;
 
 /// As many configurations wait to be applied as may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

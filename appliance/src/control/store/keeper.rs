@@ -215,10 +215,17 @@ impl Keeper {
         }));
     }
 
-    /// The number before that of the configuration in force.
+    /// The newest number before that of the configuration in force that stands for another one. A
+    /// damaged one may, and is not skipped: a rollback goes where its author thinks, or nowhere.
     fn before(&self) -> Option<u64> {
-        let before = self.in_force.unwrap_or(u64::MAX);
-        self.listed.range(..before).next_back().map(|(number, _)| *number)
+        let newest = self.in_force.unwrap_or(u64::MAX);
+        let in_force = self.in_force.and_then(|number| self.listed.get(&number)?.as_ref().ok());
+        let differs = |listed: &Listed| match (listed, in_force) {
+            (Ok(other), Some(in_force)) => other.sha256 != in_force.sha256,
+            (Ok(_), None) | (Err(_), _) => true,
+        };
+        let mut before = self.listed.range(..newest).rev();
+        before.find(|(_, listed)| differs(listed)).map(|(number, _)| *number)
     }
 
     fn take_in(&mut self, outcome: Outcome) -> Done {
@@ -353,8 +360,13 @@ mod tests {
         assert_eq!(found(&mut keeper).await.expect("there").configuration, "[1]");
         seek(&mut keeper, Some(9));
         assert!(found(&mut keeper).await.expect_err("not there").ends_with("stored: 1, 2, 3"));
+        // The same beside an edited file is no other configuration to go back to.
+        keeper.keep(Entry { file_sha256: Sha256::of(b"edited"), ..entry("[3]") }, None);
+        seek(&mut keeper, None);
+        assert_eq!(found(&mut keeper).await.expect("there").configuration, "[2]");
+        assert_eq!(in_force(&keeper), Some(4));
         fs::write(directory.path().join("applied-2.json"), "{").expect("ours");
-        seek(&mut keeper, Some(2));
+        seek(&mut keeper, None);
         assert!(found(&mut keeper).await.expect_err("damaged").contains("is cut off"));
     }
 
