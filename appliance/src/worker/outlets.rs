@@ -214,7 +214,7 @@ fn send(lane: &mut Lane, burst: &mut Burst, bytes: u64, counters: &Counters) {
     let Lane::Queue(queue) = lane else { return };
     let sent = queue.send(burst);
     counters.count(Counter::TxPackets, sent as u64);
-    counters.count(Counter::TxBytes, bytes - burst.bytes());
+    counters.count(Counter::TxBytes, bytes.saturating_sub(burst.bytes()));
     drop_rest(burst, DropReason::TransmitQueueFull, counters);
 }
 

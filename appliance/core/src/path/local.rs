@@ -74,6 +74,10 @@ impl Worker {
             return batch.drop(place, DropReason::NeighbourNotAnswered);
         };
         let target = Address::from(message.target);
+        if target.is_v4() {
+            // An IPv4 host's address inside IPv6, which nobody has on this link.
+            return batch.drop(place, DropReason::NeighbourNotAnswered);
+        }
         let host = snapshot.hosts.get(target);
         // An own address is asked for, or is told what it has asked.
         let is_for_kernel = host.is_own() || snapshot.hosts.get(parsed.destination).is_own();

@@ -22,9 +22,9 @@ use crate::units::{Address, WorkerId};
 pub const RSS_KEY_BYTES: usize = 40;
 /// Bytes of input: two IPv6 addresses and two ports.
 const INPUT_BYTES: usize = 36;
-/// Entries of the indirection table. NICs have 128 or 512; any power of two agrees with them as
-/// long as workers are dealt in turn.
-const INDIRECTION_ENTRIES: usize = 128;
+/// Entries of the indirection table. A longer one of a NIC repeats it; for a shorter one it repeats
+/// that of the NIC ([`OwnerFunction::with_entries`]).
+pub const INDIRECTION_ENTRIES: usize = 128;
 
 /// The function from flows to the workers that own them.
 #[derive(Debug)]
@@ -39,7 +39,14 @@ impl OwnerFunction {
     /// The owner function under `key` for `workers` workers, at least one.
     #[must_use]
     pub fn new(key: &[u8; RSS_KEY_BYTES], workers: u8) -> Self {
-        let workers = workers.max(1);
+        Self::with_entries(key, workers, INDIRECTION_ENTRIES)
+    }
+
+    /// The same where the shortest indirection table among the NICs has so many entries: workers
+    /// are dealt over these, a power of two, in turn.
+    #[must_use]
+    pub fn with_entries(key: &[u8; RSS_KEY_BYTES], workers: u8, entries: usize) -> Self {
+        let (workers, entries) = (workers.max(1), entries.max(1));
         let mut contributions = Box::new([[0; 256]; INPUT_BYTES]);
         for (position, table) in contributions.iter_mut().enumerate() {
             for (value, contribution) in (0u8..=255).zip(table) {
@@ -50,7 +57,7 @@ impl OwnerFunction {
         }
         #[allow(clippy::cast_possible_truncation, reason = "a remainder below 256")]
         let indirection =
-            std::array::from_fn(|entry| WorkerId((entry % usize::from(workers)) as u8));
+            std::array::from_fn(|entry| WorkerId((entry % entries % usize::from(workers)) as u8));
         Self { workers, contributions, indirection }
     }
 
