@@ -192,6 +192,8 @@ impl Store {
             .take(CONFIGURATIONS_STORED_MAX)
             .map(|number| (number, self.read(number).map(|record| record.summary)))
             .collect();
+        // One more is there when the process was killed before it had removed the oldest.
+        self.prune();
         Ok(())
     }
 

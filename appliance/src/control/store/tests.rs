@@ -236,6 +236,21 @@ fn what_a_killed_process_left_half_written_is_removed_and_other_files_stay() {
 }
 
 #[test]
+fn a_process_killed_before_it_removed_the_oldest_leaves_one_more_until_the_next_start() {
+    let directory = stored(11);
+    let mut store = Store::open(directory.path()).expect("opened");
+    let killed = &mut |step| {
+        if step == Step::Renamed { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+    };
+    store.keep_and_tell(&entry(&configuration("b"), "file"), killed).expect_err("killed");
+    assert_eq!(names(directory.path()).len(), 12 + 1, "twelve and the lock");
+    drop(store);
+    let store = Store::open(directory.path()).expect("opened");
+    assert_eq!(numbers(&store), (2..=12).collect::<Vec<_>>());
+    assert_eq!(names(directory.path()).len(), 11 + 1, "eleven and the lock");
+}
+
+#[test]
 fn a_disk_that_fills_up_at_any_step_costs_nothing_that_was_stored() {
     for failing in [Step::Created, Step::Written, Step::Synchronised] {
         let directory = stored(11);
