@@ -37,6 +37,12 @@ pub const NEIGHBOUR_REQUESTS_PER_SECOND_MAX: u32 = 256;
 
 /// Bytes of one configuration document.
 pub const CONFIGURATION_BYTES_MAX: usize = 16 << 20;
+/// Bytes of one stored configuration: a configuration, who applied it and when, and the seal.
+pub const STORED_BYTES_MAX: usize = CONFIGURATION_BYTES_MAX + 8192;
+/// Configurations that are stored: the newest and ten before it. The oldest one goes.
+pub const CONFIGURATIONS_STORED_MAX: usize = 11;
+/// Configurations that wait for the disk. Of more, the oldest is left out and its author told.
+pub const CONFIGURATIONS_WAITING_FOR_DISK_MAX: usize = 64;
 /// Problems that one check lists. The rest is counted.
 pub const PROBLEMS_MAX: usize = 256;
 /// Bytes of one line on the control socket: a configuration plus its envelope.

@@ -1,9 +1,9 @@
 //! How does the appliance come up and go down?
 //!
 //! ```text
-//!   arguments ─► configuration ─► log ─► EAL ─► ports, pool ─► namespace, twins ─► workers
-//!                                                                                    │
-//!        ◄─ ports close, mbufs counted ◄─ workers joined ◄─ control until a signal ◄─┘
+//!   arguments ─► FILE or stored ─► log ─► EAL ─► ports, pool ─► namespace, twins ─► workers
+//!                                                                                       │
+//!        ◄─ ports close, mbufs counted ◄─ workers joined ◄─ control until a signal ◄────┘
 //! ```
 //!
 //! Everything that can be refused is refused before the first packet. Exit codes: 0 after a
@@ -20,8 +20,8 @@ mod ports;
 mod privileges;
 mod processors;
 mod spread;
+mod starting;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -32,13 +32,9 @@ pub use error::BootError;
 pub use log::LogHandle;
 pub use ports::{DESCRIPTORS, OpenPort};
 pub(crate) use privileges::keep_network;
+pub use starting::read_configuration;
 
 use dpdk::Eal;
-use weir_core::compile::{Changes, Compiler, Inputs};
-use weir_core::config::{self, Checked, Problem};
-use weir_core::health::HealthTable;
-use weir_core::neighbour::World;
-use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
 
 use crate::control::{self, Control, ControlError};
 use crate::worker::WorkerLane;
@@ -55,30 +51,12 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Reads and checks a configuration file.
-///
-/// # Errors
-/// When it cannot be read, or with every problem it has.
-pub fn read_configuration(path: &Path) -> Result<Checked, BootError> {
-    let unreadable = |source| BootError::Unreadable { path: path.to_owned(), source };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > weir_core::limits::CONFIGURATION_BYTES_MAX as u64 {
-        return Err(BootError::TooLong { path: path.to_owned(), length });
-    }
-    let text = std::fs::read(path).map_err(unreadable)?;
-    config::check(&text).map_err(|problems| BootError::Refused { path: path.to_owned(), problems })
-}
-
 fn start(arguments: &Arguments) -> Result<(), BootError> {
-    let checked = read_configuration(&arguments.config)?;
-    let appliance = checked.configuration.appliance.clone();
+    let starting = starting::choose(arguments)?;
+    let appliance = starting.chosen.checked.configuration.appliance.clone();
     let log = log::start(&appliance.log)?;
-    for warning in &checked.warnings {
-        tracing::warn!(pointer = warning.pointer, code = %warning.code, "{}", warning.message);
-    }
-    check_that_it_compiles(&checked, &arguments.config)?;
+    starting::tell(&starting);
     let seats = processors::seats(&appliance)?;
-    privileges::check()?;
     privileges::forbid_new();
     privileges::raise_file_limit();
     let runtime = control::runtime()?;
@@ -94,32 +72,11 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     let key = lanes::random_bytes()?;
     let mut ports = ports::open(&eal, &appliance, &pool, &key)?;
     let assembly = lanes::assemble(&eal, &appliance, &seats, &mut ports, &pool, &key)?;
-    let control = Control::open(checked, arguments.config.clone(), &ports, assembly.control, log)?;
+    let control = Control::open(starting, &ports, assembly.control, log)?;
     let outcome = run_threads(&eal, assembly.lanes, || control.run(runtime, listener));
     drop(ports);
     report_buffers(&pool);
     outcome
-}
-
-/// Checks what only compiling can tell: whether ports can be dealt in unbroken blocks.
-fn check_that_it_compiles(checked: &Checked, path: &Path) -> Result<(), BootError> {
-    let configuration = &checked.configuration;
-    let inputs = Inputs {
-        configuration,
-        health: &HealthTable::default(),
-        world: &World::default(),
-        facts: &[],
-        now_milliseconds: 0,
-    };
-    let mut compiler = Compiler::new(OwnerFunction::new(&[0; RSS_KEY_BYTES], 1));
-    compiler.compile(inputs, Changes::ALL).map(drop).map_err(|refused| BootError::Refused {
-        path: path.to_owned(),
-        problems: vec![Problem {
-            pointer: String::new(),
-            code: "PortsFragmented".into(),
-            message: refused.to_string(),
-        }],
-    })
 }
 
 /// Runs workers on threads of their own and `control` on this one; when `control` ends, so do they.
