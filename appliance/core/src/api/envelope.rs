@@ -41,6 +41,19 @@ pub struct Rollback {
     pub dry_run: bool,
 }
 
+/// `put` and `delete`: change one resource or child resource.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// The resource's id, relative or absolute.
+    pub id: String,
+    /// What it becomes; nothing when it is deleted.
+    pub resource: Option<Value>,
+    /// The etag that it must have, or `*` if it must be there; anything when absent.
+    pub if_match: Option<String>,
+    /// Only check and compile; change nothing.
+    pub dry_run: bool,
+}
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Method {
@@ -50,8 +63,15 @@ pub enum Method {
     Rollback(Rollback),
     /// The stored configurations; answered by `History`.
     History,
-    /// The configuration in force; answered by `Current`.
-    Get,
+    /// The configuration in force, answered by `Current`; or the resource with this id, answered by
+    /// `Resource`.
+    Get(Option<String>),
+    /// The resources of a collection; answered by `Resources`.
+    List(String),
+    /// Replace or add one resource; answered by `Applied`.
+    Put(Change),
+    /// Take one resource out; answered by `Applied`.
+    Delete(Change),
     /// What an operator looks at first; answered by `Status`.
     Status,
     /// Every counter; answered by `Stats`.
@@ -64,16 +84,19 @@ pub enum Method {
 
 impl Method {
     /// The names of all methods, as errors list them.
-    pub const NAMES: [&str; 8] =
-        ["apply", "rollback", "history", "get", "status", "stats", "health", "version"];
+    pub const NAMES: [&str; 11] = [
+        "apply", "put", "delete", "rollback", "history", "get", "list", "status", "stats",
+        "health", "version",
+    ];
 
     /// Whether it may change something, as opposed to reading.
     #[must_use]
     pub const fn changes(&self) -> bool {
         match self {
-            Self::Apply(_) | Self::Rollback(_) => true,
+            Self::Apply(_) | Self::Put(_) | Self::Delete(_) | Self::Rollback(_) => true,
             Self::History
-            | Self::Get
+            | Self::Get(_)
+            | Self::List(_)
             | Self::Status
             | Self::Stats
             | Self::Health
@@ -88,7 +111,10 @@ impl Method {
             Self::Apply(_) => "apply",
             Self::Rollback(_) => "rollback",
             Self::History => "history",
-            Self::Get => "get",
+            Self::Get(_) => "get",
+            Self::List(_) => "list",
+            Self::Put(_) => "put",
+            Self::Delete(_) => "delete",
             Self::Status => "status",
             Self::Stats => "stats",
             Self::Health => "health",
@@ -106,13 +132,29 @@ impl Method {
                 Some(json!({"to": to, "dryRun": dry_run}))
             }
             Self::Rollback(Rollback { to: None, dry_run }) => Some(json!({"dryRun": dry_run})),
+            Self::Get(Some(id)) => Some(json!({"id": id})),
+            Self::List(collection) => Some(json!({"collection": collection})),
+            Self::Put(change) | Self::Delete(change) => Some(change.parameters()),
             Self::History
-            | Self::Get
+            | Self::Get(None)
             | Self::Status
             | Self::Stats
             | Self::Health
             | Self::Version => None,
         }
+    }
+}
+
+impl Change {
+    fn parameters(&self) -> Value {
+        let mut parameters = json!({"id": self.id, "dryRun": self.dry_run});
+        if let Value::Object(fields) = &mut parameters {
+            let resource = self.resource.clone().map(|resource| ("resource", resource));
+            let if_match = self.if_match.clone().map(|etag| ("ifMatch", Value::String(etag)));
+            let given = resource.into_iter().chain(if_match);
+            fields.extend(given.map(|(name, value)| (name.to_owned(), value)));
+        }
+        parameters
     }
 }
 
@@ -186,7 +228,10 @@ fn parse_method(name: &str, parameters: Option<Value>) -> Result<Method, Error> 
         "apply" => return parse_apply(parameters).map(Method::Apply),
         "rollback" => return parse_rollback(parameters).map(Method::Rollback),
         "history" => Method::History,
-        "get" => Method::Get,
+        "get" => return parse_get(parameters).map(Method::Get),
+        "list" => return parse_list(parameters).map(Method::List),
+        "put" => return parse_put(parameters).map(Method::Put),
+        "delete" => return parse_delete(parameters).map(Method::Delete),
         "status" => Method::Status,
         "stats" => Method::Stats,
         "health" => Method::Health,
@@ -219,15 +264,71 @@ fn parse_apply(parameters: Option<Value>) -> Result<Apply, Error> {
     Ok(Apply { configuration, dry_run })
 }
 
+fn parse_get(parameters: Option<Value>) -> Result<Option<String>, Error> {
+    const SHAPE: &str = "get takes {\"id\": the id of a resource}, or nothing for everything";
+    let mut fields = fields_of(parameters, SHAPE)?;
+    let id = take_text(&mut fields, "id", SHAPE)?;
+    expect_no_more(&fields, SHAPE)?;
+    Ok(id)
+}
+
+fn parse_list(parameters: Option<Value>) -> Result<String, Error> {
+    const SHAPE: &str = "list takes {\"collection\": such as \"loadBalancers\"}";
+    let mut fields = fields_of(parameters, SHAPE)?;
+    let collection = take_text(&mut fields, "collection", SHAPE)?;
+    expect_no_more(&fields, SHAPE)?;
+    collection.ok_or_else(|| bad_parameters(SHAPE))
+}
+
+fn parse_put(parameters: Option<Value>) -> Result<Change, Error> {
+    const SHAPE: &str = "put takes {\"id\": …, \"resource\": {…}, \"ifMatch\": an etag or \"*\", \
+                         \"dryRun\": true or false}";
+    let mut fields = fields_of(parameters, SHAPE)?;
+    let resource = fields.remove("resource").filter(Value::is_object);
+    let resource = resource
+        .ok_or_else(|| bad_parameters(format!("{SHAPE}; \"resource\" is missing or no object")))?;
+    Ok(Change { resource: Some(resource), ..parse_change(fields, SHAPE)? })
+}
+
+fn parse_delete(parameters: Option<Value>) -> Result<Change, Error> {
+    const SHAPE: &str = "delete takes {\"id\": …, \"ifMatch\": an etag or \"*\", \"dryRun\": true or \
+                         false}";
+    parse_change(fields_of(parameters, SHAPE)?, SHAPE)
+}
+
+fn parse_change(mut fields: Map<String, Value>, shape: &str) -> Result<Change, Error> {
+    let id = take_text(&mut fields, "id", shape)?.ok_or_else(|| bad_parameters(shape))?;
+    let if_match = take_text(&mut fields, "ifMatch", shape)?;
+    let dry_run = take_dry_run(&mut fields)?;
+    expect_no_more(&fields, shape)?;
+    Ok(Change { id, resource: None, if_match, dry_run })
+}
+
+fn fields_of(parameters: Option<Value>, shape: &str) -> Result<Map<String, Value>, Error> {
+    match parameters {
+        None | Some(Value::Null) => Ok(Map::new()),
+        Some(Value::Object(fields)) => Ok(fields),
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            Err(bad_parameters(shape))
+        }
+    }
+}
+
+fn take_text(
+    fields: &mut Map<String, Value>,
+    name: &str,
+    shape: &str,
+) -> Result<Option<String>, Error> {
+    match fields.remove(name) {
+        None => Ok(None),
+        Some(Value::String(text)) => Ok(Some(text)),
+        Some(_) => Err(bad_parameters(format!("{shape}; {name:?} is a string"))),
+    }
+}
+
 fn parse_rollback(parameters: Option<Value>) -> Result<Rollback, Error> {
     const SHAPE: &str = "rollback takes {\"to\": a number of `history`, \"dryRun\": true or false}";
-    let mut fields = match parameters {
-        None | Some(Value::Null) => Map::new(),
-        Some(Value::Object(fields)) => fields,
-        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            return Err(bad_parameters(SHAPE));
-        }
-    };
+    let mut fields = fields_of(parameters, SHAPE)?;
     let to = match fields.remove("to") {
         None => None,
         Some(number) => Some(number.as_u64().ok_or_else(|| bad_parameters(SHAPE))?),
@@ -265,7 +366,7 @@ fn bad_parameters(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::InvalidParameters, message)
 }
 
-/// The error codes of the control socket: JSON-RPC's own and four of Weir's.
+/// The error codes of the control socket: JSON-RPC's own and six of Weir's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum ErrorCode {
@@ -287,6 +388,10 @@ pub enum ErrorCode {
     LineTooLong = -32003,
     /// The stored configuration that was asked for is not there, or is damaged.
     NotStored = -32004,
+    /// There is no such resource.
+    NotFound = -32005,
+    /// The resource has another etag than the caller expects.
+    PreconditionFailed = -32006,
 }
 
 impl ErrorCode {

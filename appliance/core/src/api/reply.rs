@@ -23,8 +23,12 @@ pub type Reply = Result<Success, Error>;
 pub enum Success {
     /// To `apply`.
     Applied(Applied),
-    /// To `get`.
+    /// To `get` without an id.
     Current(Current),
+    /// To `get` with one.
+    Resource(Resource),
+    /// To `list`.
+    Resources(Resources),
     /// To `history`.
     History(History),
     /// To `status`.
@@ -95,6 +99,26 @@ pub struct Current {
     pub generation: u32,
     /// The configuration document as it was applied.
     pub configuration: Value,
+}
+
+/// The reply to `get` with an id: one resource or child resource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Resource {
+    /// Its id, relative, as the configuration spells it.
+    pub id: String,
+    /// What `ifMatch` expects; another one as soon as anything in the resource has changed.
+    pub etag: String,
+    /// The resource, in Azure's spelling, with everything that was written.
+    pub resource: Value,
+}
+
+/// The reply to `list`.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Resources {
+    /// In document order.
+    pub resources: Vec<Resource>,
 }
 
 /// The reply to `history`.

@@ -16,15 +16,31 @@ fn every_method_reads_what_the_client_writes() {
     let apply = Apply { configuration: json!({"resources": []}), dry_run: true };
     let methods = [
         Method::Apply(apply),
+        Method::Put(Change {
+            id: "loadBalancers/web/probes/http".into(),
+            resource: Some(json!({"properties": {"port": 80}})),
+            if_match: Some("*".into()),
+            dry_run: false,
+        }),
+        Method::Delete(Change {
+            id: "loadBalancers/web".into(),
+            resource: None,
+            if_match: None,
+            dry_run: true,
+        }),
         Method::Rollback(Rollback { to: Some(7), dry_run: true }),
         Method::History,
-        Method::Get,
+        Method::Get(None),
+        Method::Get(Some("loadBalancers/web".into())),
+        Method::List("loadBalancers".into()),
         Method::Status,
         Method::Stats,
         Method::Health,
         Method::Version,
     ];
-    assert_eq!(methods.each_ref().map(Method::name), Method::NAMES);
+    let mut names = methods.each_ref().map(Method::name).to_vec();
+    names.dedup();
+    assert_eq!(names, Method::NAMES);
     for method in methods {
         for id in [None, Some(Id::Null), Some(number(7)), Some(Id::Text("a".into()))] {
             let request = Request { id, method: method.clone() };
@@ -62,7 +78,7 @@ fn each_fault_has_its_code_and_answers_to_the_id_it_can() {
         (r#"{"jsonrpc":"2.0","id":7}"#, seven.clone(), -32600, "method"),
         (r#"{"jsonrpc":"2.0","id":7,"method":1}"#, seven.clone(), -32600, "method"),
         (r#"{"jsonrpc":"2.0","id":{},"method":"get"}"#, null, -32600, "id"),
-        (r#"{"jsonrpc":"2.0","id":7,"method":"reboot"}"#, seven.clone(), -32601, "apply, rollback"),
+        (r#"{"jsonrpc":"2.0","id":7,"method":"reboot"}"#, seven.clone(), -32601, "apply, put"),
         (
             r#"{"jsonrpc":"2.0","id":7,"method":"get","params":[1]}"#,
             seven.clone(),
@@ -184,4 +200,26 @@ fn an_author_of_another_release_is_somebody() {
     assert_eq!(read(r#"{"source":"Telepathy"}"#), "somebody");
     assert_eq!(read(r#"{"source":"Socket","user":0,"process":7}"#), "user 0 (pid 7)");
     assert_eq!(read(r#"{"source":"Signal"}"#), "the file, by SIGHUP");
+}
+
+#[test]
+fn changes_of_one_resource_name_it_and_nothing_unknown() {
+    for (method, parameters, part) in [
+        ("get", json!({"id": 7}), "\"id\" is a string"),
+        ("get", json!({"name": "web"}), "does not know \"name\""),
+        ("list", json!({}), "list takes"),
+        ("list", json!(["loadBalancers"]), "list takes"),
+        ("put", json!({"id": "a/b"}), "\"resource\" is missing"),
+        ("put", json!({"id": "a/b", "resource": []}), "\"resource\" is missing or no object"),
+        ("put", json!({"resource": {}}), "put takes"),
+        ("put", json!({"id": "a/b", "resource": {}, "ifmatch": "*"}), "ifmatch"),
+        ("put", json!({"id": "a/b", "resource": {}, "ifMatch": 7}), "\"ifMatch\" is a string"),
+        ("delete", json!({"id": "a/b", "resource": {}}), "resource"),
+        ("delete", json!({"id": "a/b", "dryRun": 1}), "\"dryRun\" is true or false"),
+    ] {
+        let line = json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": parameters});
+        let (_, code, message) = rejected(&line.to_string());
+        assert_eq!(code, -32602, "{line}");
+        assert!(message.contains(part), "{line}: {message}");
+    }
 }
