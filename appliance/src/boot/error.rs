@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use weir_core::config::Problem;
+use weir_core::config::FileProblem;
 
+use super::REFUSED;
 use crate::control::ControlError;
 use crate::control::socket::SocketError;
 use crate::control::twin::TwinError;
@@ -12,29 +13,13 @@ use crate::control::twin::TwinError;
 /// What ends the appliance other than a signal.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
-    /// The configuration file cannot be read.
-    #[error("cannot read the configuration {}: {source}; name a readable file with --config", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The configuration file is longer than any configuration can be.
-    #[error("the configuration {} has {length} bytes, more than {}", path.display(), weir_core::limits::CONFIGURATION_BYTES_MAX)]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// Its length in bytes.
-        length: u64,
-    },
     /// The configuration says what cannot be.
     #[error("the configuration {} is refused", path.display())]
     Refused {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
         /// Everything that is wrong with it.
-        problems: Vec<Problem>,
+        problems: Vec<FileProblem>,
     },
     /// The process may not do what starting takes.
     #[error(
@@ -103,9 +88,7 @@ impl BootError {
     /// The code that the process ends with.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        let refused =
-            matches!(self, Self::Unreadable { .. } | Self::TooLong { .. } | Self::Refused { .. });
-        if refused { 2 } else { 1 }
+        if matches!(self, Self::Refused { .. }) { REFUSED } else { 1 }
     }
 
     /// Tells a person, on standard error, since a log may not have been started.

@@ -11,8 +11,10 @@
 //! between (`worker`, `control`).
 
 mod arguments;
+mod check;
 mod eal;
 mod error;
+mod files;
 mod lanes;
 mod log;
 mod memory;
@@ -27,15 +29,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-pub use arguments::Arguments;
+pub use arguments::{Arguments, Command};
+pub use check::Verdict;
 pub use error::BootError;
+pub use files::read_configuration;
 pub use log::LogHandle;
 pub use ports::{DESCRIPTORS, OpenPort};
 pub(crate) use privileges::keep_network;
 
 use dpdk::Eal;
 use weir_core::compile::{Changes, Compiler, Inputs};
-use weir_core::config::{self, Checked, Problem};
+use weir_core::config::{Checked, Configuration, FileProblem, Problem};
 use weir_core::health::HealthTable;
 use weir_core::neighbour::World;
 use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
@@ -43,9 +47,15 @@ use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
 use crate::control::{self, Control, ControlError};
 use crate::worker::WorkerLane;
 
-/// Runs the appliance until a signal ends it.
+/// The exit code for a configuration that is refused.
+const REFUSED: u8 = 2;
+
+/// Runs the appliance until a signal ends it, or does what else was asked for.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
+    if let Some(Command::Check { paths, json }) = &arguments.command {
+        return check::run(paths, *json);
+    }
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -55,28 +65,16 @@ pub fn run(arguments: &Arguments) -> ExitCode {
     }
 }
 
-/// Reads and checks a configuration file.
-///
-/// # Errors
-/// When it cannot be read, or with every problem it has.
-pub fn read_configuration(path: &Path) -> Result<Checked, BootError> {
-    let unreadable = |source| BootError::Unreadable { path: path.to_owned(), source };
-    let length = std::fs::metadata(path).map_err(unreadable)?.len();
-    if length > weir_core::limits::CONFIGURATION_BYTES_MAX as u64 {
-        return Err(BootError::TooLong { path: path.to_owned(), length });
-    }
-    let text = std::fs::read(path).map_err(unreadable)?;
-    config::check(&text).map_err(|problems| BootError::Refused { path: path.to_owned(), problems })
-}
-
 fn start(arguments: &Arguments) -> Result<(), BootError> {
-    let checked = read_configuration(&arguments.config)?;
+    // Nothing else is run without a configuration (`arguments`).
+    let path = arguments.config.clone().unwrap_or_default();
+    let checked = read_configuration(&path)?;
     let appliance = checked.configuration.appliance.clone();
     let log = log::start(&appliance.log)?;
     for warning in &checked.warnings {
         tracing::warn!(pointer = warning.pointer, code = %warning.code, "{}", warning.message);
     }
-    check_that_it_compiles(&checked, &arguments.config)?;
+    check_that_it_compiles(&checked, &path)?;
     let seats = processors::seats(&appliance)?;
     privileges::check()?;
     privileges::forbid_new();
@@ -94,16 +92,25 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     let key = lanes::random_bytes()?;
     let mut ports = ports::open(&eal, &appliance, &pool, &key)?;
     let assembly = lanes::assemble(&eal, &appliance, &seats, &mut ports, &pool, &key)?;
-    let control = Control::open(checked, arguments.config.clone(), &ports, assembly.control, log)?;
+    let control = Control::open(checked, path, &ports, assembly.control, log)?;
     let outcome = run_threads(&eal, assembly.lanes, || control.run(runtime, listener));
     drop(ports);
     report_buffers(&pool);
     outcome
 }
 
-/// Checks what only compiling can tell: whether ports can be dealt in unbroken blocks.
+/// Checks what only compiling can tell.
 fn check_that_it_compiles(checked: &Checked, path: &Path) -> Result<(), BootError> {
-    let configuration = &checked.configuration;
+    let problem = compile_problem(&checked.configuration);
+    problem.map_or(Ok(()), |problem| {
+        let file = path.display().to_string();
+        let problems = vec![FileProblem { file, problem }];
+        Err(BootError::Refused { path: path.to_owned(), problems })
+    })
+}
+
+/// What only compiling can tell: whether ports can be dealt in unbroken blocks.
+fn compile_problem(configuration: &Configuration) -> Option<Problem> {
     let inputs = Inputs {
         configuration,
         health: &HealthTable::default(),
@@ -112,14 +119,9 @@ fn check_that_it_compiles(checked: &Checked, path: &Path) -> Result<(), BootErro
         now_milliseconds: 0,
     };
     let mut compiler = Compiler::new(OwnerFunction::new(&[0; RSS_KEY_BYTES], 1));
-    compiler.compile(inputs, Changes::ALL).map(drop).map_err(|refused| BootError::Refused {
-        path: path.to_owned(),
-        problems: vec![Problem {
-            pointer: String::new(),
-            code: "PortsFragmented".into(),
-            message: refused.to_string(),
-        }],
-    })
+    let refused = compiler.compile(inputs, Changes::ALL).err()?;
+    let (pointer, code, message) = (String::new(), "PortsFragmented".into(), refused.to_string());
+    Some(Problem { pointer, code, message })
 }
 
 /// Runs workers on threads of their own and `control` on this one; when `control` ends, so do they.

@@ -8,7 +8,7 @@ use weir_core::api::{
     self, API_VERSION, Applied, Apply, Current, Error, ErrorCode, Method, Reply, Stats, Success,
     Version,
 };
-use weir_core::config::{self, Checked, Problem, changed_appliance_fields};
+use weir_core::config::{self, Checked, FileProblem, Problem, changed_appliance_fields};
 use weir_core::telemetry::Totals;
 
 use super::Running;
@@ -78,6 +78,9 @@ impl Running {
         let read = read_configuration(&self.path).and_then(|checked| {
             let problems = unchangeable(&self.checked, &checked);
             let path = self.path.clone();
+            let file = path.display().to_string();
+            let located = |problem| FileProblem { file: file.clone(), problem };
+            let problems: Vec<_> = problems.into_iter().map(located).collect();
             if problems.is_empty() {
                 Ok(checked)
             } else {

@@ -63,7 +63,6 @@ pub(super) fn children<'a, T>(
     let mut written = Vec::new();
     for field in owner.list(collection) {
         let Some(resource) = Resource::read(&field) else { continue };
-        resource.object.ignore(&["zones"]);
         let meaning = read(&resource);
         resource.finish();
         written.push(Written { resource, meaning });

@@ -127,7 +127,7 @@ fn text_that_is_no_json_is_one_problem_with_its_line() {
     let problems = check(b"{\n  \"appliance\": {,}\n}").expect_err("no JSON");
     assert_eq!(places(&problems), [("", "InvalidJson")]);
     assert!(problems[0].message.contains("line 2 column 17"), "{}", problems[0]);
-    for text in ["", "[]", "{} {}", "\u{feff}7", &"[".repeat(10_000)] {
+    for text in ["", "{} {}", "\u{feff}7", &"[".repeat(10_000)] {
         let problems = check(text.as_bytes()).expect_err("no document");
         assert_eq!((problems.len(), problems[0].pointer.as_str()), (1, ""), "{text}");
     }
@@ -142,7 +142,7 @@ fn a_document_that_is_too_long_is_not_read() {
 
 #[test]
 fn problems_come_all_at_once_in_document_order() {
-    let mut document = with(&at(&format!("{RULE}/frontendPort")), 0.into());
+    let mut document = with(&at(&format!("{RULE}/frontendPort")), 65_535.into());
     set(&mut document, &at(&format!("{PROBE}/port")), 0.into());
     set(&mut document, "/appliance/workers", 0.into());
     set(&mut document, "/resources/0/properties/addressSpace", json!({}));
@@ -152,7 +152,7 @@ fn problems_come_all_at_once_in_document_order() {
             ("/appliance/workers", "ValueOutOfRange"),
             ("/resources/0/properties/addressSpace/addressPrefixes", "MissingProperty"),
             (&at(&format!("{PROBE}/port")), "ValueOutOfRange"),
-            (&at(&format!("{RULE}/frontendPort")), "NotYetSupportedByWeir"),
+            (&at(&format!("{RULE}/frontendPort")), "ValueOutOfRange"),
         ],
     );
 }

@@ -158,17 +158,6 @@ fn v13_outbound_rules_need_a_public_frontend_of_a_standard_load_balancer() {
     set(&mut document, &at(FRONTEND), json!({"privateIPAddress": "10.0.0.200"}));
     let pointer = at(&format!("{OUTBOUND}/frontendIPConfigurations"));
     assert_refused(&document, &[(&pointer, "OutboundRuleRequiresPublicFrontend")]);
-    let document = with(&format!("{BALANCER}/sku/name"), "Basic".into());
-    assert_refused(&document, &[(&at("outboundRules"), "StandardSkuRequired")]);
-}
-
-#[test]
-fn tcp_reset_needs_standard() {
-    let mut document = without(&format!("{BALANCER}/sku"));
-    set(&mut document, &at("outboundRules"), json!([]));
-    let pointer = at(&format!("{RULE}/enableTcpReset"));
-    set(&mut document, &pointer, true.into());
-    assert_refused(&document, &[(&pointer, "StandardSkuRequired")]);
 }
 
 #[test]
