@@ -13,6 +13,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use super::problem::{Report, child_pointer};
+use super::shapes::Shape;
 
 /// What Azure writes into every object and ignores when it is sent back.
 const READ_ONLY: [&str; 5] = ["id", "etag", "type", "provisioningState", "resourceGuid"];
@@ -84,7 +85,7 @@ impl<'a> Object<'a> {
 
     /// A property that may be absent.
     pub(super) fn optional(&self, name: &'static str) -> Option<Field<'a>> {
-        self.asked.borrow_mut().push(name);
+        self.ask(name, || Shape::Optional);
         let (key, value) = self.find(name).filter(|(_, value)| !value.is_null())?;
         let pointer = child_pointer(&self.pointer, key);
         self.report.edits.spell(&pointer, key, name);
@@ -98,6 +99,7 @@ impl<'a> Object<'a> {
 
     /// A property that must be there; its absence is reported.
     pub(super) fn required(&self, name: &'static str) -> Option<Field<'a>> {
+        self.ask(name, || Shape::Required);
         let field = self.optional(name);
         if field.is_none() {
             let message = format!("`{name}` is missing. Add it.");
@@ -146,6 +148,7 @@ impl<'a> Object<'a> {
     /// Names properties that are known and have no meaning here.
     pub(super) fn ignore(&self, names: &[&'static str]) {
         for name in names {
+            self.ask(name, || Shape::Ignored);
             self.optional(name);
         }
     }
@@ -163,6 +166,7 @@ impl<'a> Object<'a> {
 
     /// Refuses every property that nobody asked for: for objects in Weir's own words.
     pub(super) fn finish_strictly(&self) {
+        self.report.shapes.note(&self.pointer, || Shape::Closed);
         let known = self.asked.borrow();
         for key in self.unknown() {
             self.error_at(
@@ -170,6 +174,13 @@ impl<'a> Object<'a> {
                 "UnknownProperty",
                 format!("`{key}` is not known here. Known are: {}.", known.join(", ")),
             );
+        }
+    }
+
+    fn ask(&self, name: &'static str, shape: impl FnOnce() -> Shape) {
+        self.asked.borrow_mut().push(name);
+        if self.is_present() {
+            self.report.shapes.note(&self.pointer_of(name), shape);
         }
     }
 
@@ -209,12 +220,14 @@ impl<'a> Field<'a> {
 
     /// The value as an object.
     pub(super) fn object(&self) -> Option<Object<'a>> {
+        self.take_for(|| Shape::Object);
         let map = self.value.as_object().or_else(|| self.wrong_type("an object"))?;
         Some(Object::new(self.pointer.clone(), Some(map), self.report))
     }
 
     /// The value as a list.
     pub(super) fn list(&self) -> Option<Vec<Field<'a>>> {
+        self.take_for(|| Shape::List);
         let list = self.value.as_array().or_else(|| self.wrong_type("a list"))?;
         let item = |(position, value)| Field {
             pointer: format!("{}/{position}", self.pointer),
@@ -226,6 +239,7 @@ impl<'a> Field<'a> {
 
     /// The value as text without surrounding space. ARM's template expressions are refused.
     pub(super) fn text(&self) -> Option<&'a str> {
+        self.take_for(|| Shape::Text);
         let text = self.value.as_str().or_else(|| self.wrong_type("a string"))?.trim();
         if text.starts_with('[') && !text.starts_with("[[") && text.ends_with(']') {
             self.error(
@@ -247,6 +261,7 @@ impl<'a> Field<'a> {
 
     /// The value as a boolean, or a string that says one.
     pub(super) fn boolean(&self) -> Option<bool> {
+        self.take_for(|| Shape::Boolean);
         let value = match self.value {
             Value::Bool(value) => *value,
             Value::String(text) if text.eq_ignore_ascii_case("true") => true,
@@ -264,8 +279,12 @@ impl<'a> Field<'a> {
     /// The value as an integer of a range, or a string that says one.
     pub(super) fn integer<T>(&self, range: RangeInclusive<T>) -> Option<T>
     where
-        T: Copy + Display + PartialOrd + TryFrom<i128>,
+        T: Copy + Display + PartialOrd + TryFrom<i128> + TryInto<i128>,
     {
+        self.take_for(|| {
+            let end = |end: T| end.try_into().unwrap_or_default();
+            Shape::Integer(end(*range.start()), end(*range.end()))
+        });
         let number = self.number().or_else(|| self.wrong_type("a whole number"))?;
         let value = T::try_from(number).ok().filter(|value| range.contains(value));
         if value.is_none() {
@@ -293,6 +312,7 @@ impl<'a> Field<'a> {
 
     /// The value as one of some words.
     pub(super) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
+        self.take_for(|| Shape::Choice(choices.iter().map(|(name, _)| *name).collect()));
         let text = self.text()?;
         if let Some((name, value)) =
             choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text))
@@ -304,6 +324,10 @@ impl<'a> Field<'a> {
         let names = names.join(", ");
         self.error("InvalidValue", format!("`{text}` is not known. Write one of: {names}."));
         None
+    }
+
+    fn take_for(&self, shape: impl FnOnce() -> Shape) {
+        self.report.shapes.note(&self.pointer, shape);
     }
 
     fn wrong_type<T>(&self, expected: &str) -> Option<T> {

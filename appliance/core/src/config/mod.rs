@@ -25,6 +25,7 @@ mod reference;
 mod resource;
 mod resources;
 mod security_group;
+mod shapes;
 mod sources;
 mod supported;
 #[cfg(test)]

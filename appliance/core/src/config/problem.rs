@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::echo::Edits;
+use super::shapes::Shapes;
 use crate::limits::PROBLEMS_MAX;
 
 /// One thing that is wrong, or worth knowing, in a configuration document.
@@ -41,6 +42,8 @@ pub(super) struct Report {
     left_out: Cell<usize>,
     /// What differs between the document and its echo.
     pub(super) edits: Edits,
+    /// What was asked for.
+    pub(super) shapes: Shapes,
 }
 
 /// What a report held.

@@ -38,7 +38,8 @@ pub(super) fn read(
     properties.maybe("publicIPAllocationMethod", |field| {
         field.choice(&[("Static", ()), ("Dynamic", ())])
     });
-    if sku == Some(Some(Sku::Basic)) && !read_zones(&resource.object).is_empty() {
+    let zones = read_zones(&resource.object);
+    if sku == Some(Some(Sku::Basic)) && !zones.is_empty() {
         resource.object.error_at(
             "zones",
             "StandardSkuRequired",

@@ -83,7 +83,10 @@ impl<'a> Reference<'a> {
         let owner = segments.next();
         let owner_kind = segments.next();
         let right_owner = target.parent.is_none_or(|(parent_kind, parent)| {
-            fits(owner_kind, parent_kind) && (owner_kind.is_none() || fits(owner, parent))
+            // Templates with too few names in `resourceId` leave the owner's out.
+            let is_left_out = owner.is_some_and(|it| it.eq_ignore_ascii_case(parent_kind));
+            let right = fits(owner_kind, parent_kind) && fits(owner, parent);
+            right || owner_kind.is_none() || is_left_out
         });
         if fits(kind, target.kind) && right_owner {
             return Some(name);

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   a.json {appliance, resources: […]}  ┐
-//!   b.json [resource, …]                ├─► one document ─► read ─► problems ─► back to their files
+//!   b.json [resource, …]                ├─► one document ─► read ─► problems in files
 //!   loadBalancers/web.json {properties} ┘
 //! ```
 //!
@@ -67,7 +67,8 @@ pub struct Examined {
     pub warnings: Vec<FileProblem>,
     /// All files as one document.
     pub document: Value,
-    /// The document in Azure's spelling, with everything that is not understood as it was written.
+    /// The document in Azure's spelling, with everything that is not understood as it was written;
+    /// null if not everything in the files is part of the document.
     pub echo: Value,
 }
 
@@ -133,7 +134,7 @@ pub fn examine(sources: Vec<Source>) -> Examined {
             read(&examined.document, Report::default());
         let refused = findings.iter().any(|(_, found)| !found.errors.is_empty());
         examined.configuration = configuration.filter(|_| !refused);
-        examined.echo = echo;
+        examined.echo = if refused { Value::Null } else { echo };
         examined.problems = merger.located(found.errors.into_iter().chain(found.unsupported));
         examined.warnings = merger.located(found.warnings.into_iter());
     }

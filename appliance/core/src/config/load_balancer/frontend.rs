@@ -94,7 +94,8 @@ pub(super) fn read(
     around: &Neighbourhood<'_, '_>,
 ) -> Option<FrontendDraft> {
     let properties = &resource.properties;
-    if sku == Sku::Basic && !read_zones(&resource.object).is_empty() {
+    let zones = read_zones(&resource.object);
+    if sku == Sku::Basic && !zones.is_empty() {
         let message = "Zones need SKU Standard. Remove `zones`, or write Standard.";
         resource.object.error_at("zones", "StandardSkuRequired", message);
     }

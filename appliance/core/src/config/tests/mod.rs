@@ -16,6 +16,7 @@ mod rules;
 mod sku;
 mod sources;
 mod supported;
+mod templates;
 
 use serde_json::{Value, json};
 

@@ -10,7 +10,7 @@ use super::super::supported::ROWS;
 use super::*;
 
 /// A use of a feature: its name, a document that uses it, and where that is told.
-type Use = (&'static str, Value, Vec<String>);
+pub(super) type Use = (&'static str, Value, Vec<String>);
 
 fn changed(feature: &'static str, mut document: Value, place: &str, value: Value) -> Use {
     set(&mut document, place, value);
@@ -18,7 +18,7 @@ fn changed(feature: &'static str, mut document: Value, place: &str, value: Value
 }
 
 /// At least one use of every feature.
-fn uses() -> Vec<Use> {
+pub(super) fn uses() -> Vec<Use> {
     let mut all = uses_of_load_balancers();
     all.extend(uses_of_rules());
     all.extend(uses_of_members());
