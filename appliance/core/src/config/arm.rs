@@ -58,11 +58,6 @@ impl<'a> Object<'a> {
         Self { pointer, map, report, asked: RefCell::default() }
     }
 
-    /// The object's own place.
-    pub(super) fn pointer(&self) -> &str {
-        &self.pointer
-    }
-
     /// The place of a property: in the spelling of the document if it is there.
     pub(super) fn pointer_of(&self, name: &str) -> String {
         child_pointer(&self.pointer, self.find(name).map_or(name, |(key, _)| key))

@@ -124,7 +124,7 @@ impl Target<'_> {
     fn describe(&self) -> String {
         match self.parent {
             Some((_, parent)) => format!("the {} of `{parent}`", self.kind),
-            None => format!("the resources of type Microsoft.Network/{}", self.kind),
+            None => format!("the {} of the configuration", self.kind),
         }
     }
 }

@@ -116,8 +116,8 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row {
         feature: "The end of flows when all members of a Basic load balancer are down",
-        remedy: "Established TCP flows would go on. Use SKU Standard, or remove the probe.",
-        find: find_basic_rules_with_probes,
+        remedy: "Established TCP flows would go on. Use SKU Standard, or remove the rules' probes.",
+        find: |all| balancers(all, is_basic_with_a_probe, "sku"),
     },
     Row {
         feature: "A public and an internal rule to one port of a member",
@@ -296,12 +296,9 @@ fn find_https_probes(all: &Resources<'_>) -> Vec<String> {
     found.map(|probe| probe.resource.properties.pointer_of("protocol")).collect()
 }
 
-fn find_basic_rules_with_probes(all: &Resources<'_>) -> Vec<String> {
-    let basic = all.load_balancers.iter().filter(|draft| draft.sku == Sku::Basic);
-    let rules = basic.flat_map(|draft| &draft.rules);
-    let probed =
-        rules.filter(|written| written.meaning.as_ref().is_some_and(|rule| rule.probe.is_some()));
-    probed.map(|written| written.resource.properties.pointer_of("probe")).collect()
+fn is_basic_with_a_probe(draft: &Draft<'_>) -> bool {
+    let mut rules = draft.rules.iter().filter_map(|written| written.meaning.as_ref());
+    draft.sku == Sku::Basic && rules.any(|rule| rule.probe.is_some())
 }
 
 /// Addresses that somebody needs and nobody wrote.

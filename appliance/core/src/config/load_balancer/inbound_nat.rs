@@ -251,7 +251,7 @@ fn read_attached<'a>(
 ) -> Option<usize> {
     let directory = around.interfaces;
     let named = directory.targets_of(siblings.name, &resource.name);
-    let field = resource.properties.switched_on("backendIPConfiguration");
+    let field = resource.properties.optional("backendIPConfiguration");
     let answered = field.and_then(|field| directory.index.resolve(&Reference::read(&field)?));
     let mut targets: Vec<usize> = named.into_iter().chain(answered).collect();
     targets.sort_unstable();

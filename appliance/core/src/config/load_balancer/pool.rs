@@ -87,7 +87,7 @@ pub(super) fn read<'a>(
     around: &Neighbourhood<'_, 'a>,
 ) -> Option<PoolDraft<'a>> {
     let properties = &resource.properties;
-    let mut networks = Vec::from_iter(read_network(properties, around));
+    let mut networks = Vec::from_iter(named_network(properties, around));
     let pool_network = networks.first().copied();
     let mut members: Vec<MemberDraft<'a>> = Vec::new();
     let listed: Vec<Written<'a, ()>> =
@@ -176,7 +176,10 @@ fn read_member<'a>(
         return by_interface(listed, interface.place(), position, attached);
     }
     let load_balancer =
-        properties.switched_on("loadBalancerFrontendIPConfiguration").map(|field| field.place());
+        properties.switched_on("loadBalancerFrontendIPConfiguration").map(|field| {
+            Reference::read(&field);
+            field.place()
+        });
     let written = if load_balancer.is_some() { written } else { properties.required("ipAddress") };
     let address = written.and_then(|field| read_host(&field));
     if let Some(address) = address {
@@ -224,11 +227,15 @@ fn refuse_members_of_the_global_tier(listed: &[Written<'_, ()>]) {
     }
 }
 
-/// The virtual network that a pool or member refers to, by itself or through its subnet.
+/// The virtual network that a pool or member names.
+fn named_network(properties: &Object<'_>, around: &Neighbourhood<'_, '_>) -> Option<usize> {
+    let field = properties.optional("virtualNetwork")?;
+    Reference::read(&field)?.resolve(&TARGET, names(around.virtual_networks))
+}
+
+/// The virtual network that a member names, by itself or through its subnet.
 fn read_network(properties: &Object<'_>, around: &Neighbourhood<'_, '_>) -> Option<usize> {
-    let network = properties.optional("virtualNetwork").and_then(|field| {
-        Reference::read(&field)?.resolve(&TARGET, names(around.virtual_networks))
-    });
+    let network = named_network(properties, around);
     let Some(field) = properties.optional("subnet") else { return network };
     let position = around.subnets.resolve(&Reference::read(&field)?)?;
     let (owner, subnet) = all_subnets(around.virtual_networks).nth(position)?;

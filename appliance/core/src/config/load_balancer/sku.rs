@@ -44,8 +44,7 @@ pub(super) fn read(object: &Object<'_>) -> (Sku, Tier) {
 /// The SKU of a public IP address or prefix; none when none is named.
 pub(in crate::config) fn read_public(object: &Object<'_>) -> (Option<Option<Sku>>, Tier) {
     let sku = object.object("sku");
-    let choices =
-        [("Standard", Sku::Standard), ("StandardV2", Sku::Standard), ("Basic", Sku::Basic)];
+    let choices = [("Standard", Sku::Standard), ("Basic", Sku::Basic)];
     let name = sku.maybe("name", |field| field.choice(&choices));
     let tier = read_tier(&sku);
     sku.finish();

@@ -5,6 +5,7 @@
 
 mod appliance;
 mod azure_rules;
+mod codes;
 mod echo;
 mod examples;
 mod interfaces;
@@ -13,6 +14,7 @@ mod meaning;
 mod mutation;
 mod resources;
 mod rules;
+mod schema;
 mod sku;
 mod sources;
 mod supported;
@@ -93,7 +95,8 @@ fn basic() -> Value {
     let mut document = with_interfaces();
     set(&mut document, &format!("{BALANCER}/sku/name"), "Basic".into());
     set(&mut document, &at("outboundRules"), json!([]));
-    set(&mut document, &at(&format!("{RULE}/probe")), Value::Null);
+    let rule = document.pointer_mut(&at(RULE)).and_then(Value::as_object_mut).expect("a rule");
+    rule.remove("probe");
     document
 }
 

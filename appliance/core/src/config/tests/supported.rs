@@ -94,6 +94,8 @@ fn uses_of_rules() -> Vec<Use> {
     let probe = json!({"protocol": "Https", "port": 443, "requestPath": "/"});
     let mut https = with(&at(PROBE), probe);
     set(&mut https, &at(&format!("{PROBE}/loadBalancingRules")), json!([]));
+    let mut basic_with_a_probe = basic();
+    set(&mut basic_with_a_probe, &at(&format!("{RULE}/probe")), json!({"id": "probe"}));
     let place = |name: &str| at(&format!("{RULE}/{name}"));
     let tracking = at(&format!("{FRONTEND}/enableConnectionTracking"));
     vec![
@@ -113,11 +115,10 @@ fn uses_of_rules() -> Vec<Use> {
             shared,
             vec!["/resources/3/properties/loadBalancingRules/0/properties/backendPort".to_owned()],
         ),
-        changed(
+        (
             "The end of flows when all members of a Basic load balancer are down",
-            basic(),
-            &place("probe"),
-            json!({"id": "probe"}),
+            basic_with_a_probe,
+            vec![format!("{BALANCER}/sku/name")],
         ),
     ]
 }
