@@ -120,6 +120,8 @@ fn add_interfaces<'a>(
     let mut known: HashSet<usize> = members.iter().filter_map(|member| member.attached).collect();
     let joined = directory.members_of(owner, &resource.name);
     let answered = reference::list(&resource.properties, "backendIPConfigurations");
+    // When Azure answers it names members twice, once among those that are listed.
+    let answered = if members.is_empty() { answered } else { Vec::new() };
     let answered = answered.iter().filter_map(|reference| directory.index.resolve(reference));
     for position in joined.into_iter().chain(answered) {
         if known.insert(position) {

@@ -115,3 +115,17 @@ fn frontends_and_members_are_in_one_virtual_network() {
     let expected = [(&*at("backendAddressPools"), "LoadBalancerSpansVirtualNetworks")];
     assert_refused(&document, &expected);
 }
+
+#[test]
+fn members_with_addresses_need_no_interface_that_azure_names_beside_them() {
+    let nic = json!({"id": "networkInterfaces/elsewhere/ipConfigurations/ip"});
+    let mut document = with(&at(&format!("{POOL}/backendIPConfigurations")), json!([nic.clone()]));
+    accepted(&document);
+    for number in [0, 1] {
+        let member = format!("{POOL}/loadBalancerBackendAddresses/{number}/properties");
+        let place = at(&format!("{member}/networkInterfaceIPConfiguration"));
+        set(&mut document, &place, nic.clone());
+    }
+    let pool = &accepted(&document).configuration.load_balancers[0].pools[0];
+    assert!(pool.members.iter().all(|member| member.by_interface));
+}

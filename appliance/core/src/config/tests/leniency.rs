@@ -166,3 +166,46 @@ fn a_flood_of_problems_is_cut_and_counted() {
     assert_eq!((last.pointer.as_str(), last.code.as_ref()), ("", "TooManyProblems"));
     assert!(last.message.starts_with("744 "), "{last}");
 }
+
+/// What Azure adds when it answers a request for a resource and its children.
+fn answered(value: &mut Value, id: &str) {
+    let Some(object) = value.as_object_mut() else { return };
+    if object.contains_key("name") {
+        object.insert("id".to_owned(), id.into());
+        object.insert("etag".to_owned(), "W/\"0\"".into());
+        object.entry("type").or_insert_with(|| "Microsoft.Network/loadBalancers/children".into());
+        let properties = object.entry("properties").or_insert_with(|| json!({}));
+        properties["provisioningState"] = "Succeeded".into();
+        properties["resourceGuid"] = "guid".into();
+    }
+    for (key, child) in object.iter_mut() {
+        if let Value::Array(list) = child {
+            for (number, item) in list.iter_mut().enumerate() {
+                answered(item, &format!("{id}/{key}/{number}"));
+            }
+        } else if key == "properties" {
+            answered(child, id);
+        }
+    }
+}
+
+#[test]
+fn what_azure_answers_for_any_resource_means_the_same() {
+    for document in [valid(), with_interfaces(), basic()] {
+        let mut changed = document.clone();
+        let resources = changed["resources"].as_array_mut().expect("resources");
+        resources.iter_mut().for_each(|resource| answered(resource, "/subscriptions/0"));
+        for (place, names) in [
+            (FRONTEND, &["loadBalancingRules", "inboundNatRules", "outboundRules"][..]),
+            (POOL, &["loadBalancingRules", "outboundRules", "inboundNatRules"]),
+            (PROBE, &["loadBalancingRules"]),
+        ] {
+            for name in names {
+                set(&mut changed, &at(&format!("{place}/{name}")), json!([{"id": "x"}]));
+            }
+        }
+        let found = accepted(&changed);
+        assert_eq!(found.configuration, accepted(&document).configuration);
+        assert_eq!(found.warnings, []);
+    }
+}
