@@ -95,8 +95,8 @@ fn resources_alone_are_checked_by_themselves() {
     let output = check(&[], std::slice::from_ref(&path));
     assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
     assert!(text(&output.stdout).contains("none describes the appliance"));
-    let refused = weir::boot::read_configuration(&path).expect_err("no appliance");
-    assert_eq!(refused.exit_code(), 2);
+    let refused = weir::boot::read_configuration(&path).checked.expect_err("no appliance");
+    assert_eq!(refused[0].problem.pointer, "/appliance");
 }
 
 #[test]
@@ -104,13 +104,13 @@ fn a_directory_can_be_run_like_a_file() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut document = demo();
     let whole = write(&folder.path().join("whole.json"), &document);
-    let expected = weir::boot::read_configuration(&whole).expect("the example").configuration;
+    let expected = weir::boot::read_configuration(&whole).checked.expect("the example");
     let resources = document["resources"].take();
     let parts = folder.path().join("parts");
     write(&parts.join("10-appliance.json"), &document);
     write(&parts.join("20-resources.json"), &resources);
-    let read = weir::boot::read_configuration(&parts).expect("the same");
-    assert_eq!(read.configuration, expected);
+    let read = weir::boot::read_configuration(&parts).checked.expect("the same");
+    assert_eq!(read.configuration, expected.configuration);
 }
 
 #[test]

@@ -28,7 +28,7 @@ use crate::runtime::Holder;
 pub const BURST: usize = 32;
 
 /// Bytes at the front of every frame that a [`Look`] shows, whether or not the frame is that long.
-pub const HEAD: usize = 64;
+pub const HEAD: usize = 80;
 
 /// Up to [`BURST`] packets, owned. Nothing here allocates but [`Burst::new`].
 ///

@@ -15,12 +15,15 @@
 
 /* Bytes of a template: Ethernet, IPv4 and TCP without options, and some. */
 #define WEIR_TEMPLATE_BYTES 64
+/* Of a long one: the same with IPv6. */
+#define WEIR_LONG_TEMPLATE_BYTES 80
 
 struct weir_template {
-	uint8_t bytes[WEIR_TEMPLATE_BYTES];
-	uint16_t length;     /* of the frame; what lies behind the template is not written */
+	uint8_t bytes[WEIR_LONG_TEMPLATE_BYTES];
+	uint16_t length;     /* of the frame; what lies behind the bytes is not written */
 	uint16_t address_at; /* where the step's address goes */
 	uint16_t port_at;    /* where the step's port goes */
+	uint16_t written;    /* how many of the bytes are the template's */
 };
 
 /* One packet: network byte order. */
@@ -37,6 +40,7 @@ struct weir_generator {
 	uint64_t next;  /* below count */
 	uint64_t left;  /* packets until silence */
 	uint64_t made;  /* packets so far */
+	uint64_t bytes; /* of each template: those of a long one if any is long */
 };
 
 uint16_t weir_generate(uint16_t port, uint16_t queue, struct rte_mbuf **packets, uint16_t count,

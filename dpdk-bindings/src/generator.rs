@@ -17,6 +17,13 @@ use crate::raw;
 
 /// Bytes of a frame that a template gives; what lies behind them is whatever was there.
 pub const TEMPLATE: usize = raw::WEIR_TEMPLATE_SIZE;
+/// The same of a long template, which has room for the headers of TCP over IPv6. Where a source has
+/// a long one, so many bytes of each template are copied.
+pub const LONG_TEMPLATE: usize = raw::WEIR_LONG_TEMPLATE_SIZE;
+
+/// Bytes of a template and of a long one, as C counts them.
+#[expect(clippy::cast_possible_truncation, reason = "at most 80")]
+const WRITTEN: [u16; 2] = [TEMPLATE as u16, LONG_TEMPLATE as u16];
 
 /// A frame with two holes.
 #[derive(Clone, Copy)]
@@ -44,7 +51,7 @@ pub enum SourceError {
     #[error("step {0} names a template that does not exist")]
     NoTemplate(usize),
     /// A template would be patched behind its end.
-    #[error("template {0} would be patched behind its {TEMPLATE} bytes")]
+    #[error("template {0} would be patched behind its bytes")]
     PatchOutside(usize),
 }
 
@@ -67,7 +74,17 @@ impl Template {
     /// `address_at`, its port to `port_at`, both counted from the frame's beginning.
     #[must_use]
     pub fn new(bytes: [u8; TEMPLATE], length: u16, address_at: u16, port_at: u16) -> Self {
-        Self(raw::weir_template { bytes, length, address_at, port_at })
+        let mut all = [0; LONG_TEMPLATE];
+        all[..TEMPLATE].copy_from_slice(&bytes);
+        let mut template = Self::long(all, length, address_at, port_at);
+        template.0.written = WRITTEN[0];
+        template
+    }
+
+    /// The same of more bytes.
+    #[must_use]
+    pub fn long(bytes: [u8; LONG_TEMPLATE], length: u16, address_at: u16, port_at: u16) -> Self {
+        Self(raw::weir_template { bytes, length, address_at, port_at, written: WRITTEN[1] })
     }
 }
 
@@ -92,7 +109,8 @@ impl Source {
         }
         let outside = |template: &Template| {
             let (address, port) = (template.0.address_at, template.0.port_at);
-            usize::from(address) + 4 > TEMPLATE || usize::from(port) + 2 > TEMPLATE
+            let written = usize::from(template.0.written);
+            usize::from(address) + 4 > written || usize::from(port) + 2 > written
         };
         if let Some(index) = templates.iter().position(outside) {
             return Err(SourceError::PatchOutside(index));
@@ -102,6 +120,11 @@ impl Source {
             return Err(SourceError::NoTemplate(index));
         }
         Ok(Self { templates: templates.into(), steps: steps.into() })
+    }
+
+    /// How many bytes of each template are copied.
+    fn bytes(&self) -> u64 {
+        self.templates.iter().map(|it| u64::from(it.0.written)).max().unwrap_or(0)
     }
 
     /// Writes the source as `preload.c` reads it: at most as many templates as fit a page.
@@ -117,6 +140,9 @@ impl Source {
         let mut head = MAGIC.to_ne_bytes().to_vec();
         head.extend((self.templates.len() as u64).to_ne_bytes());
         head.extend((self.steps.len() as u64).to_ne_bytes());
+        debug_assert_eq!(head.len() as u64, MADE_AT);
+        head.extend(0u64.to_ne_bytes());
+        head.extend(self.bytes().to_ne_bytes());
         file.write_all(&page(&head))?;
         let mut templates = Vec::new();
         for Template(template) in &self.templates {
@@ -124,8 +150,9 @@ impl Source {
             templates.extend(template.length.to_ne_bytes());
             templates.extend(template.address_at.to_ne_bytes());
             templates.extend(template.port_at.to_ne_bytes());
+            templates.extend(template.written.to_ne_bytes());
         }
-        debug_assert_eq!(size_of::<raw::weir_template>(), TEMPLATE + 6);
+        debug_assert_eq!(size_of::<raw::weir_template>(), LONG_TEMPLATE + 8);
         file.write_all(&page(&templates))?;
         for Step(step) in &self.steps {
             file.write_all(&step.address.to_ne_bytes())?;
@@ -152,6 +179,7 @@ impl Generator {
             next: 0,
             left: packets,
             made: 0,
+            bytes: source.bytes(),
         }));
         // SAFETY: the state lives until the callback has been removed, in `drop`.
         let handle = unsafe { raw::weir_generate_into(port, queue, state) };

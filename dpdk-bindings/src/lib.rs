@@ -73,7 +73,9 @@ mod softrss;
 pub use burst::{BURST, Burst, Checksum, ChecksumFlags, Exhausted, FrameError, Full, HEAD};
 pub use eal::{Affinity, Eal, EalError, LcoreGuard, RegisterError, version};
 pub use errno::Errno;
-pub use generator::{MADE_AT, Source, SourceError, Step as SourceStep, TEMPLATE, Template};
+pub use generator::{
+    LONG_TEMPLATE, MADE_AT, Source, SourceError, Step as SourceStep, TEMPLATE, Template,
+};
 pub use look::Look;
 pub use mempool::{Mempool, PoolConfig, PoolError};
 pub use port::{

@@ -6,7 +6,7 @@
  * program starts. Templates and steps come from the file that WEIR_SOURCE names, whose first page
  * counts the packets made, for whoever measures to read:
  *
- *   page 0    magic, templates, steps, made
+ *   page 0    magic, templates, steps, made, bytes of a template
  *   page 1    the templates
  *   page 2…   the steps
  *
@@ -30,6 +30,7 @@ struct source {
 	uint64_t templates;
 	uint64_t steps;
 	uint64_t made;
+	uint64_t bytes;
 };
 
 static struct weir_generator generator;
@@ -66,6 +67,7 @@ static int map_source(void)
 		.steps = (const struct weir_step *)(bytes + 2 * PAGE),
 		.count = source->steps,
 		.left = UINT64_MAX,
+		.bytes = source->bytes,
 	};
 	return 0;
 }

@@ -60,6 +60,7 @@ static const uint64_t WEIR_RSS_TCP = RTE_ETH_RSS_TCP;
 static const uint64_t WEIR_RSS_UDP = RTE_ETH_RSS_UDP;
 
 static const size_t WEIR_TEMPLATE_SIZE = WEIR_TEMPLATE_BYTES;
+static const size_t WEIR_LONG_TEMPLATE_SIZE = WEIR_LONG_TEMPLATE_BYTES;
 
 static const uint32_t WEIR_LCORE_ANY = LCORE_ID_ANY;
 static const uint16_t WEIR_HEADROOM = RTE_PKTMBUF_HEADROOM;

@@ -24,6 +24,7 @@ use weir_core::telemetry::{Counter, Totals};
 use weir_core::units::{PortId, WorkerId};
 
 use crate::accounts::Account;
+use crate::kind::Family;
 use crate::world;
 
 /// Keys the hash of the flow table.
@@ -38,6 +39,8 @@ const DEVICES_MAX: usize = 256;
 pub struct Rig {
     /// The daemon's own lane.
     pub lane: WorkerLane,
+    /// The family of the packets that its world is made for.
+    pub family: Family,
     /// How it is told of changes; taken by whoever publishes. The first of a team has it.
     pub publisher: Option<Publisher<Snapshot>>,
     burst: Burst,
@@ -99,14 +102,30 @@ impl Rig {
     /// # Errors
     /// DPDK's, or the configuration's.
     pub fn new(eal: &Eal, pool: &Mempool, name: &str, flow_slots: usize) -> anyhow::Result<Self> {
+        Self::of(Family::V4, eal, pool, name, flow_slots)
+    }
+
+    /// The same for packets of a family.
+    ///
+    /// # Errors
+    /// As [`Rig::new`].
+    pub fn of(
+        family: Family,
+        eal: &Eal,
+        pool: &Mempool,
+        name: &str,
+        flow_slots: usize,
+    ) -> anyhow::Result<Self> {
         let (punt, punts) = ring(eal, name)?;
         let inlets = rings::Inlets { handoff: Vec::new(), relay: Vec::new(), kernel: None };
         let sends = rings::Sends { handoff: Vec::new(), relay: Vec::new(), punt };
-        let (publisher, readers) = rcu::publication(Box::new(world::world(1)?.compile(0)), 1);
+        let (publisher, readers) =
+            rcu::publication(Box::new(world::world_of(family, 1)?.compile(0)), 1);
         let reader = readers.into_iter().next().context("a reader")?;
         let joints = Joints { inlets, sends, punts };
         let mut rig = Self::assemble(eal, pool, WorkerId(0), flow_slots, reader, joints, name)?;
         rig.publisher = Some(publisher);
+        rig.family = family;
         Ok(rig)
     }
 
@@ -164,6 +183,7 @@ impl Rig {
         };
         Ok(Self {
             lane,
+            family: Family::V4,
             publisher: None,
             burst: Burst::new(eal),
             batch: Batch::default(),

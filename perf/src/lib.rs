@@ -13,6 +13,7 @@
 
 pub mod accounts;
 pub mod gate;
+pub mod kind;
 pub mod lane;
 pub mod meter;
 pub mod plain;

@@ -16,10 +16,17 @@ use dpdk::{MADE_AT, Source};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use crate::kind::Family;
 use crate::meter::Sample;
 
-/// The forwarders, by testpmd's names.
-pub const RIVALS: [&str; 3] = ["io", "macswap", "5tswap"];
+/// The forwarders, by testpmd's names: over IPv6 only that which reads addresses.
+#[must_use]
+pub const fn forwarders(family: Family) -> &'static [&'static str] {
+    match family {
+        Family::V4 => &["io", "macswap", "5tswap"],
+        Family::V6 => &["5tswap"],
+    }
+}
 
 /// One running testpmd.
 pub struct Rival {
@@ -142,7 +149,9 @@ fn command(name: &str, source: &Path, processor: usize, hugepages: bool) -> Comm
     if hugepages {
         command.args(["--in-memory", "-m", "64"]);
     } else {
-        let prefix = format!("--file-prefix=weir-rival-{name}");
+        // Two of one name can run, each with a source of its own.
+        let place = source.parent().and_then(Path::file_name).unwrap_or_default();
+        let prefix = format!("--file-prefix=weir-rival-{}", place.display());
         command.args(["--no-huge", "-m", "128", "--no-shconf", &prefix]);
     }
     command.args(["--", "--nb-cores=1", "--total-num-mbufs=4096", "--no-flush-rx"]);

@@ -1,36 +1,21 @@
 //! Which packets arrive, in which order?
+//!
+//! Not here: what a packet looks like (`kind`).
 
 use anyhow::Context;
-use dpdk::{Source, SourceStep, TEMPLATE, Template};
+use dpdk::{Source, SourceStep};
 
+use crate::kind::{ACK, End, FRAME, Family, Kind};
 use crate::world;
 
 /// Steps of a measured sequence. The same for every scenario and every rival, so that reading
 /// them costs the same.
 pub const STEPS: usize = 1 << 22;
-/// Bytes of the frames of a 64-byte scenario, as DPDK counts them: without the check sequence.
-pub const FRAME: u16 = 64;
-
 /// The simple IMIX: frame lengths without the check sequence, and how many of twelve have them.
 /// With it they are 68, 594 and 1,518 bytes; 64 is the shortest that every scenario here has.
 pub const IMIX: [(u16, usize); 3] = [(FRAME, 7), (590, 4), (1514, 1)];
 /// Bytes of a mean frame of [`IMIX`].
 pub const IMIX_MEAN: u32 = 360;
-
-/// TCP flags.
-pub const FIN: u8 = 1;
-/// TCP flags.
-pub const SYN: u8 = 2;
-/// TCP flags.
-pub const PUSH: u8 = 8;
-/// TCP flags.
-pub const ACK: u8 = 16;
-
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-
-/// Where one end of a packet stands: address and port.
-pub type End = (u32, u16);
 
 /// One flow's client, or a member's peer.
 #[must_use]
@@ -39,108 +24,12 @@ pub const fn client(flow: usize) -> End {
     (0x1400_0000 + (flow / 4) as u32, 20_000 + (flow % 4) as u16 * 7_919)
 }
 
-/// A kind of packet: everything but what a step patches.
-#[derive(Clone, Copy, Debug)]
-pub struct Kind {
-    /// TCP flags; `None` for UDP.
-    pub flags: Option<u8>,
-    /// Source address and port.
-    pub from: End,
-    /// Destination address and port.
-    pub to: End,
-    /// Where the step's address goes: to the source or the destination.
-    pub address: Side,
-    /// Where the step's port goes.
-    pub port: Side,
-}
-
-/// One end of a packet.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Side {
-    /// The sender's.
-    Source,
-    /// The receiver's.
-    Destination,
-}
-
-impl Kind {
-    /// From a client to a frontend port; the step names the client.
-    #[must_use]
-    pub const fn request(flags: Option<u8>, port: u16) -> Self {
-        let to = (world::FRONTEND, port);
-        Self { flags, from: (0, 0), to, address: Side::Source, port: Side::Source }
-    }
-
-    /// From a member's port to a client, whom the step names.
-    #[must_use]
-    pub const fn reply(flags: Option<u8>, member: u32, port: u16) -> Self {
-        let from = (world::member(member), port);
-        Self { flags, from, to: (0, 0), address: Side::Destination, port: Side::Destination }
-    }
-
-    /// A whole frame of [`FRAME`] bytes, patched for `end`.
-    #[must_use]
-    pub fn frame(&self, end: End) -> [u8; TEMPLATE] {
-        let mut bytes = self.bytes(FRAME);
-        let (address, port) = (self.address.place().0, self.port.place().1);
-        bytes[address..address + 4].copy_from_slice(&end.0.to_be_bytes());
-        bytes[port..port + 2].copy_from_slice(&end.1.to_be_bytes());
-        bytes
-    }
-
-    /// The template of frames of `length` bytes.
-    #[must_use]
-    #[allow(clippy::cast_possible_truncation, reason = "places within a header")]
-    pub fn template(&self, length: u16) -> Template {
-        let (address, port) = (self.address.place().0, self.port.place().1);
-        Template::new(self.bytes(length), length, address as u16, port as u16)
-    }
-
-    fn bytes(&self, length: u16) -> [u8; TEMPLATE] {
-        let mut bytes = [0; TEMPLATE];
-        bytes[..6].copy_from_slice(&world::mac().0);
-        bytes[6..12].copy_from_slice(&[2, 0, 0, 9, 0, 1]);
-        bytes[12..14].copy_from_slice(&[8, 0]);
-        bytes[14] = 0x45;
-        bytes[16..18].copy_from_slice(&(length - 14).to_be_bytes());
-        bytes[22] = 64;
-        bytes[23] = if self.flags.is_some() { TCP } else { UDP };
-        bytes[24..26].copy_from_slice(&[0x12, 0x34]);
-        bytes[26..30].copy_from_slice(&self.from.0.to_be_bytes());
-        bytes[30..34].copy_from_slice(&self.to.0.to_be_bytes());
-        bytes[34..36].copy_from_slice(&self.from.1.to_be_bytes());
-        bytes[36..38].copy_from_slice(&self.to.1.to_be_bytes());
-        match self.flags {
-            Some(flags) => {
-                bytes[46] = 0x50;
-                bytes[47] = flags;
-                bytes[50..52].copy_from_slice(&[0x56, 0x78]);
-            }
-            None => {
-                bytes[38..40].copy_from_slice(&(length - 34).to_be_bytes());
-                bytes[40..42].copy_from_slice(&[0x56, 0x78]);
-            }
-        }
-        bytes
-    }
-}
-
-impl Side {
-    /// Where its address and its port stand.
-    const fn place(self) -> (usize, usize) {
-        match self {
-            Self::Source => (26, 34),
-            Self::Destination => (30, 36),
-        }
-    }
-}
-
-/// A source of these kinds of packets.
+/// A source of these kinds of packets, each as short as it may be.
 ///
 /// # Errors
 /// When a step names a kind that does not exist.
 pub fn source(kinds: &[Kind], steps: Vec<SourceStep>) -> anyhow::Result<Source> {
-    let templates = kinds.iter().map(|kind| kind.template(FRAME)).collect();
+    let templates = kinds.iter().map(|kind| kind.template(kind.shortest())).collect();
     Source::new(templates, steps).context("the sequence is wrong")
 }
 
@@ -177,17 +66,54 @@ pub fn draw_lengths(packets: usize) -> Vec<u16> {
     (0..packets).map(|_| u16::try_from(one()).unwrap_or(0)).collect()
 }
 
-/// What loops without decisions and the rivals receive: clients' requests of `flows` flows.
+/// Of which flows there are packets, and how often of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Load {
+    /// The family of all of them.
+    pub family: Family,
+    /// How many flows there are.
+    pub flows: usize,
+    /// In which order they are drawn.
+    pub order: Order,
+}
+
+impl Load {
+    /// Flows over IPv4, each as likely as any other.
+    #[must_use]
+    pub const fn of(flows: usize) -> Self {
+        Self { family: Family::V4, flows, order: Order::Uniform }
+    }
+
+    /// The same over IPv6.
+    #[must_use]
+    pub const fn over_ipv6(self) -> Self {
+        Self { family: Family::V6, ..self }
+    }
+
+    /// The same, drawn by Zipf's law.
+    #[must_use]
+    pub const fn by_zipf(self) -> Self {
+        Self { order: Order::Zipf, ..self }
+    }
+
+    /// `STEPS` flows drawn.
+    #[must_use]
+    pub fn draw(&self) -> Vec<usize> {
+        draw(self.flows, self.order)
+    }
+}
+
+/// What loops without decisions and the rivals receive: clients' requests.
 ///
 /// # Errors
 /// None that can happen with these arguments.
-pub fn requests(flows: usize, order: Order) -> anyhow::Result<Source> {
+pub fn requests(load: Load) -> anyhow::Result<Source> {
     let step = |flow| {
         let (address, port) = client(flow);
         SourceStep::new(0, address, port)
     };
-    let steps = draw(flows, order).into_iter().map(step).collect();
-    source(&[Kind::request(Some(ACK), world::WEB.0)], steps)
+    let steps = load.draw().into_iter().map(step).collect();
+    source(&[Kind::request(Some(ACK), world::WEB.0).over(load.family)], steps)
 }
 
 /// In which order flows are drawn.

@@ -1,16 +1,20 @@
 //! Which world does the measured worker live in?
 //!
 //! One port that carries both sides, sixteen members behind one frontend, one outbound address:
-//! checked and compiled like any configuration. Every member and the gateway are resolved.
+//! checked and compiled like any configuration. Every member and the gateway are resolved. For
+//! packets over IPv6 everything but the outbound address has its twin, added behind the check.
 
 use std::net::Ipv4Addr;
 
 use anyhow::{Context, bail};
+use golden::dual_stack::add_ipv6;
 use golden::packet::mac_of_port;
 use golden::simulation::World;
 use serde_json::{Value, json};
 use weir_core::config::{self, Configuration};
-use weir_core::units::{Address, MacAddress, PortId};
+use weir_core::units::{MacAddress, PortId};
+
+use crate::kind::Family;
 
 /// The frontend's address, 203.0.113.10.
 pub const FRONTEND: u32 = 0xcb00_710a;
@@ -22,6 +26,8 @@ pub const DNS: (u16, u16) = (53, 5353);
 pub const OUTBOUND: u32 = 0xcb00_7114;
 /// How many members there are.
 pub const MEMBERS: u32 = 16;
+/// The next hop to all clients, 198.51.100.254.
+const GATEWAY: u32 = 0xc633_64fe;
 
 /// The address of member `index`, from 0.
 #[must_use]
@@ -40,14 +46,32 @@ pub fn mac() -> MacAddress {
 /// # Errors
 /// When the file is not a configuration.
 pub fn world(workers: u8) -> anyhow::Result<World> {
-    let mut world = World::new(checked(CONFIGURATION)?, workers);
-    let members = (0..MEMBERS).map(|index| Address::from_v4_bits(member(index)));
-    for (number, address) in (1..).zip(members) {
-        world.set_neighbour(PortId(0), address, Some(MacAddress([2, 0, 0, 1, 0, number])));
+    world_of(Family::V4, workers)
+}
+
+/// The world of [`world`], with the twins of IPv6 beside it if packets of that are to come.
+///
+/// # Errors
+/// As [`world`].
+pub fn world_of(family: Family, workers: u8) -> anyhow::Result<World> {
+    let mut configuration = checked(CONFIGURATION)?;
+    let families = match family {
+        Family::V4 => &[Family::V4][..],
+        Family::V6 => {
+            add_ipv6(&mut configuration);
+            &[Family::V4, Family::V6]
+        }
+    };
+    let mut world = World::new(configuration, workers);
+    for family in families {
+        let mut resolve = |host, mac| {
+            world.set_neighbour(PortId(0), family.address(host), Some(MacAddress(mac)));
+        };
+        for (number, index) in (1..).zip(0..MEMBERS) {
+            resolve(member(index), [2, 0, 0, 1, 0, number]);
+        }
+        resolve(GATEWAY, [2, 0, 0, 2, 0, 1]);
     }
-    let gateway = "198.51.100.254".parse().context("an address")?;
-    let gateway = Address::from(std::net::IpAddr::V4(gateway));
-    world.set_neighbour(PortId(0), gateway, Some(MacAddress([2, 0, 0, 2, 0, 1])));
     Ok(world)
 }
 

@@ -3,6 +3,7 @@
 Not here: every rule of the configuration check (`weir-core`'s own tests).
 """
 
+import copy
 import json
 import os
 import shutil
@@ -69,7 +70,9 @@ class Refusals(LabCase):
 
     def test_a_second_daemon_is_told_that_the_socket_is_in_use(self):
         path = self.lab.directory / "second.json"
-        path.write_text(json.dumps(self.lab.document), encoding="utf-8")
+        document = copy.deepcopy(self.lab.document)
+        document["appliance"]["stateDirectory"] = str(self.lab.directory / "second-state")
+        path.write_text(json.dumps(document), encoding="utf-8")
         eal = ["--no-pci", "--file-prefix", f"second-{self.lab.suffix}", "--no-telemetry"]
         arguments = [binary("weir"), "--config", path, "--", *eal]
         result = self.lab.start_namespace.run(*arguments, timeout=30)

@@ -45,9 +45,9 @@ class Weir:
         self.socket = Path(document["appliance"]["controlSocket"])
         self.log = directory / "weir.log"
 
-    def arguments(self):
+    def arguments(self, *options):
         eal = ["--no-pci", "--file-prefix", self.prefix, "--no-telemetry"]
-        return [binary("weir"), "--config", self.configuration, "--", *eal]
+        return [binary("weir"), "--config", self.configuration, *options, "--", *eal]
 
     def write(self, document):
         text = document if isinstance(document, str) else json.dumps(document, indent=2)
@@ -55,7 +55,11 @@ class Weir:
 
     def start(self):
         self.write(self.document)
-        self.process = self.namespace.start(self.arguments(), self.log, self.keep)
+        self.start_again()
+
+    def start_again(self, *options):
+        """Starts with the file as it is."""
+        self.process = self.namespace.start(self.arguments(*options), self.log, self.keep)
         wait_until(self.answers, START_SECONDS, f"weir's control socket; see {self.log}")
 
     def answers(self):

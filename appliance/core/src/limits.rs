@@ -55,6 +55,12 @@ pub const CONFIGURATION_BYTES_MAX: usize = 16 << 20;
 pub const CONFIGURATION_FILES_MAX: usize = 4_096;
 /// Folders of a configuration's directory inside of each other.
 pub const CONFIGURATION_FOLDERS_DEPTH_MAX: usize = 4;
+/// Bytes of one stored configuration: a configuration, who applied it and when, and the seal.
+pub const STORED_BYTES_MAX: usize = CONFIGURATION_BYTES_MAX + 8192;
+/// Configurations that are stored: the newest and ten before it. The oldest one goes.
+pub const CONFIGURATIONS_STORED_MAX: usize = 11;
+/// Configurations that wait for the disk. Of more, the oldest is left out and its author told.
+pub const CONFIGURATIONS_WAITING_FOR_DISK_MAX: usize = 64;
 /// Problems that one check lists. The rest is counted.
 pub const PROBLEMS_MAX: usize = 256;
 /// Bytes of one line on the control socket: a configuration plus its envelope.

@@ -129,7 +129,14 @@ impl Address {
     /// Whether this is an IPv4 address.
     #[must_use]
     pub const fn is_v4(self) -> bool {
-        self.high == 0 && self.low & 0xffff_ffff_0000_0000 == Self::MAPPED
+        // One comparison for all of it: this is asked many times per packet.
+        self.high | (self.low ^ Self::MAPPED) >> 32 == 0
+    }
+
+    /// Whether this is an IPv6 address that means something on its link only (RFC 4291 §2.5.6).
+    #[must_use]
+    pub const fn is_link_local(self) -> bool {
+        self.high >> 54 == 0xfe80 >> 6
     }
 
     /// The address as the standard library's type.

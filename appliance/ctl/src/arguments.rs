@@ -58,6 +58,18 @@ pub(crate) enum Command {
         #[arg(long)]
         dry_run: bool,
     },
+    /// The configurations that are stored, newest first
+    #[command(after_help = HISTORY)]
+    History,
+    /// Put a stored configuration in force again
+    #[command(after_help = ROLLBACK)]
+    Rollback {
+        /// Its number in `weirctl history`; the one before when left out
+        number: Option<u64>,
+        /// Only check it; change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// The releases of the appliance and of DPDK
     Version,
 }
@@ -71,6 +83,8 @@ Examples:
   weirctl apply lb.json --dry-run  would this configuration be accepted?
   weirctl apply lb.json            put it in force
   weirctl get > lb.json            fetch what is in force
+  weirctl history                  who put what in force, and when
+  weirctl rollback                 take the latest change back
   weirctl health -o json           every member with its reason, for programs
   generate | weirctl apply -       apply what another program writes
 
@@ -80,6 +94,24 @@ Exit codes:
   2  the configuration was refused, or the command was misspelt
   3  no appliance answers at the control socket";
 
+const HISTORY: &str = "\
+Examples:
+  weirctl history                  who put what in force, and when
+  weirctl history -o json          with whole checksums, for programs
+
+The newest eleven are kept. A configuration that is the same as the newest one
+is not stored again. A restart goes on with the newest one, unless the file of
+weir's --config has changed since.";
+
+const ROLLBACK: &str = "\
+Examples:
+  weirctl rollback                 to the one before that in force
+  weirctl rollback 7               to number 7 of weirctl history
+  weirctl rollback 7 --dry-run     would it be accepted?
+
+A rollback is stored under a number of its own. So a second one without a
+number takes the first one back.";
+
 #[cfg(test)]
 mod tests {
     use clap::CommandFactory;
@@ -88,10 +120,15 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent_and_its_help_fits_a_terminal() {
-        Arguments::command().debug_assert();
-        let help = Arguments::command().render_help().to_string();
+        let mut command = Arguments::command();
+        command.clone().debug_assert();
+        let help = command.render_help().to_string();
         assert!(help.contains("weirctl apply lb.json --dry-run"));
         assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        for command in command.get_subcommands_mut() {
+            let help = command.render_help().to_string();
+            assert!(help.lines().all(|line| line.chars().count() <= 80), "{help}");
+        }
     }
 
     #[test]

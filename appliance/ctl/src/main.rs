@@ -21,7 +21,8 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 use weir_core::api::{
-    Applied, Apply, Current, Health, Method, ResponseError, Stats, Status, Version,
+    Applied, Apply, Current, Health, History, Method, ResponseError, Rollback, Stats, Status,
+    Version,
 };
 use weir_core::limits::CONFIGURATION_BYTES_MAX;
 
@@ -80,6 +81,13 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
         Command::Health => show::<Health>(arguments, Method::Health, render::health),
         Command::Version => show::<Version>(arguments, Method::Version, render::version),
         Command::Get => show::<Current>(arguments, Method::Get, render::current),
+        Command::History => show::<History>(arguments, Method::History, render::history),
+        Command::Rollback { number, dry_run } => {
+            let rollback = Rollback { to: *number, dry_run: *dry_run };
+            show::<Applied>(arguments, Method::Rollback(rollback), |applied| {
+                render::applied(applied, *dry_run)
+            })
+        }
         Command::Apply { file, dry_run } => {
             let apply = Apply { configuration: read_configuration(file)?, dry_run: *dry_run };
             show::<Applied>(arguments, Method::Apply(apply), |applied| {

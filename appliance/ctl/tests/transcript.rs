@@ -73,6 +73,7 @@ fn each_command_asks_its_method_and_shows_the_reply() {
         ("stats", json!({"counters": {"rx_packets": 7}}), "rx_packets  7"),
         ("health", json!({"loadBalancers": []}), "No load balancer"),
         ("get", json!({"generation": 3, "configuration": {"resources": []}}), "\"resources\": []"),
+        ("history", json!({"configurations": []}), "No configuration is stored"),
         ("version", json!({"version": "0.1.0", "apiVersion": 1}), "weir 0.1.0"),
     ] {
         let run = run(&[word], "", &result(reply));
@@ -98,6 +99,18 @@ fn apply_sends_the_document_and_reports_the_generation() {
     assert_eq!(run.asked["params"], json!({"configuration": configuration, "dryRun": true}));
     assert_eq!(run.stdout, "Accepted, not applied: generation 7 stays in force.\n");
     assert_eq!(run.exit, 0);
+}
+
+#[test]
+fn rollback_sends_its_number_and_reports_where_it_is_stored() {
+    let reply = result(json!({"generation": 8, "changed": true, "number": 12, "milliseconds": 3}));
+    let named = run(&["rollback", "7"], "", &reply);
+    assert_eq!(named.asked["method"], "rollback");
+    assert_eq!(named.asked["params"], json!({"to": 7, "dryRun": false}));
+    let expected = "Applied as generation 8 in 3 ms.\nStored as number 12 (weirctl history).\n";
+    assert_eq!((named.exit, named.stdout.as_str()), (0, expected));
+    let before = run(&["rollback", "--dry-run"], "", &reply);
+    assert_eq!(before.asked["params"], json!({"dryRun": true}));
 }
 
 #[test]

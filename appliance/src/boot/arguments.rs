@@ -11,9 +11,11 @@ use std::path::PathBuf;
     args_conflicts_with_subcommands = true,
     subcommand_negates_reqs = true,
     after_help = "Examples:\n  weir --config /etc/weir/weir.json\n  \
-                  weir --config /etc/weir\n  \
+                  weir --config /etc/weir --ignore-stored\n  \
                   weir --config demo.json -- --no-pci --file-prefix demo\n  \
                   weir check weir.json\n\n\
+                  What was applied last is stored in appliance.stateDirectory and used again, \
+                  unless PATH has changed since.\n\n\
                   Exit codes: 0 after a signal, 2 for a configuration that is refused, \
                   1 for anything else.\n\
                   Look at a running appliance with: weirctl status"
@@ -23,6 +25,12 @@ pub struct Arguments {
     /// such files.
     #[arg(long, value_name = "PATH", required = true)]
     pub config: Option<PathBuf>,
+    /// Start with PATH, also when a configuration was applied after it was read.
+    #[arg(long, conflicts_with = "stored")]
+    pub ignore_stored: bool,
+    /// Start with the stored configuration of this number (`weirctl history`).
+    #[arg(long, value_name = "NUMBER")]
+    pub stored: Option<u64>,
     /// Arguments for DPDK's EAL; what is named here is not added by Weir.
     #[arg(last = true, value_name = "EAL arguments")]
     pub eal: Vec<String>,

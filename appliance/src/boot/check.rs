@@ -9,8 +9,9 @@ use std::process::ExitCode;
 
 use weir_core::config::{Examined, FileProblem, examine};
 
+use super::REFUSED;
 use super::files::Files;
-use super::{REFUSED, compile_problem};
+use super::starting::compile_problem;
 
 /// Everything that keeps files from being applied, and what their author should know.
 #[derive(Debug)]
@@ -43,19 +44,17 @@ impl Verdict {
     #[must_use]
     pub fn of(paths: &[PathBuf]) -> Self {
         let files = Files::read(paths);
-        let first = files.sources.first().map(|source| source.name.clone());
         let number = files.sources.len();
         let mut problems = files.problems;
         // What is in a file that cannot be read would be missed everywhere.
         if !problems.is_empty() {
             return Self { problems, warnings: Vec::new(), has_appliance: false, files: number };
         }
-        let Examined { configuration, has_appliance, problems: found, warnings, .. } =
+        let Examined { configuration, has_appliance, problems: found, warnings, origins, .. } =
             examine(files.sources);
         problems.extend(found);
         let compiled = configuration.as_ref().and_then(compile_problem);
-        let file = first.unwrap_or_default();
-        problems.extend(compiled.map(|problem| FileProblem { file, problem }));
+        problems.extend(compiled.map(|problem| origins.locate(problem)));
         Self { problems, warnings, has_appliance, files: number }
     }
 

@@ -8,6 +8,7 @@ use weir_core::config::FileProblem;
 use super::REFUSED;
 use crate::control::ControlError;
 use crate::control::socket::SocketError;
+use crate::control::store::{ChoiceError, DirectoryError};
 use crate::control::twin::TwinError;
 
 /// What ends the appliance other than a signal.
@@ -21,6 +22,12 @@ pub enum BootError {
         /// Everything that is wrong with it.
         problems: Vec<FileProblem>,
     },
+    /// The state directory cannot be used.
+    #[error(transparent)]
+    Store(#[from] DirectoryError),
+    /// No configuration could be chosen to start with.
+    #[error(transparent)]
+    Choice(#[from] ChoiceError),
     /// The process may not do what starting takes.
     #[error(
         "{missing} is missing: run weir as root, or in a container with `--cap-add SYS_ADMIN \
@@ -88,16 +95,27 @@ impl BootError {
     /// The code that the process ends with.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        if matches!(self, Self::Refused { .. }) { REFUSED } else { 1 }
+        let refused =
+            matches!(self, Self::Refused { .. } | Self::Choice(ChoiceError::FileRefused { .. }));
+        if refused { REFUSED } else { 1 }
+    }
+
+    /// The problems of a configuration that is refused.
+    #[must_use]
+    #[allow(clippy::wildcard_enum_match_arm, reason = "only two have any")]
+    pub fn problems(&self) -> Vec<FileProblem> {
+        match self {
+            Self::Refused { problems, .. } => problems.clone(),
+            Self::Choice(error) => error.problems(),
+            _ => Vec::new(),
+        }
     }
 
     /// Tells a person, on standard error, since a log may not have been started.
     pub(super) fn tell(&self) {
         let mut text = format!("weir: {self}\n");
-        if let Self::Refused { problems, .. } = self {
-            for problem in problems {
-                text.push_str(&format!("  {problem}\n"));
-            }
+        for problem in self.problems() {
+            text.push_str(&format!("  {problem}\n"));
         }
         // With standard error closed there is nobody to tell.
         let _told = io::stderr().write_all(text.as_bytes());

@@ -8,13 +8,13 @@ use dpdk::{Eal, Mempool};
 use weir_core::compile::Compiler;
 use weir_core::config::Appliance;
 use weir_core::path::Worker;
-use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
+use weir_core::policy::RSS_KEY_BYTES;
 use weir_core::rcu;
 use weir_core::telemetry::{Counters, ObjectCounters};
 use weir_core::units::{PortId, WorkerId};
 
 use super::processors::Seats;
-use super::{BootError, OpenPort, memory};
+use super::{BootError, OpenPort, memory, spread};
 use crate::control::{Kit, WorkerView};
 use crate::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
 
@@ -36,7 +36,7 @@ pub(super) fn assemble(
     key: &[u8; RSS_KEY_BYTES],
 ) -> Result<Assembly, BootError> {
     let workers = appliance.workers;
-    let owner = OwnerFunction::new(key, u8::try_from(workers).unwrap_or(u8::MAX));
+    let owner = spread::agree(ports, key, workers);
     let compiler = Compiler::new(owner);
     let (publisher, readers) = rcu::publication(Box::new(compiler.last().clone()), workers);
     let fabric = rings::fabric(eal, workers)?;

@@ -1,9 +1,9 @@
 //! How does the appliance come up and go down?
 //!
 //! ```text
-//!   arguments ─► configuration ─► log ─► EAL ─► ports, pool ─► namespace, twins ─► workers
-//!                                                                                    │
-//!        ◄─ ports close, mbufs counted ◄─ workers joined ◄─ control until a signal ◄─┘
+//!   arguments ─► PATH or stored ─► log ─► EAL ─► ports, pool ─► namespace, twins ─► workers
+//!                                                                                       │
+//!        ◄─ ports close, mbufs counted ◄─ workers joined ◄─ control until a signal ◄────┘
 //! ```
 //!
 //! Everything that can be refused is refused before the first packet. Exit codes: 0 after a
@@ -22,8 +22,8 @@ mod ports;
 mod privileges;
 mod processors;
 mod spread;
+mod starting;
 
-use std::path::Path;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
@@ -38,11 +38,6 @@ pub use ports::{DESCRIPTORS, OpenPort};
 pub(crate) use privileges::keep_network;
 
 use dpdk::Eal;
-use weir_core::compile::{Changes, Compiler, Inputs};
-use weir_core::config::{Checked, Configuration, FileProblem, Problem};
-use weir_core::health::HealthTable;
-use weir_core::neighbour::World;
-use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
 
 use crate::control::{self, Control, ControlError};
 use crate::worker::WorkerLane;
@@ -66,17 +61,11 @@ pub fn run(arguments: &Arguments) -> ExitCode {
 }
 
 fn start(arguments: &Arguments) -> Result<(), BootError> {
-    // Nothing else is run without a configuration (`arguments`).
-    let path = arguments.config.clone().unwrap_or_default();
-    let checked = read_configuration(&path)?;
-    let appliance = checked.configuration.appliance.clone();
+    let starting = starting::choose(arguments)?;
+    let appliance = starting.chosen.checked.configuration.appliance.clone();
     let log = log::start(&appliance.log)?;
-    for warning in &checked.warnings {
-        tracing::warn!(pointer = warning.pointer, code = %warning.code, "{}", warning.message);
-    }
-    check_that_it_compiles(&checked, &path)?;
+    starting::tell(&starting);
     let seats = processors::seats(&appliance)?;
-    privileges::check()?;
     privileges::forbid_new();
     privileges::raise_file_limit();
     let runtime = control::runtime()?;
@@ -92,36 +81,11 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     let key = lanes::random_bytes()?;
     let mut ports = ports::open(&eal, &appliance, &pool, &key)?;
     let assembly = lanes::assemble(&eal, &appliance, &seats, &mut ports, &pool, &key)?;
-    let control = Control::open(checked, path, &ports, assembly.control, log)?;
+    let control = Control::open(starting, &ports, assembly.control, log)?;
     let outcome = run_threads(&eal, assembly.lanes, || control.run(runtime, listener));
     drop(ports);
     report_buffers(&pool);
     outcome
-}
-
-/// Checks what only compiling can tell.
-fn check_that_it_compiles(checked: &Checked, path: &Path) -> Result<(), BootError> {
-    let problem = compile_problem(&checked.configuration);
-    problem.map_or(Ok(()), |problem| {
-        let file = path.display().to_string();
-        let problems = vec![FileProblem { file, problem }];
-        Err(BootError::Refused { path: path.to_owned(), problems })
-    })
-}
-
-/// What only compiling can tell: whether ports can be dealt in unbroken blocks.
-fn compile_problem(configuration: &Configuration) -> Option<Problem> {
-    let inputs = Inputs {
-        configuration,
-        health: &HealthTable::default(),
-        world: &World::default(),
-        facts: &[],
-        now_milliseconds: 0,
-    };
-    let mut compiler = Compiler::new(OwnerFunction::new(&[0; RSS_KEY_BYTES], 1));
-    let refused = compiler.compile(inputs, Changes::ALL).err()?;
-    let (pointer, code, message) = (String::new(), "PortsFragmented".into(), refused.to_string());
-    Some(Problem { pointer, code, message })
 }
 
 /// Runs workers on threads of their own and `control` on this one; when `control` ends, so do they.

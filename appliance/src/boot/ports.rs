@@ -84,7 +84,6 @@ fn open_one(
         rx_checksum: false,
     };
     let (started, rx, tx) = port.configure(&configuration, std::slice::from_ref(pool))?.start()?;
-    super::spread::align(&wanted.name, &started, &info, key, workers);
     let partial_checksums = PARTIAL_CHECKSUM_DRIVERS.contains(&info.driver.as_str());
     Ok(OpenPort {
         name: wanted.name.clone(),

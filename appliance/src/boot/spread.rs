@@ -7,37 +7,52 @@
 //!
 //! Not here: the function itself (`weir_core::policy::steer`).
 
-use dpdk::{PortInfo, StartedPort};
-use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
+use weir_core::policy::{INDIRECTION_ENTRIES, OwnerFunction, RSS_KEY_BYTES};
+
+use super::OpenPort;
 
 /// What follows from any disagreement.
 const CONSEQUENCE: &str = "packets that arrive at another worker than their owner's are handed over, which costs \
      throughput and nothing else";
 
-/// Brings a running port in line with the owner function, and says where that cannot be done.
-/// Nothing to do for a port with one queue.
-pub(super) fn align(
-    name: &str,
-    port: &StartedPort,
-    info: &PortInfo,
+/// The owner function that all ports can agree with, and each port brought in line with it; says
+/// where that cannot be done. Nothing to do for ports with one queue.
+pub(super) fn agree(
+    ports: &[OpenPort],
     key: &[u8; RSS_KEY_BYTES],
     workers: usize,
-) {
+) -> OwnerFunction {
+    let spreading = || ports.iter().filter(|open| open.port.taken().rss.is_some());
+    let shortest = shortest(spreading().map(|open| open.info.reta_size));
+    let workers = u8::try_from(workers).unwrap_or(u8::MAX);
+    let owner = OwnerFunction::with_entries(key, workers, shortest);
+    spreading().for_each(|open| align(open, key, &owner));
+    owner
+}
+
+/// Entries of the shortest table, of those that there are, and no more than the owner function has.
+fn shortest(sizes: impl Iterator<Item = u16>) -> usize {
+    let sizes = sizes.filter(|size| *size > 0).map(usize::from);
+    sizes.chain([INDIRECTION_ENTRIES]).min().unwrap_or(INDIRECTION_ENTRIES)
+}
+
+/// Brings one running port in line.
+fn align(open: &OpenPort, key: &[u8; RSS_KEY_BYTES], owner: &OwnerFunction) {
+    let OpenPort { name, info, port, .. } = open;
     let Some(rss) = &port.taken().rss else { return };
     if rss.key.as_ref().is_some_and(|taken| !taken.starts_with(key)) {
         tracing::warn!("port {name}: the device keeps a hash key of its own; {CONSEQUENCE}");
         return;
     }
-    let owner = OwnerFunction::new(key, u8::try_from(workers).unwrap_or(u8::MAX));
-    let wanted = table(&owner, info.reta_size, port.taken().rx_queues);
+    let wanted = table(owner, info.reta_size, port.taken().rx_queues);
     if wanted.is_empty() {
         tracing::warn!("port {name}: the device has no redirection table to set; {CONSEQUENCE}");
         return;
     }
-    if !repeats(&owner, info.reta_size) {
+    if !repeats(owner, info.reta_size) {
         tracing::warn!(
-            "port {name}: {workers} workers cannot be dealt over a redirection table of {} entries \
-             as the owner function deals them; {CONSEQUENCE}; a power of two of workers can",
+            "port {name}: a redirection table of {} entries is no power of two, and cannot follow \
+             the owner function; {CONSEQUENCE}",
             info.reta_size
         );
     }
@@ -75,29 +90,35 @@ fn repeats(owner: &OwnerFunction, size: u16) -> bool {
 mod tests {
     use super::*;
 
-    fn owner(workers: u8) -> OwnerFunction {
-        OwnerFunction::new(&[0x6d; RSS_KEY_BYTES], workers)
+    fn owner(workers: u8, entries: usize) -> OwnerFunction {
+        OwnerFunction::with_entries(&[0x6d; RSS_KEY_BYTES], workers, entries)
     }
 
     #[test]
-    fn a_longer_table_repeats_that_of_the_owner_function() {
-        for size in [128, 512, 2048] {
-            assert!((1..=16).all(|workers| repeats(&owner(workers), size)), "{size}");
+    fn every_table_at_least_as_long_as_the_shortest_repeats_the_owner_function() {
+        for (entries, sizes) in [(128, vec![128, 512, 2048]), (64, vec![64, 128, 512])] {
+            for size in sizes {
+                assert!((1..=16).all(|workers| repeats(&owner(workers, entries), size)), "{size}");
+            }
         }
-        let queues = table(&owner(3), 512, 3);
+        let queues = table(&owner(3, 128), 512, 3);
         assert_eq!([queues[127], queues[128], queues[129]], [127 % 3, 0, 1]);
+        let queues = table(&owner(3, 64), 128, 3);
+        assert_eq!([queues[63], queues[64], queues[65]], [0, 0, 1]);
     }
 
     #[test]
-    fn a_shorter_table_serves_powers_of_two_only() {
-        for (workers, expected) in [(1, true), (2, true), (3, false), (4, true), (6, false)] {
-            assert_eq!(repeats(&owner(workers), 64), expected, "{workers} workers");
+    fn the_shortest_table_counts_and_none_is_no_table() {
+        for (sizes, expected) in
+            [(vec![], 128), (vec![512], 128), (vec![64, 512], 64), (vec![0, 512], 128)]
+        {
+            assert_eq!(shortest(sizes.into_iter()), expected);
         }
     }
 
     #[test]
     fn workers_without_a_queue_share_those_there_are() {
-        let queues = table(&owner(4), 128, 2);
+        let queues = table(&owner(4, 128), 128, 2);
         assert_eq!(queues[..4], [0, 1, 0, 1]);
     }
 }

@@ -12,9 +12,11 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use weir_core::api;
 use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, PortsFragmented, probe_targets};
 use weir_core::config::Checked;
 use weir_core::health::HealthTable;
@@ -22,24 +24,47 @@ use weir_core::neighbour::World;
 use weir_core::policy::Snapshot;
 use weir_core::rcu::Publisher;
 
+use super::store::{Kept, Sha256};
+
 /// Configurations that may wait to be applied. A further one is refused.
 const CANDIDATES_WAITING: usize = 64;
 
 /// A configuration that somebody wants in force.
 pub(super) struct Candidate {
     pub(super) checked: Checked,
+    /// Where it came from, and its text.
+    pub(super) origin: Origin,
     /// Who is to be told; nobody when a signal asked.
-    pub(super) reply: Option<oneshot::Sender<Result<Outcome, PortsFragmented>>>,
+    pub(super) author: Option<Waiting>,
 }
+
+/// Where a configuration came from, and its text.
+pub(super) struct Origin {
+    /// The document, JSON.
+    pub(super) configuration: String,
+    /// Who wants it in force.
+    pub(super) applied_by: api::Author,
+    /// The stored configuration that it is.
+    pub(super) restores: Option<u64>,
+    /// Of the file or directory of `--config`, when it was read there.
+    pub(super) file_sha256: Option<Sha256>,
+}
+
+/// Where a candidate's author waits to be told.
+pub(super) type Waiting = oneshot::Sender<Result<Outcome, PortsFragmented>>;
 
 /// As many configurations wait to be applied as may.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct TooManyWait;
 
 /// What became of a candidate.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) generation: u32,
+    /// When the workers got it.
+    pub(super) published: Instant,
+    /// Tells when it is stored.
+    pub(super) kept: oneshot::Receiver<Kept>,
 }
 
 /// What the compiling thread gives back.
@@ -68,7 +93,7 @@ pub(super) struct PublishLane {
 /// What was put in force.
 pub(super) struct Published {
     /// The configuration, if it is a new one.
-    pub(super) checked: Option<Checked>,
+    pub(super) candidate: Option<Candidate>,
 }
 
 impl PublishLane {
@@ -185,9 +210,9 @@ impl PublishLane {
                     self.pending = self.pending.and(compiled.owed);
                 }
                 tracing::error!("{refused}");
-                if let Some(reply) = compiled.candidate.and_then(|candidate| candidate.reply) {
+                if let Some(author) = compiled.candidate.and_then(|candidate| candidate.author) {
                     // A client that has gone does not want to know.
-                    let _gone = reply.send(Err(refused));
+                    let _gone = author.send(Err(refused));
                 }
                 None
             }
@@ -203,13 +228,6 @@ impl PublishLane {
             return None;
         }
         self.published = published;
-        let generation = self.published.generation.0;
-        let checked = candidate.map(|candidate| {
-            if let Some(reply) = candidate.reply {
-                let _gone = reply.send(Ok(Outcome { generation }));
-            }
-            candidate.checked
-        });
-        Some(Published { checked })
+        Some(Published { candidate })
     }
 }

@@ -4,7 +4,8 @@
 //!   control socket ─┐                       ┌─► compile (a thread of its own) ─► publish
 //!   probe results ──┼─► Control: one loop ──┤
 //!   netlink events ─┤                       ├─► prober, managed neighbours, announcements
-//!   signals, time ──┘                       └─► kernel twins ◄─► rings
+//!   signals, time ──┘                       ├─► kernel twins ◄─► rings
+//!                                           └─► store (a thread of its own)
 //! ```
 //!
 //! One thread, one async runtime, in the appliance's own network namespace. It never waits for a
@@ -18,6 +19,7 @@ mod lane;
 pub mod probe;
 pub mod socket;
 mod status;
+pub mod store;
 pub mod twin;
 
 use std::cell::RefCell;
@@ -32,7 +34,7 @@ use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::LocalSet;
-use tokio::time::{Interval, MissedTickBehavior, interval};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use weir_core::compile::{Changes, Compiler, PortFacts, probe_targets};
 use weir_core::config::{Appliance, Checked};
 use weir_core::health::HealthTable;
@@ -49,10 +51,11 @@ use crate::worker::{Clock, SharedState};
 use announce::Announcer;
 pub use error::ControlError;
 use kernel::Pump;
-use lane::PublishLane;
+use lane::{Origin, PublishLane};
 use probe::{ProbeResult, Prober, SourceAddresses};
 use socket::{Call, Listener};
 use status::PortView;
+use store::{Chosen, Keeper, Sha256, Store};
 use twin::{Manager, Mirror, NetworkNamespace, Twin};
 
 /// How often rings are looked at and changes are compiled: the longest that a punted packet
@@ -62,6 +65,11 @@ const PUMP_INTERVAL: Duration = Duration::from_millis(1);
 const REQUESTS_PER_TURN: usize = 32;
 /// How often workers are looked after.
 const CARE_INTERVAL: Duration = Duration::from_secs(1);
+/// How often it is tried to store what could not be stored.
+const STORE_INTERVAL: Duration = Duration::from_secs(10);
+/// How long an author waits for the disk after the workers have a configuration, and how long a
+/// stop does.
+const STORE_WITHIN: Duration = Duration::from_secs(3);
 /// Calls, results and events that may wait.
 const WAITING: usize = 1024;
 /// A worker that has not begun a turn for this long is named in an event.
@@ -109,10 +117,21 @@ pub struct WorkerView {
     pub shared: Arc<SharedState>,
 }
 
+/// The configuration to start with, and where configurations are stored.
+pub struct Starting {
+    /// What it says, whose word it is, and its text.
+    pub chosen: Chosen,
+    /// The file or directory of `--config`.
+    pub path: PathBuf,
+    /// What tells it from what it was before.
+    pub file_sha256: Sha256,
+    /// Where configurations are stored.
+    pub store: Store,
+}
+
 /// The control side, ready to run.
 pub struct Control {
-    checked: Checked,
-    path: PathBuf,
+    starting: Starting,
     ports: Vec<PortView>,
     facts: Arc<[PortFacts]>,
     kit: Kit,
@@ -123,6 +142,9 @@ pub struct Control {
 struct Running {
     checked: Checked,
     path: PathBuf,
+    /// The file as it was when it was last accepted.
+    file_sha256: Sha256,
+    keeper: Keeper,
     ports: Vec<PortView>,
     workers: Vec<WorkerView>,
     log: LogHandle,
@@ -156,15 +178,14 @@ impl Control {
     /// # Errors
     /// When a port cannot be asked what it is.
     pub fn open(
-        checked: Checked,
-        path: PathBuf,
+        starting: Starting,
         ports: &[OpenPort],
         kit: Kit,
         log: LogHandle,
     ) -> Result<Self, ControlError> {
         let views = ports.iter().map(PortView::new).collect();
         let facts = ports.iter().map(|port| port.facts).collect();
-        Ok(Self { checked, path, ports: views, facts, kit, log })
+        Ok(Self { starting, ports: views, facts, kit, log })
     }
 
     /// Runs until SIGTERM or SIGINT. Moves the calling thread into the appliance's network
@@ -173,7 +194,7 @@ impl Control {
     /// # Errors
     /// When the namespace, a twin or the runtime cannot be made.
     pub fn run(self, runtime: Runtime, listener: Listener) -> Result<(), ControlError> {
-        let appliance = &self.checked.configuration.appliance;
+        let appliance = &self.starting.chosen.checked.configuration.appliance;
         twin::namespace::raise_neighbour_limits(limits::ADJACENCIES_MAX);
         let namespace = NetworkNamespace::open_or_create(&appliance.network_namespace)?;
         namespace.enter()?;
@@ -186,7 +207,8 @@ impl Control {
     }
 
     async fn serve(self, listener: Listener) -> Result<(), ControlError> {
-        let appliance = self.checked.configuration.appliance.clone();
+        let Starting { chosen, path, file_sha256, store } = self.starting;
+        let appliance = chosen.checked.configuration.appliance.clone();
         let twins = make_twins(&appliance, &self.ports)?;
         let names = twin_names(&appliance);
         let (events_in, events) = mpsc::channel(limits::NEIGHBOUR_EVENTS_WAITING_MAX);
@@ -217,8 +239,10 @@ impl Control {
         let turns = vec![[(0, 0); 2]; self.kit.workers.len()];
         let running = Running {
             lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts),
-            checked: self.checked,
-            path: self.path,
+            checked: chosen.checked,
+            path,
+            file_sha256,
+            keeper: Keeper::new(store),
             ports: self.ports,
             workers: self.kit.workers,
             log: self.log,
@@ -234,13 +258,20 @@ impl Control {
             turns,
         };
         tokio::task::spawn_local(socket::serve(listener, calls_in));
-        running.run(calls, results, events).await
+        let origin = Origin {
+            configuration: chosen.configuration,
+            applied_by: chosen.applied_by,
+            restores: chosen.restores,
+            file_sha256: None,
+        };
+        running.run(origin, calls, results, events).await
     }
 }
 
 impl Running {
     async fn run(
         mut self,
+        origin: Origin,
         mut calls: mpsc::Receiver<Call>,
         mut results: mpsc::Receiver<ProbeResult>,
         mut events: mpsc::Receiver<Event>,
@@ -251,8 +282,10 @@ impl Running {
         let mut hangup = on(SignalKind::hangup())?;
         let (mut pump, mut care) = (every(PUMP_INTERVAL), every(CARE_INTERVAL));
         let mut refresh = every(twin::manage::REFRESH_INTERVAL);
+        let mut store = every(STORE_INTERVAL);
         self.put_in_force().await;
         self.lane.change(Changes::ALL);
+        self.keep(origin, None);
         tracing::info!("weir {} runs", env!("CARGO_PKG_VERSION"));
         loop {
             tokio::select! {
@@ -260,6 +293,8 @@ impl Running {
                 Some(result) = results.recv() => self.learn_verdict(&result),
                 Some(event) = events.recv() => self.learn_event(event, &mut events).await,
                 compiled = self.lane.compiled() => self.finish(compiled).await,
+                done = self.keeper.done() => self.kept(done),
+                _ = store.tick() => self.keeper.try_again(),
                 _ = pump.tick() => self.pump().await,
                 _ = care.tick() => self.look_after_workers(),
                 _ = refresh.tick() => note(self.manager.refresh().await),
@@ -269,6 +304,9 @@ impl Running {
             }
         }
         tracing::info!("stopping");
+        if timeout(STORE_WITHIN, self.keeper.drain()).await.is_err() {
+            tracing::error!("the disk does not answer: what was applied last may not be stored");
+        }
         Ok(())
     }
 

@@ -11,6 +11,8 @@ const _: () = assert!(plain::HEAD == dpdk::HEAD, "the path and the buffers agree
 pub(super) struct PacketFrames<'a> {
     look: Look<'a>,
     ports: &'a [PortId],
+    /// Where they all came in, if they all came in by one port.
+    ingress: Option<PortId>,
 }
 
 /// In the meta word: bits 0 to 7 count hand-offs, bit 8 says that the inbound owner missed.
@@ -18,9 +20,16 @@ const INBOUND_MISSED: u64 = 1 << 8;
 
 impl<'a> PacketFrames<'a> {
     #[inline]
-    pub(super) const fn new(look: Look<'a>, ports: &'a [PortId]) -> Self {
-        Self { look, ports }
+    pub(super) const fn new(look: Look<'a>, ports: &'a [PortId], ingress: Option<PortId>) -> Self {
+        Self { look, ports, ingress }
     }
+}
+
+/// Our number of a port of DPDK's; for one that is none of ours, one that the snapshot does not
+/// know.
+#[inline]
+pub(super) fn port_number(ports: &[PortId], device: u16) -> PortId {
+    ports.get(usize::from(device)).copied().unwrap_or(PortId(u8::MAX))
 }
 
 impl Frames for PacketFrames<'_> {
@@ -58,9 +67,10 @@ impl Frames for PacketFrames<'_> {
 
     #[inline]
     fn ingress(&self, place: usize) -> PortId {
-        // A port that is none of ours gets a number that the snapshot does not know.
-        let port = self.ports.get(usize::from(self.look.ingress_port(place)));
-        port.copied().unwrap_or(PortId(u8::MAX))
+        match self.ingress {
+            Some(port) => port,
+            None => port_number(self.ports, self.look.ingress_port(place)),
+        }
     }
 
     #[inline]

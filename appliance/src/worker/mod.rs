@@ -28,7 +28,7 @@ use weir_core::telemetry::Counter;
 use weir_core::units::PortId;
 
 pub use clock::Clock;
-use frames::PacketFrames;
+use frames::{PacketFrames, port_number};
 pub use idle::Idle;
 pub use outlets::{Lane, Outlets, PortLane};
 pub use shared::{SharedState, WorkerState};
@@ -142,7 +142,7 @@ impl Turn<'_> {
             let received = queue.receive(self.burst);
             if received > 0 {
                 worked = true;
-                let bytes = self.process();
+                let bytes = self.process(Some(port_number(self.ports, queue.port())));
                 self.worker.counters.count(Counter::RxPackets, received as u64);
                 self.worker.counters.count(Counter::RxBytes, bytes as u64);
             }
@@ -161,7 +161,7 @@ impl Turn<'_> {
                 }
                 worked = true;
                 self.worker.counters.count(Counter::HandoffInPackets, received as u64);
-                self.process();
+                self.process(None);
             }
         }
         for ring in &mut inlets.relay {
@@ -174,13 +174,18 @@ impl Turn<'_> {
     }
 
     /// Takes one burst of the worker's own frames to their verdicts, and carries those out.
-    /// Returns how many bytes it had.
-    fn process(&mut self) -> usize {
+    /// They all came in by `ingress`, or each says where it did. Returns how many bytes it had.
+    fn process(&mut self, ingress: Option<PortId>) -> usize {
         let look = self.burst.look();
         let bytes = look.bytes();
-        let mut frames = PacketFrames::new(look, self.ports);
+        let mut frames = PacketFrames::new(look, self.ports, ingress);
         self.worker.process(self.snapshot, self.now, &mut frames, self.batch);
         let counters = &self.worker.counters;
+        if let Some(port) = self.batch.common_way()
+            && self.outlets.transmit_all(port, self.burst, bytes as u64, counters)
+        {
+            return bytes;
+        }
         for (place, port) in self.batch.transmitted() {
             self.outlets.transmit(port, self.burst, place, counters);
         }

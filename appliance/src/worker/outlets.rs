@@ -80,6 +80,26 @@ impl Outlets {
         self.transmit_otherwise(port, burst, index, counters);
     }
 
+    /// Sends a whole burst of `bytes` out by `port` at once, if this worker holds a queue there.
+    /// Returns whether it did: the burst is empty then.
+    pub fn transmit_all(
+        &mut self,
+        port: PortId,
+        burst: &mut Burst,
+        bytes: u64,
+        counters: &Counters,
+    ) -> bool {
+        match self.ports.get_mut(port.index()) {
+            Some(lane) if lane.is_queue() => {
+                // What waits came before.
+                lane.flush(counters);
+                send(&mut lane.lane, burst, bytes, counters);
+                true
+            }
+            Some(_) | None => false,
+        }
+    }
+
     /// Where there is no port, no room or no queue.
     #[inline(never)]
     fn transmit_otherwise(
@@ -182,16 +202,20 @@ impl PortLane {
     }
 
     fn flush(&mut self, counters: &Counters) {
-        let Lane::Queue(queue) = &mut self.lane else { return };
-        if self.waiting.is_empty() {
-            return;
+        if !self.waiting.is_empty() {
+            let bytes = self.waiting.bytes();
+            send(&mut self.lane, &mut self.waiting, bytes, counters);
         }
-        let bytes = self.waiting.bytes();
-        let sent = queue.send(&mut self.waiting);
-        counters.count(Counter::TxPackets, sent as u64);
-        counters.count(Counter::TxBytes, bytes - self.waiting.bytes());
-        drop_rest(&mut self.waiting, DropReason::TransmitQueueFull, counters);
     }
+}
+
+/// Sends a burst of `bytes` by a queue; what that does not take is dropped.
+fn send(lane: &mut Lane, burst: &mut Burst, bytes: u64, counters: &Counters) {
+    let Lane::Queue(queue) = lane else { return };
+    let sent = queue.send(burst);
+    counters.count(Counter::TxPackets, sent as u64);
+    counters.count(Counter::TxBytes, bytes.saturating_sub(burst.bytes()));
+    drop_rest(burst, DropReason::TransmitQueueFull, counters);
 }
 
 impl Spout {

@@ -10,14 +10,12 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use dpdk::{Affinity, Eal};
+use weir_perf::kind::{FRAME, Family};
 use weir_perf::lane;
 use weir_perf::meter::Meter;
-use weir_perf::plain::Plain;
 use weir_perf::report::{self, Row};
-use weir_perf::rival::{RIVALS, Rival};
 use weir_perf::scenario::catalogue::SCENARIOS;
-use weir_perf::scenario::{Bench, Effort, Processors};
-use weir_perf::traffic::{self, Order};
+use weir_perf::scenario::{Bench, Effort, Ground, Others, Processors};
 
 #[global_allocator]
 static ALLOCATOR: dpdk::heap::CountingAllocator = dpdk::heap::CountingAllocator;
@@ -60,15 +58,17 @@ fn main() -> anyhow::Result<()> {
     let hugepages = free_hugepages() >= 4 * 64;
     let eal = start(processors.worker, hugepages)?;
     let pool = lane::pool(&eal)?;
-    let rivals =
-        if arguments.no_rivals { Vec::new() } else { rivals(processors.worker, hugepages)? };
+    let ground = Ground { processor: processors.worker, hugepages };
+    let ground = (!arguments.no_rivals).then_some(ground);
+    let others = |family| Others::start(&eal, &pool, family, ground);
+    let is_over_ipv6 = wanted.iter().any(|scenario| scenario.is_over_ipv6());
     let mut bench = Bench {
         eal: &eal,
         pool: &pool,
         effort: effort(&arguments),
         processors,
-        rivals,
-        bare: Plain::new(&eal, &pool, "bare", traffic::requests(65_536, Order::Uniform)?, 0)?,
+        v4: others(Family::V4)?,
+        v6: if is_over_ipv6 { Some(others(Family::V6)?) } else { None },
         meter: Meter::default(),
     };
     writeln!(out, "{}", machine(all, hugepages, bench.effort))?;
@@ -126,11 +126,6 @@ fn start(processor: usize, hugepages: bool) -> anyhow::Result<Eal> {
     Ok(Eal::init_with(&words, Affinity::Pinned)?)
 }
 
-fn rivals(processor: usize, hugepages: bool) -> anyhow::Result<Vec<Rival>> {
-    let source = traffic::requests(65_536, Order::Uniform)?;
-    RIVALS.into_iter().map(|name| Rival::start(name, &source, processor, hugepages)).collect()
-}
-
 /// Free hugepages of 2 MiB.
 fn free_hugepages() -> u64 {
     let path = "/sys/kernel/mm/hugepages/hugepages-2048kB/free_hugepages";
@@ -150,7 +145,7 @@ fn machine(processors: usize, hugepages: bool, effort: Effort) -> String {
         model.unwrap_or("unknown processor"),
         kernel.trim(),
         dpdk::version(),
-        traffic::FRAME,
+        FRAME,
         effort.rounds,
         effort.window.as_millis(),
     )

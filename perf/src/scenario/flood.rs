@@ -1,9 +1,16 @@
 //! What can somebody with ill intent do to the connections of others?
 //!
-//! Established connections in both directions, beside which a quarter of all packets is the
-//! attack; `quiet` is the same worker where that quarter belongs to ordinary connections. So the
-//! difference is what the attack gains by its kind and not by its number, and throughput of
-//! established connections falls by as much as packets take longer.
+//! Established connections in both directions, beside which a share of all packets is the attack:
+//! a quarter, or one in sixteen (rows that end in `-16th`). It is compared with `quiet`, the same
+//! worker receiving as many packets, where those of that share belong to ordinary connections too.
+//! So the difference is what the attack gains by its kind and not by its number: what it takes by
+//! being a share of all packets is in both. Throughput of established connections falls by as much
+//! as a packet, the attack's included, takes longer.
+//!
+//! Two shares of one attack say how its cost grows with it. It grows less than in proportion:
+//! already with one in sixteen every burst of 32 has attacking packets in it, takes the long way
+//! for them and is not sent as it came. The elephant is no share of the packets but their order,
+//! and has one row.
 
 #![allow(clippy::cast_possible_truncation, reason = "numbers of templates and clients are small")]
 
@@ -16,9 +23,10 @@ use weir_core::units::{Address, RuleId};
 
 use super::flows::{all, both_ways, inbound_kinds, open_inbound, slots_for, step, web_rule};
 use super::{Bench, Contest};
+use crate::kind::{ACK, Family, Kind, SYN, Side};
 use crate::lane::Rig;
 use crate::report::Row;
-use crate::traffic::{self, ACK, Kind, Order, Random, SYN, Side, client, draw};
+use crate::traffic::{self, Order, Random, client, draw};
 use crate::world::{self, WEB};
 
 /// Established connections.
@@ -29,6 +37,15 @@ const ATTACKERS: usize = 1 << 22;
 const SCANNER: (u32, u16) = (0x2d00_0001, 4_444);
 /// Packets of an attack that are told apart.
 const ATTACK: usize = 1 << 20;
+
+/// How much of all packets is the attack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Share {
+    /// One in four.
+    Quarter,
+    /// One in sixteen.
+    Sixteenth,
+}
 
 /// What the attacked worker receives.
 struct Sequence {
@@ -44,15 +61,17 @@ struct Scene<'a> {
     rig: &'a mut Rig,
     members: &'a [u8],
     quiet: &'a [SourceStep],
+    share: Share,
 }
 
 /// One client asks for every port of a frontend from one port of its own.
 ///
 /// # Errors
 /// DPDK's, or when a packet of a connection was lost.
-pub fn scan(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
-    measure(bench, "flood-scan", |scene| {
+pub fn scan(bench: &mut Bench<'_>, share: Share) -> anyhow::Result<Row> {
+    measure(bench, "flood-scan", share, |scene| {
         let kind = Kind {
+            family: Family::V4,
             flags: Some(SYN),
             from: SCANNER,
             to: (0, 0),
@@ -70,8 +89,8 @@ pub fn scan(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
 ///
 /// # Errors
 /// As [`scan`].
-pub fn one_port(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
-    measure(bench, "flood-one-port", |scene| {
+pub fn one_port(bench: &mut Bench<'_>, share: Share) -> anyhow::Result<Row> {
+    measure(bench, "flood-one-port", share, |scene| {
         let address = |number: usize| SCANNER.0 + number as u32;
         let attack =
             (0..ATTACK).map(|number| SourceStep::new(scene.template(), address(number), SCANNER.1));
@@ -84,9 +103,9 @@ pub fn one_port(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
 ///
 /// # Errors
 /// As [`scan`].
-pub fn one_home(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
+pub fn one_home(bench: &mut Bench<'_>, share: Share) -> anyhow::Result<Row> {
     let note = "SYNs of 256 keys with one home, crafted with knowledge of the seed";
-    measure(bench, "flood-one-home", |scene| scene.crafted(256, 1, note))
+    measure(bench, "flood-one-home", share, |scene| scene.crafted(256, 1, note))
 }
 
 /// Clients whose keys have their homes side by side in the flow table, so that a whole stretch of
@@ -94,17 +113,17 @@ pub fn one_home(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
 ///
 /// # Errors
 /// As [`scan`].
-pub fn one_stretch(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
+pub fn one_stretch(bench: &mut Bench<'_>, share: Share) -> anyhow::Result<Row> {
     let note = "SYNs of 4,096 keys with 512 homes in a row, crafted with knowledge of the seed";
-    measure(bench, "flood-crafted", |scene| scene.crafted(4_096, 512, note))
+    measure(bench, "flood-crafted", share, |scene| scene.crafted(4_096, 512, note))
 }
 
 /// Every attacking packet opens another connection.
 ///
 /// # Errors
 /// As [`scan`].
-pub fn syn(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
-    measure(bench, "flood-syn", |scene| {
+pub fn syn(bench: &mut Bench<'_>, share: Share) -> anyhow::Result<Row> {
+    measure(bench, "flood-syn", share, |scene| {
         let attack = (0..ATTACK).map(|number| step(scene.template(), ATTACKERS + number));
         let kind = Kind::request(Some(SYN), WEB.0);
         Ok(scene.beside(kind, attack, "SYNs of a million clients, one each"))
@@ -115,8 +134,8 @@ pub fn syn(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
 ///
 /// # Errors
 /// As [`scan`], and when the table does not fill.
-pub fn bound(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
-    measure(bench, "flood-bound", |scene| {
+pub fn bound(bench: &mut Bench<'_>, share: Share) -> anyhow::Result<Row> {
+    measure(bench, "flood-bound", share, |scene| {
         fill(scene.rig)?;
         let attack = (0..ATTACK).map(|number| step(scene.template(), ATTACKERS + number));
         let kind = Kind::request(Some(ACK), WEB.0);
@@ -129,13 +148,13 @@ pub fn bound(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
 /// # Errors
 /// As [`scan`].
 pub fn elephant(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
-    measure(bench, "flood-elephant", |scene| {
+    measure(bench, "flood-elephant", Share::Quarter, |scene| {
         let mut random = Random::new(10);
         let order = draw(FLOWS, Order::Uniform);
         let order: Vec<_> =
             order.iter().map(|it| if random.below(10) < 9 { 0 } else { *it }).collect();
         let steps = both_ways(&all(FLOWS), scene.members, &order);
-        let kinds = inbound_kinds(Some(ACK), WEB);
+        let kinds = inbound_kinds(Family::V4, Some(ACK), WEB);
         Ok(Sequence { kinds, steps, dropped: &[], note: "90 % of packets in one connection" })
     })
 }
@@ -143,6 +162,7 @@ pub fn elephant(bench: &mut Bench<'_>) -> anyhow::Result<Row> {
 fn measure(
     bench: &mut Bench<'_>,
     name: &str,
+    share: Share,
     attack: impl FnOnce(&mut Scene<'_>) -> anyhow::Result<Sequence>,
 ) -> anyhow::Result<Row> {
     let slots = slots_for(FLOWS);
@@ -151,10 +171,13 @@ fn measure(
     let quiet_steps = both_ways(&all(FLOWS), &members, &draw(FLOWS, Order::Uniform));
     let mut rig = Rig::new(bench.eal, bench.pool, "flood", slots)?;
     open_inbound(&mut rig, &all(FLOWS))?;
-    let mut scene = Scene { rig: &mut rig, members: &members, quiet: &quiet_steps };
+    let mut scene = Scene { rig: &mut rig, members: &members, quiet: &quiet_steps, share };
     let sequence = attack(&mut scene)?;
     rig.receive(traffic::source(&sequence.kinds, sequence.steps)?, u64::MAX)?;
-    quiet.receive(traffic::source(&inbound_kinds(Some(ACK), WEB), quiet_steps)?, u64::MAX)?;
+    quiet.receive(
+        traffic::source(&inbound_kinds(Family::V4, Some(ACK), WEB), quiet_steps)?,
+        u64::MAX,
+    )?;
     let mut contest = Contest::default();
     for round in 0..=bench.effort.rounds {
         let (undisturbed, _) = bench.run_worker(&mut quiet)?;
@@ -167,7 +190,7 @@ fn measure(
             contest.rivals.entry("quiet").or_default().push(undisturbed);
         }
     }
-    let mut row = contest.row(name.to_owned(), FLOWS);
+    let mut row = contest.row(format!("{name}{}", share.suffix()), FLOWS);
     if let (Some(ours), Some(quiet)) = (row.nanoseconds, row.rivals.get("quiet")) {
         row.note(format!("established {:+.1} %", rise_percent(*quiet, ours.median)));
     }
@@ -183,11 +206,10 @@ fn rise_percent(before: f64, after: f64) -> f64 {
 impl Scene<'_> {
     /// The template of attacking packets: the one after those of connections.
     fn template(&self) -> u16 {
-        inbound_kinds(Some(ACK), WEB).len() as u16
+        inbound_kinds(Family::V4, Some(ACK), WEB).len() as u16
     }
 
-    /// The quiet sequence with every fourth packet replaced by the next of an attack, requests as
-    /// often as replies.
+    /// The quiet sequence with a share of the packets replaced by the next of an attack.
     fn beside(
         &self,
         kind: Kind,
@@ -197,10 +219,11 @@ impl Scene<'_> {
         let attack: Vec<SourceStep> = attack.collect();
         let mut attack = attack.iter().cycle();
         let next = |(number, step): (usize, &SourceStep)| {
-            if is_attack(number) { attack.next().copied().unwrap_or(*step) } else { *step }
+            if self.share.holds(number) { attack.next().copied().unwrap_or(*step) } else { *step }
         };
         let steps = self.quiet.iter().enumerate().map(next).collect();
-        let kinds = inbound_kinds(Some(ACK), WEB).into_iter().chain(iter::once(kind)).collect();
+        let kinds =
+            inbound_kinds(Family::V4, Some(ACK), WEB).into_iter().chain(iter::once(kind)).collect();
         Sequence { kinds, steps, dropped: &[], note }
     }
 
@@ -212,7 +235,7 @@ impl Scene<'_> {
         width: u32,
         note: &'static str,
     ) -> anyhow::Result<Sequence> {
-        let rule = web_rule(self.rig.snapshot())?;
+        let rule = web_rule(self.rig.family, self.rig.snapshot())?;
         let table = self.rig.lane.worker.flows();
         let is_home = |client: &usize| (0..width).contains(&home(table, *client, rule));
         let attack: Vec<usize> = (ATTACKERS..1 << 28).filter(is_home).take(count).collect();
@@ -222,8 +245,23 @@ impl Scene<'_> {
     }
 }
 
-const fn is_attack(number: usize) -> bool {
-    matches!(number % 8, 3 | 6)
+impl Share {
+    /// Whether the packet of this number is the attack's, which takes the place of requests as
+    /// often as of replies.
+    const fn holds(self, number: usize) -> bool {
+        match self {
+            Self::Quarter => matches!(number % 8, 3 | 6),
+            Self::Sixteenth => matches!(number % 32, 3 | 18),
+        }
+    }
+
+    /// What it adds to the name of a row.
+    const fn suffix(self) -> &'static str {
+        match self {
+            Self::Quarter => "",
+            Self::Sixteenth => "-16th",
+        }
+    }
 }
 
 fn home(table: &weir_core::flow::FlowTable, flow: usize, rule: RuleId) -> u32 {
@@ -250,10 +288,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_quarter_is_the_attack_in_place_of_as_many_requests_as_replies() {
-        let attacks: Vec<usize> = (0..800).filter(|number| is_attack(*number)).collect();
-        assert_eq!(attacks.len(), 200);
-        assert_eq!(attacks.iter().filter(|number| **number % 2 == 0).count(), 100);
+    fn the_attack_takes_its_share_of_requests_and_of_replies() {
+        for (share, expected) in [(Share::Quarter, 400), (Share::Sixteenth, 100)] {
+            let attacks: Vec<usize> = (0..1_600).filter(|number| share.holds(*number)).collect();
+            let requests = attacks.iter().filter(|number| **number % 2 == 0).count();
+            assert_eq!((attacks.len(), requests), (expected, expected / 2), "{share:?}");
+        }
     }
 
     #[test]

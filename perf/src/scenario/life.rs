@@ -6,11 +6,14 @@ use dpdk::Source;
 use weir_core::telemetry::Counter;
 
 use super::churn::Churn;
-use super::flows::{REQUEST, inbound_kinds, members_of, reply_of, slots_for, step};
+use super::flows::{
+    REQUEST, inbound_kinds, infix, members_of, reply_of, say_frames, slots_for, step,
+};
 use super::{Bench, Contest};
+use crate::kind::{ACK, FIN, Family, Kind, PUSH, SYN};
 use crate::lane::Rig;
 use crate::report::Row;
-use crate::traffic::{self, ACK, FIN, Kind, PUSH, SYN};
+use crate::traffic::{self, Load};
 use crate::world::WEB;
 
 /// A handshake that nobody answers is forgotten after so long.
@@ -25,12 +28,13 @@ const LATE_MILLISECONDS: u64 = 1_000;
 ///
 /// # Errors
 /// DPDK's, or when packets were lost or flows left.
-pub fn syn_and_expiry(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<[Row; 2]> {
-    let mut rig = Rig::new(bench.eal, bench.pool, "syn", slots_for(flows))?;
+pub fn syn_and_expiry(bench: &mut Bench<'_>, load: Load) -> anyhow::Result<[Row; 2]> {
+    let Load { family, flows, .. } = load;
+    let mut rig = Rig::of(family, bench.eal, bench.pool, "syn", slots_for(flows))?;
     let (mut opened, mut expired) = (Contest::default(), Contest::default());
     let mut timers_ms = 0.0f64;
     for round in 0..=bench.effort.rounds {
-        let source = opening(0..flows)?;
+        let source = opening(family, 0..flows)?;
         let opening = bench.meter.measure(|| {
             rig.run_through(source, flows as u64)?;
             Ok(flows as u64)
@@ -46,9 +50,13 @@ pub fn syn_and_expiry(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<[Ro
             expired.ours.push(ending);
         }
     }
-    let mut rows = [opened.row("syn".to_owned(), flows), expired.row("expiry".to_owned(), flows)];
-    // Not watched: sources are made in between.
-    rows.iter_mut().for_each(|row| row.allocations = None);
+    let name = |what: &str| format!("{what}{}", infix(family));
+    let mut rows = [opened.row(name("syn"), flows), expired.row(name("expiry"), flows)];
+    for row in &mut rows {
+        // Not watched: sources are made in between.
+        row.allocations = None;
+        say_frames(row, Kind::request(Some(SYN), WEB.0).over(family));
+    }
     rows[0].note("per new flow, no expiry");
     rows[1].note(format!("per flow, nothing else; all at once took at most {timers_ms:.0} ms"));
     Ok(rows)
@@ -69,7 +77,7 @@ pub fn syn_while_expiring(bench: &mut Bench<'_>, live: usize) -> anyhow::Result<
     for round in 0..4 + bench.effort.rounds {
         // Five chunks of clients, so that none comes again before its last flow has expired.
         let first = round % 5 * chunk;
-        let source = opening(first..first + chunk)?;
+        let source = opening(churn.rig.family, first..first + chunk)?;
         let stretch = churn.run(bench, source, chunk as u64, |packets| packets)?;
         anyhow::ensure!(stretch.account.get("flows_created") == chunk as u64, "a SYN left none");
         anyhow::ensure!(stretch.account.get("flows_ended") == 0, "a client came too early");
@@ -130,13 +138,13 @@ const LIFE: [(From, u8); 8] = [
 ///
 /// # Errors
 /// As [`syn_and_expiry`], and when a life left no record or came upon an old one.
-pub fn lives(bench: &mut Bench<'_>, lives: Lives) -> anyhow::Result<Row> {
+pub fn lives(bench: &mut Bench<'_>, family: Family, lives: Lives) -> anyhow::Result<Row> {
     let clients = lives.clients();
-    let mut rig = Rig::new(bench.eal, bench.pool, "lives", slots_for(clients))?;
+    let mut rig = Rig::of(family, bench.eal, bench.pool, "lives", slots_for(clients))?;
     // Which member serves whom: replies must come from it.
-    rig.run_through(opening(0..clients)?, clients as u64)?;
+    rig.run_through(opening(family, 0..clients)?, clients as u64)?;
     let every: Vec<usize> = (0..clients).collect();
-    let members = members_of(&rig.lane.worker, rig.lane.reader.enter(), &every)?;
+    let members = members_of(rig.family, &rig.lane.worker, rig.lane.reader.enter(), &every)?;
     rig.lane.clock = rig.lane.clock.ahead(UNANSWERED_MILLISECONDS + LATE_MILLISECONDS);
     forget_all(&mut rig, clients as u64)?;
     let mut churn = Churn::new(rig, CLOSED_MILLISECONDS, lives.per_second);
@@ -145,7 +153,7 @@ pub fn lives(bench: &mut Bench<'_>, lives: Lives) -> anyhow::Result<Row> {
     let mut contest = Contest::default();
     for round in 0..windows + bench.effort.rounds {
         let first = round % windows * lives.window;
-        let source = whole_lives(first..first + lives.window, &members)?;
+        let source = whole_lives(family, first..first + lives.window, &members)?;
         let stretch = churn.run(bench, source, packets, lives_ended)?;
         let made = stretch.account.get("flows_created");
         anyhow::ensure!(made == lives.window as u64, "{made} records of {} lives", lives.window);
@@ -155,7 +163,9 @@ pub fn lives(bench: &mut Bench<'_>, lives: Lives) -> anyhow::Result<Row> {
             contest.allocations += stretch.allocations;
         }
     }
-    let mut row = contest.row("lives".to_owned(), churn.rig.lane.worker.flows().len());
+    let name = format!("lives{}", infix(family));
+    let mut row = contest.row(name, churn.rig.lane.worker.flows().len());
+    say_frames(&mut row, Kind::request(Some(ACK), WEB.0).over(family));
     if let Some(spread) = row.nanoseconds {
         let life = spread.median * Lives::PACKETS as f64;
         row.note(format!("{life:.0} ns a life of 8 packets, {:.0} k lives/s", 1e6 / life));
@@ -175,9 +185,13 @@ fn lives_ended(packets: u64) -> u64 {
 }
 
 /// The lives of these clients.
-fn whole_lives(clients: std::ops::Range<usize>, members: &[u8]) -> anyhow::Result<Source> {
-    let kinds_of_stage = inbound_kinds(None, WEB).len();
-    let kinds = LIFE.iter().flat_map(|(_, flags)| inbound_kinds(Some(*flags), WEB));
+fn whole_lives(
+    family: Family,
+    clients: std::ops::Range<usize>,
+    members: &[u8],
+) -> anyhow::Result<Source> {
+    let kinds_of_stage = inbound_kinds(family, None, WEB).len();
+    let kinds = LIFE.iter().flat_map(|(_, flags)| inbound_kinds(family, Some(*flags), WEB));
     let mut steps = Vec::with_capacity(clients.len() * Lives::PACKETS);
     for first in clients.step_by(Lives::OVERLAP) {
         for (stage, (from, _)) in LIFE.iter().enumerate() {
@@ -194,9 +208,9 @@ fn whole_lives(clients: std::ops::Range<usize>, members: &[u8]) -> anyhow::Resul
     traffic::source(&kinds.collect::<Vec<_>>(), steps)
 }
 
-fn opening(clients: std::ops::Range<usize>) -> anyhow::Result<Source> {
+fn opening(family: Family, clients: std::ops::Range<usize>) -> anyhow::Result<Source> {
     let steps = clients.map(|client| step(REQUEST, client)).collect();
-    traffic::source(&[Kind::request(Some(SYN), WEB.0)], steps)
+    traffic::source(&[Kind::request(Some(SYN), WEB.0).over(family)], steps)
 }
 
 /// Turns without packets until no flow is left.

@@ -13,9 +13,10 @@ use weir_core::telemetry::DropReason;
 use super::flows::{REQUEST, step};
 use super::outbound::Outbound;
 use super::{Bench, short};
+use crate::kind::{ACK, Kind, SYN};
 use crate::lane::Rig;
 use crate::report::Row;
-use crate::traffic::{self, ACK, Kind, SYN};
+use crate::traffic;
 use crate::world::WEB;
 
 /// Flows to one destination: somewhat less than there are ports.

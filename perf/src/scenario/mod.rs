@@ -2,8 +2,9 @@
 //!
 //! Every scenario that forwards is a [`Contest`]: in each round the worker, the floor with as many
 //! records as the worker's table has slots, the bare loop, and the rivals have one window each.
-//! What asks how much something disturbs is a duel: the worker with it and without. Not here:
-//! which scenarios there are (`catalogue`), the traffic of each (its own file).
+//! What asks how much something disturbs is a duel: the worker with it and without. Whoever runs
+//! beside the worker receives packets of the same family. Not here: which scenarios there are
+//! (`catalogue`), the traffic of each (its own file).
 
 pub mod catalogue;
 mod churn;
@@ -18,15 +19,17 @@ pub mod team;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use anyhow::Context;
 use dpdk::{Eal, Mempool};
 
 use crate::accounts::Account;
+use crate::kind::{FRAME, Family};
 use crate::lane::Rig;
 use crate::meter::{Meter, Sample, Spread};
 use crate::plain::Plain;
 use crate::report::Row;
-use crate::rival::Rival;
-use crate::traffic::{self, Order};
+use crate::rival::{Rival, forwarders};
+use crate::traffic::{self, Load};
 
 /// Turns between two looks at the clock: some 10 µs each, so that looking costs nothing.
 const TURNS: u32 = 64;
@@ -61,12 +64,55 @@ pub struct Bench<'a> {
     pub effort: Effort,
     /// Where.
     pub processors: Processors,
-    /// DPDK's forwarders; none where they are not installed.
+    /// Who runs beside the worker over IPv4.
+    pub v4: Others,
+    /// Who does over IPv6; nobody where no scenario asks for it.
+    pub v6: Option<Others>,
+    /// The meter of this thread.
+    pub meter: Meter,
+}
+
+/// Who runs beside the worker, whatever the scenario, with packets of one family.
+pub struct Others {
+    /// DPDK's forwarders; none where they are not wanted.
     pub rivals: Vec<Rival>,
     /// The bare loop.
     pub bare: Plain,
-    /// The meter of this thread.
-    pub meter: Meter,
+}
+
+/// Where DPDK's forwarders run.
+#[derive(Clone, Copy, Debug)]
+pub struct Ground {
+    /// The processor.
+    pub processor: usize,
+    /// Whether there are hugepages.
+    pub hugepages: bool,
+}
+
+impl Others {
+    /// All of a family, the forwarders standing still; none of them where they have no ground.
+    ///
+    /// # Errors
+    /// DPDK's, or when a forwarder does not start.
+    pub fn start(
+        eal: &Eal,
+        pool: &Mempool,
+        family: Family,
+        ground: Option<Ground>,
+    ) -> anyhow::Result<Self> {
+        let requests = || traffic::requests(Load { family, ..Load::of(65_536) });
+        let mut rivals = Vec::new();
+        if let Some(Ground { processor, hugepages }) = ground {
+            for name in forwarders(family) {
+                rivals.push(Rival::start(name, &requests()?, processor, hugepages)?);
+            }
+        }
+        let name = match family {
+            Family::V4 => "bare",
+            Family::V6 => "bare-v6",
+        };
+        Ok(Self { rivals, bare: Plain::new(eal, pool, name, requests()?, family, 0)? })
+    }
 }
 
 /// Everybody's samples over all rounds.
@@ -91,17 +137,21 @@ impl Bench<'_> {
         &mut self,
         rig: &mut Rig,
         records: usize,
-        flows: usize,
-        order: Order,
+        load: Load,
     ) -> anyhow::Result<Contest> {
-        let requests = traffic::requests(flows, order)?;
-        let mut floor = Plain::new(self.eal, self.pool, "floor", requests, records)?;
+        let requests = traffic::requests(load)?;
+        let family = load.family;
+        let mut floor = Plain::new(self.eal, self.pool, "floor", requests, family, records)?;
         let window = self.effort.window;
         let mut contest = Contest::default();
         for round in 0..=self.effort.rounds {
             let (ours, allocations) = self.run_worker(rig)?;
             let floor = run_plain(&mut self.meter, &mut floor, window)?;
-            let bare = run_plain(&mut self.meter, &mut self.bare, window)?;
+            let others = match family {
+                Family::V4 => &mut self.v4,
+                Family::V6 => self.v6.as_mut().context("nobody was started for IPv6")?,
+            };
+            let bare = run_plain(&mut self.meter, &mut others.bare, window)?;
             // The first round only warms everything up.
             if round == 0 {
                 continue;
@@ -110,7 +160,7 @@ impl Bench<'_> {
             contest.allocations += allocations;
             contest.floor.push(floor);
             contest.rivals.entry("bare").or_default().push(bare);
-            for rival in &mut self.rivals {
+            for rival in &mut others.rivals {
                 let sample = rival.run(window)?;
                 contest.rivals.entry(rival.name).or_default().push(sample);
             }
@@ -184,7 +234,7 @@ impl Contest {
         Row {
             scenario,
             flows,
-            packet_bytes: traffic::FRAME.into(),
+            packet_bytes: FRAME.into(),
             workers: 1,
             nanoseconds: spread(&self.ours),
             is_difference: false,

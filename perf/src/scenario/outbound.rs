@@ -13,9 +13,10 @@ use weir_core::units::{Address, MemberId, OutboundAddressId, Transport};
 use super::flows::slots_for;
 use super::{Bench, short};
 use crate::accounts::Account;
+use crate::kind::{ACK, End, Family, Kind, SYN, Side};
 use crate::lane::Rig;
 use crate::report::Row;
-use crate::traffic::{self, ACK, End, Kind, Order, SYN, Side, client, draw};
+use crate::traffic::{self, Load, Order, client, draw};
 use crate::world::{self, MEMBERS};
 
 /// Flows of members to the outside: where each begins and where it leads.
@@ -45,7 +46,7 @@ pub fn snat(bench: &mut Bench<'_>, flows: usize, one_destination: bool) -> anyho
         if number % 2 == 0 { outbound.request(flow) } else { outbound.answer(flow, ports[flow]) }
     });
     rig.receive(traffic::source(&kinds(), steps.collect())?, u64::MAX)?;
-    let contest = bench.contest(&mut rig, slots, flows, Order::Uniform)?;
+    let contest = bench.contest(&mut rig, slots, Load::of(flows))?;
     let destinations = if one_destination { "one" } else { "each" };
     let mut row = contest.row(format!("snat-{destinations}-{}", short(flows)), flows);
     row.random_lines = Some(random_lines);
@@ -109,6 +110,7 @@ const fn member_of(flow: usize) -> u32 {
 /// What members send to open, what they send then, and what the outside answers.
 fn kinds() -> Vec<Kind> {
     let from_member = |flags, member| Kind {
+        family: Family::V4,
         flags: Some(flags),
         from: (world::member(member), 0),
         to: (0, 443),
@@ -116,6 +118,7 @@ fn kinds() -> Vec<Kind> {
         port: Side::Source,
     };
     let back = Kind {
+        family: Family::V4,
         flags: Some(ACK),
         from: (0, 443),
         to: (world::OUTBOUND, 0),

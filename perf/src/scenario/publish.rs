@@ -13,9 +13,10 @@ use super::flows::{REQUEST, all, both_ways, inbound_kinds, members_of, open_inbo
 use super::flows::{slots_for, step};
 use super::{Bench, Contest};
 use crate::gate::pin;
+use crate::kind::{ACK, Family, Kind, SYN};
 use crate::lane::Rig;
 use crate::report::Row;
-use crate::traffic::{self, ACK, Kind, Order, SYN, draw};
+use crate::traffic::{self, Order, draw};
 use crate::world::{self, WEB};
 
 /// A thousand publications a second.
@@ -42,7 +43,7 @@ pub fn publish(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     let mut rig = Rig::new(bench.eal, bench.pool, "publish", slots_for(flows))?;
     let members = open_inbound(&mut rig, &all(flows))?;
     let steps = both_ways(&all(flows), &members, &draw(flows, Order::Uniform));
-    rig.receive(traffic::source(&inbound_kinds(Some(ACK), WEB), steps)?, u64::MAX)?;
+    rig.receive(traffic::source(&inbound_kinds(Family::V4, Some(ACK), WEB), steps)?, u64::MAX)?;
     let change = |world: &mut World, number: u64| {
         let mac = MacAddress([2, 0, 0, 1, 1, number.to_le_bytes()[0]]);
         let member = Address::from_v4_bits(world::member(0));
@@ -62,7 +63,7 @@ pub fn members(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     let others = flows;
     let mut rig = Rig::new(bench.eal, bench.pool, "members", slots_for(flows + others))?;
     let before = open_inbound(&mut rig, &every)?;
-    let mut kinds = inbound_kinds(Some(ACK), WEB);
+    let mut kinds = inbound_kinds(Family::V4, Some(ACK), WEB);
     let opening = u16::try_from(kinds.len())?;
     kinds.push(Kind::request(Some(SYN), WEB.0));
     let mut steps = both_ways(&every, &before, &draw(flows, Order::Uniform));
@@ -79,7 +80,7 @@ pub fn members(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     let contest = duel(bench, &mut rig, MEMBERS_EVERY, change)?;
     let account = crate::accounts::Account::between(&totals, &rig.totals());
     account.none_fell_back()?;
-    let after = members_of(&rig.lane.worker, rig.lane.reader.enter(), &every)?;
+    let after = members_of(rig.family, &rig.lane.worker, rig.lane.reader.enter(), &every)?;
     anyhow::ensure!(before == after, "connections changed their member");
     let mut row = contest.row("members".to_owned(), flows);
     let (made, ended) = (account.get("flows_created"), account.get("flows_ended"));

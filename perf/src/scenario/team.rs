@@ -21,10 +21,11 @@ use super::flows::{all, both_ways, inbound_kinds, open_inbound, slots_for};
 use super::{Bench, Contest, Processors};
 use crate::accounts::Account;
 use crate::gate::{BUSY_MAX, Gate, ROUND_TRIP_MAX, pin, round_trip, taken_by_others};
+use crate::kind::{ACK, Family};
 use crate::lane::Rig;
 use crate::meter::{Events, Meter, Sample, Spread};
 use crate::report::Row;
-use crate::traffic::{self, ACK, Order, client, draw};
+use crate::traffic::{self, Order, client, draw};
 use crate::world::{self, WEB};
 
 /// Turns between two looks at the other worker, and looks between two at the clock.
@@ -86,7 +87,7 @@ pub fn scaling(bench: &mut Bench<'_>, flows: usize) -> anyhow::Result<Row> {
     let mut alone = Rig::new(bench.eal, bench.pool, "alone", slots_for(flows))?;
     let members = open_inbound(&mut alone, &all(flows))?;
     let steps = both_ways(&all(flows), &members, &draw(flows, Order::Uniform));
-    alone.receive(traffic::source(&inbound_kinds(Some(ACK), WEB), steps)?, u64::MAX)?;
+    alone.receive(traffic::source(&inbound_kinds(Family::V4, Some(ACK), WEB), steps)?, u64::MAX)?;
     let before = taken_by_others(&processors)?;
     let mut contest = Contest::default();
     for round in 0..=bench.effort.rounds {
@@ -152,7 +153,7 @@ impl Team {
         processors: [usize; 2],
         handed: bool,
     ) -> anyhow::Result<Window> {
-        let kinds = inbound_kinds(Some(ACK), WEB);
+        let kinds = inbound_kinds(Family::V4, Some(ACK), WEB);
         for (number, rig) in self.rigs.iter_mut().enumerate() {
             let steps = &self.steps[if handed { 1 - number } else { number }];
             rig.receive(traffic::source(&kinds, steps.clone())?, u64::MAX)?;

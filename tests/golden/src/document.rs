@@ -10,9 +10,15 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use weir_core::config::{self, Configuration};
 
+use crate::dual_stack::add_ipv6;
+
 /// A document that can be changed before it is checked.
 #[derive(Clone, Debug)]
-pub struct Document(Value);
+pub struct Document {
+    value: Value,
+    /// Whether everything has a twin of IPv6 ([`crate::dual_stack`]).
+    pub is_dual_stack: bool,
+}
 
 /// The folder of all cases.
 #[must_use]
@@ -29,7 +35,17 @@ impl Document {
     pub fn read(name: &str) -> Self {
         let path = cases().join("configurations").join(name);
         let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{name}: {error}"));
-        Self(serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{name}: {error}")))
+        let value = serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        Self { value, is_dual_stack: false }
+    }
+
+    /// The document with this name, in which everything has a twin of IPv6.
+    ///
+    /// # Panics
+    /// When it cannot be read.
+    #[must_use]
+    pub fn read_dual_stack(name: &str) -> Self {
+        Self { is_dual_stack: true, ..Self::read(name) }
     }
 
     /// What the document means.
@@ -38,10 +54,14 @@ impl Document {
     /// When something is wrong with it.
     #[must_use]
     pub fn check(&self) -> Configuration {
-        match config::check(self.0.to_string().as_bytes()) {
+        let mut configuration = match config::check(self.value.to_string().as_bytes()) {
             Ok(checked) => checked.configuration,
             Err(problems) => panic!("the configuration has problems: {problems:#?}"),
+        };
+        if self.is_dual_stack {
+            add_ipv6(&mut configuration);
         }
+        configuration
     }
 
     /// Puts a value under a path.
@@ -80,9 +100,9 @@ impl Document {
     fn parent<'a>(&mut self, path: &'a str) -> Result<(&mut Value, &'a str), String> {
         let (parents, last) = path.rsplit_once('/').unwrap_or(("", path));
         let mut place = if path.starts_with("appliance/") || path.starts_with("resources/") {
-            &mut self.0
+            &mut self.value
         } else {
-            let resources = self.0["resources"].as_array_mut().ok_or("no resources")?;
+            let resources = self.value["resources"].as_array_mut().ok_or("no resources")?;
             let is_balancer = |it: &&mut Value| it["type"] == "Microsoft.Network/loadBalancers";
             resources.iter_mut().find(is_balancer).ok_or("no load balancer")?
         };

@@ -19,6 +19,7 @@
 
 pub mod case;
 pub mod document;
+pub mod dual_stack;
 pub mod packet;
 pub mod random;
 pub mod simulation;

@@ -189,3 +189,30 @@ proptest! {
         }
     }
 }
+
+/// A port whose record finds no room between others must not stop everybody behind it: ports are
+/// given from the lowest, and it would stay the lowest.
+#[test]
+fn a_port_without_room_for_its_record_is_passed_over() {
+    const MEMBERS: u16 = 3;
+    const EACH: u16 = 16_000;
+    let mut document = Document::read("base.json");
+    for (path, value) in [
+        ("outboundRules/internet/allocatedOutboundPorts", "16000"),
+        ("appliance/limits/flowsPerWorker", "131072"),
+    ] {
+        document.set(path, value).expect("a property of the document");
+    }
+    let mut simulation = Simulation::new(&document, Options::with_workers(1));
+    let mut opened = 0;
+    for flow in 0..MEMBERS * EACH {
+        let (member, port) = (11 + flow % MEMBERS, 30_000 + flow / MEMBERS);
+        let line = format!("tcp 10.0.0.{member}:{port} -> 192.0.2.83:443 SYN");
+        let frame = simulation.frame(PortId(1), &line);
+        simulation.receive([frame]);
+        opened += simulation.take_outputs().len();
+    }
+    // Nearly all of the table's bound of 98,304 records, two for a flow.
+    let asked = usize::from(MEMBERS * EACH);
+    assert!(opened * 1_000 >= asked * 999, "{opened} of {asked}");
+}

@@ -1,6 +1,8 @@
 //! Do both directions of any flow land on one worker, and come back as they went?
 
-use std::net::Ipv4Addr;
+#![allow(clippy::expect_used, reason = "a test may fail")]
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use golden::document::Document;
 use golden::random::at_random;
@@ -11,7 +13,14 @@ use weir_core::units::PortId;
 
 const FRONT: PortId = PortId(0);
 const BACK: PortId = PortId(1);
-const RULES: [&str; 3] = ["203.0.113.10:80", "203.0.113.11:80", "198.51.100.10:80"];
+const RULES: [&str; 5] = [
+    "203.0.113.10:80",
+    "203.0.113.11:80",
+    "198.51.100.10:80",
+    "[2001:db8::cb00:710a]:80",
+    "[2001:db8::c633:640a]:80",
+];
+const DNS: [&str; 2] = ["203.0.113.10:53", "[2001:db8::cb00:710a]:53"];
 
 fn send(simulation: &mut Simulation, port: PortId, line: &str) -> Vec<Output> {
     simulation.receive([simulation.frame(port, line)]);
@@ -21,12 +30,25 @@ fn send(simulation: &mut Simulation, port: PortId, line: &str) -> Vec<Output> {
 /// Source and destination of the only frame that left, as they are written.
 fn ends(outputs: &[Output]) -> Option<(PortId, String, String)> {
     let [Output::Wire(port, frame)] = outputs else { return None };
-    let end = |address: usize, port: usize| {
-        let octets: Vec<_> = frame[address..address + 4].iter().map(u8::to_string).collect();
-        let number = u16::from_be_bytes([frame[port], frame[port + 1]]);
-        format!("{}:{number}", octets.join("."))
-    };
-    Some((*port, end(26, 34), end(30, 36)))
+    let [from, to] = golden::packet::ends(frame)?;
+    Some((*port, from.to_string(), to.to_string()))
+}
+
+fn simulation(workers: u8) -> Simulation {
+    let document = Document::read_dual_stack("base.json");
+    Simulation::new(&document, Options::with_workers(workers))
+}
+
+/// The client that speaks to this frontend.
+fn client_of(frontend: &str, v4: Ipv4Addr, v6: Ipv6Addr, port: u16) -> String {
+    let frontend: SocketAddr = frontend.parse().expect("address and port");
+    let client = if frontend.is_ipv4() { IpAddr::from(v4) } else { v6.into() };
+    SocketAddr::new(client, port).to_string()
+}
+
+/// The same among IPv6 addresses: global unicast outside of what is configured.
+fn host_v6() -> impl Strategy<Value = Ipv6Addr> {
+    any::<u128>().prop_map(|bits| Ipv6Addr::from_bits(bits >> 4 | 0x2 << 124 | 1 << 123))
 }
 
 fn owners(simulation: &Simulation) -> Vec<usize> {
@@ -49,14 +71,14 @@ proptest! {
 
     #[test]
     fn a_tcp_conversation_stays_on_one_worker_and_returns_as_it_went(
-        client in host(),
+        hosts in (host(), host_v6()),
         port in 1u16..,
-        rule in 0usize..3,
+        rule in 0..RULES.len(),
         workers in 2u8..=8,
     ) {
-        let mut simulation =
-            Simulation::new(&Document::read("base.json"), Options::with_workers(workers));
-        let (client, frontend) = (format!("{client}:{port}"), RULES[rule]);
+        let mut simulation = simulation(workers);
+        let frontend = RULES[rule];
+        let client = client_of(frontend, hosts.0, hosts.1, port);
         let opening = format!("tcp {client} -> {frontend} SYN seq 1");
         let sent = ends(&send(&mut simulation, FRONT, &opening));
         let (out, source, member) = sent.expect("the opening segment leaves");
@@ -81,13 +103,13 @@ proptest! {
 
     #[test]
     fn a_udp_conversation_returns_as_it_went_without_a_record(
-        client in host(),
+        hosts in (host(), host_v6()),
         port in 1u16..,
+        frontend in prop::sample::select(&DNS[..]),
         workers in 1u8..=8,
     ) {
-        let mut simulation =
-            Simulation::new(&Document::read("base.json"), Options::with_workers(workers));
-        let (client, frontend) = (format!("{client}:{port}"), "203.0.113.10:53");
+        let mut simulation = simulation(workers);
+        let client = client_of(frontend, hosts.0, hosts.1, port);
         let query = format!("udp {client} -> {frontend} payload 9");
         let (_, _, member) = ends(&send(&mut simulation, FRONT, &query)).expect("it leaves");
         let answer = format!("udp {member} -> {client} payload 99");
@@ -106,8 +128,7 @@ proptest! {
         workers in 1u8..=8,
         tcp in any::<bool>(),
     ) {
-        let mut simulation =
-            Simulation::new(&Document::read("base.json"), Options::with_workers(workers));
+        let mut simulation = simulation(workers);
         let (near, far) = (format!("10.0.0.{member}:{port}"), format!("{remote}:{remote_port}"));
         // A UDP datagram from a service port is an answer, whoever it goes to.
         prop_assume!(tcp || port != 5353);

@@ -1,5 +1,7 @@
 //! Does anything on the wire crash a worker, leak, or come out differently with more workers?
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use golden::document::Document;
 use golden::random::at_random;
 use golden::simulation::{Frame, Options, Output, Simulation};
@@ -7,7 +9,7 @@ use proptest::prelude::*;
 use weir_core::units::PortId;
 
 /// Every kind of packet, on the port where it means something.
-const KINDS: [(u8, &str); 22] = [
+const KINDS: [(u8, &str); 35] = [
     (0, "tcp 192.0.2.7:40000 -> 203.0.113.10:80 SYN seq 1 tcp-options 020405b4"),
     (1, "tcp 10.0.0.11:8080 -> 192.0.2.7:40000 SYN ACK seq 1 ack 2"),
     (0, "tcp 192.0.2.7:40000 -> 203.0.113.10:80 ACK seq 2 ack 2 payload 40"),
@@ -29,11 +31,41 @@ const KINDS: [(u8, &str); 22] = [
     (0, "arp who-has 198.51.100.1 tell 198.51.100.254 vlan 3"),
     (1, "tcp 10.0.0.11:8080 -> 10.0.0.1:51000 SYN ACK ack 1"),
     (0, "ethernet 0x86dd payload 60"),
+    (0, "tcp [2001:db8::192.0.2.7]:40000 -> [2001:db8::203.0.113.10]:80 SYN seq 1"),
+    (1, "tcp [2001:db8::10.0.0.11]:8080 -> [2001:db8::192.0.2.7]:40000 SYN ACK seq 1 ack 2"),
+    (0, "tcp [2001:db8::192.0.2.7]:40000 -> [2001:db8::203.0.113.10]:80 ACK seq 2 payload 40"),
+    (1, "tcp [2001:db8::10.0.0.11]:8080 -> [2001:db8::192.0.2.7]:40000 ACK seq 2 payload 9"),
+    (1, "tcp [2001:db8::10.0.0.11]:8080 -> [2001:db8::192.0.2.7]:40000 FIN ACK seq 2 ack 9"),
+    (
+        0,
+        "udp [2001:db8::192.0.2.7]:7 -> [2001:db8::203.0.113.10]:53 next 0 \
+         extensions 3c000502000001001100010400000000 payload 30",
+    ),
+    (1, "udp [2001:db8::10.0.0.12]:5353 -> [2001:db8::192.0.2.7]:40001 payload 60 vlan 7"),
+    (1, "tcp [2001:db8::10.0.0.11]:50000 -> [2001:db8::192.0.2.80]:443 SYN"),
+    (
+        1,
+        "udp [2001:db8::10.0.0.11]:50000 -> [2001:db8::172.16.0.9]:80 next 44 \
+         extensions 1100000000000007 payload 9",
+    ),
+    (0, "icmp 2001:db8::192.0.2.7 -> 2001:db8::203.0.113.10 rest 0x10001 payload 16"),
+    (
+        0,
+        "icmp fe80::7 -> ff02::1:ff33:6401 type 135 ttl 255 \
+         data 20010db80000000000000000c633640101010200c63364fe",
+    ),
+    (
+        0,
+        "icmp fe80::7 -> ff02::1:ff33:640a type 135 ttl 255 \
+         data 20010db80000000000000000c633640a010102000000000701010200",
+    ),
+    (1, "tcp [2001:db8::10.0.0.11]:8080 -> [2001:db8::10.0.0.1]:51000 SYN ACK ack 1"),
     (0, "tcp 192.0.2.9:40000 -> 203.0.113.10:80 SYN service-vlan 1 vlan 2"),
 ];
 
 fn simulation(workers: u8) -> Simulation {
-    Simulation::new(&Document::read("base.json"), Options::with_workers(workers))
+    let document = Document::read_dual_stack("base.json");
+    Simulation::new(&document, Options::with_workers(workers))
 }
 
 fn frame(simulation: &Simulation, port: u8, line: &str) -> Vec<u8> {
@@ -72,12 +104,15 @@ fn every_truncation_that_claims_to_be_whole_has_an_outcome() {
     let mut simulation = simulation(2);
     for (port, line) in KINDS.into_iter().filter(|(_, line)| !line.starts_with("ethernet")) {
         let whole = frame(&simulation, port, line);
-        let network = whole.windows(2).position(|pair| pair == [0x08, 0x00]).map(|at| at + 2);
-        let Some(network) = network else { continue };
-        for length in network + 20..whole.len() {
+        // The length that is to lie: of everything in IPv4, of what follows the header in IPv6.
+        let kinds = [([0x08, 0x00], 20, 2, 0), ([0x86, 0xdd], 40, 4, 40)];
+        let at = |kind: [u8; 2]| whole[12..].windows(2).step_by(2).position(|pair| pair == kind);
+        let found = kinds.iter().find_map(|kind| Some((12 + at(kind.0)? * 2 + 2, kind)));
+        let Some((network, (_, header, field, uncounted))) = found else { continue };
+        for length in network + header..whole.len() {
             let mut cut = whole[..length].to_vec();
-            cut[network + 2..network + 4]
-                .copy_from_slice(&u16::try_from(length - network).expect("short").to_be_bytes());
+            let counted = u16::try_from(length - network - uncounted).expect("short");
+            cut[network + field..network + field + 2].copy_from_slice(&counted.to_be_bytes());
             simulation.receive([Frame::new(PortId(port), cut)]);
         }
         simulation.check_accounts();
@@ -102,7 +137,7 @@ enum Step {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let patch = (12usize..80, any::<u8>());
+    let patch = (12usize..110, any::<u8>());
     let packet = (
         0..KINDS.len(),
         prop::collection::vec(patch, 0..3),
@@ -122,6 +157,12 @@ fn step() -> impl Strategy<Value = Step> {
         1 => (11u8..=13, any::<bool>()).prop_map(|(member, up)| Step::Health(member, up)),
         1 => (11u8..=13, any::<bool>()).prop_map(|(member, up)| Step::Neighbour(member, up)),
     ]
+}
+
+/// Both addresses of a member.
+fn both(member: u8) -> [IpAddr; 2] {
+    let host = Ipv4Addr::new(10, 0, 0, member);
+    [host.into(), golden::dual_stack::twin(host).into()]
 }
 
 fn take(simulation: &mut Simulation, step: &Step) -> Vec<String> {
@@ -144,13 +185,16 @@ fn take(simulation: &mut Simulation, step: &Step) -> Vec<String> {
             simulation.advance_to(until);
         }
         Step::Health(member, up) => {
-            simulation.world.set_health([10, 0, 0, *member].into(), 8080, *up);
+            for host in both(*member) {
+                simulation.world.set_health(host, 8080, *up);
+            }
             simulation.publish();
         }
         Step::Neighbour(member, up) => {
-            let host = std::net::Ipv4Addr::new(10, 0, 0, *member);
-            let mac = up.then(|| golden::packet::mac_of_host(host));
-            simulation.world.set_neighbour(PortId(1), host.into(), mac);
+            for host in both(*member) {
+                let mac = up.then(|| golden::packet::mac_of_host(host));
+                simulation.world.set_neighbour(PortId(1), host.into(), mac);
+            }
             simulation.publish();
         }
     }

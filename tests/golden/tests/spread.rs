@@ -2,7 +2,7 @@
 //!
 //! Conversations of every kind at once: each direction arrives at a worker of its own, or each
 //! packet at any. Bursts are cut and turns are taken at random. A packet is known by the number
-//! in its IPv4 identification, which nobody changes.
+//! in its IPv4 identification or its IPv6 flow label, which nobody changes.
 //!
 //! Not here: threads and rings (`appliance/tests/workers.rs`).
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail")]
@@ -17,8 +17,14 @@ use weir_core::units::PortId;
 
 const FRONT: PortId = PortId(0);
 const BACK: PortId = PortId(1);
-const RULES: [&str; 3] = ["203.0.113.10:80", "203.0.113.11:80", "198.51.100.10:80"];
-const DNS: &str = "203.0.113.10:53";
+const RULES: [&str; 5] = [
+    "203.0.113.10:80",
+    "203.0.113.11:80",
+    "198.51.100.10:80",
+    "[2001:db8::203.0.113.10]:80",
+    "[2001:db8::203.0.113.11]:80",
+];
+const DNS: [&str; 2] = ["203.0.113.10:53", "[2001:db8::203.0.113.10]:53"];
 /// What the opener and the responder may send; the last three end or reopen a connection.
 const FLAGS: [&str; 5] = ["ACK ack 1", "PSH ACK ack 1 payload 9", "FIN ACK ack 1", "RST", "SYN"];
 
@@ -31,8 +37,8 @@ const HARMLESS: usize = 3;
 enum Kind {
     /// A client to a rule.
     Inbound(usize),
-    /// A client to the rule whose flows have no record.
-    Untracked,
+    /// A client to a rule whose flows have no record.
+    Untracked(usize),
     /// A member to the outside, from any port.
     Outbound { member: u8, port: u16, tcp: bool },
     /// The same from a port that rules lead to, so that the inbound owner is asked first.
@@ -72,13 +78,17 @@ type Left = (Passage, PortId, Vec<u8>);
 
 impl Talk {
     fn is_inbound(&self) -> bool {
-        matches!(self.kind, Kind::Inbound(_) | Kind::Untracked)
+        matches!(self.kind, Kind::Inbound(_) | Kind::Untracked(_))
+    }
+
+    fn is_ipv6(&self) -> bool {
+        self.near().starts_with('[')
     }
 
     /// Records that it has on its worker.
     fn records(&self) -> usize {
         match self.kind {
-            Kind::Untracked => 0,
+            Kind::Untracked(_) => 0,
             Kind::Inbound(_) => 1,
             Kind::Outbound { .. } | Kind::OutboundFromEndpoint { .. } => 2,
         }
@@ -87,26 +97,30 @@ impl Talk {
     /// Hand-offs that one packet may take.
     fn handoffs_max(&self) -> u8 {
         match self.kind {
-            Kind::Untracked => 0,
+            Kind::Untracked(_) => 0,
             Kind::Inbound(_) | Kind::Outbound { .. } => 1,
             Kind::OutboundFromEndpoint { .. } => 2,
         }
     }
 
     fn is_tcp(&self) -> bool {
-        !matches!(self.kind, Kind::Untracked | Kind::Outbound { tcp: false, .. })
+        !matches!(self.kind, Kind::Untracked(_) | Kind::Outbound { tcp: false, .. })
     }
 
     fn far(&self, number: usize) -> String {
         let ([a, b], port) = self.far;
-        format!("20.{a}.{b}.{number}:{port}")
+        if self.is_ipv6() {
+            format!("[2001:db8:{a}:{b}::{number:x}]:{port}")
+        } else {
+            format!("20.{a}.{b}.{number}:{port}")
+        }
     }
 
     /// The end that it speaks to, or from.
     fn near(&self) -> String {
         match self.kind {
             Kind::Inbound(rule) => RULES[rule].to_owned(),
-            Kind::Untracked => DNS.to_owned(),
+            Kind::Untracked(rule) => DNS[rule].to_owned(),
             Kind::Outbound { member, port, .. } | Kind::OutboundFromEndpoint { member, port } => {
                 format!("10.0.0.{member}:{port}")
             }
@@ -131,7 +145,8 @@ impl Talk {
             (false, true) => (FRONT, far.as_str(), beyond),
         };
         let (kind, flags) = if self.is_tcp() { ("tcp", FLAGS[flags]) } else { ("udp", "") };
-        (port, format!("{kind} {from} -> {to} {flags} id {id}"))
+        let name = if self.is_ipv6() { "label" } else { "id" };
+        (port, format!("{kind} {from} -> {to} {flags} {name} {id}"))
     }
 }
 
@@ -150,7 +165,7 @@ struct Run<'a> {
 impl<'a> Run<'a> {
     fn new(workers: u8, burst: usize, talks: &'a [Talk]) -> Self {
         let options = Options { burst, ..Options::with_workers(workers) };
-        let simulation = Simulation::new(&Document::read("base.json"), options);
+        let simulation = Simulation::new(&Document::read_dual_stack("base.json"), options);
         let beyond = vec![String::new(); talks.len()];
         let workers = workers.into();
         Self { simulation, workers, talks, beyond, sent: Vec::new(), left: Vec::new() }
@@ -175,10 +190,8 @@ impl<'a> Run<'a> {
             self.take();
             let Some((number, (_, _, frame))) = self.left.last() else { panic!("nothing left") };
             assert_eq!(*number + 1, self.sent.len(), "the opening packet leaves");
-            let (address, port) = if inbound { (30, 36) } else { (26, 34) };
-            let octets: Vec<_> = frame[address..address + 4].iter().map(u8::to_string).collect();
-            let number = u16::from_be_bytes([frame[port], frame[port + 1]]);
-            self.beyond[talk] = format!("{}:{number}", octets.join("."));
+            let ends = golden::packet::ends(frame).expect("a plain frame");
+            self.beyond[talk] = ends[usize::from(inbound)].to_string();
         }
     }
 
@@ -200,7 +213,8 @@ impl<'a> Run<'a> {
     fn take(&mut self) {
         for (passage, output) in self.simulation.take_passages() {
             let Output::Wire(port, frame) = output else { panic!("not for the wire: {output:?}") };
-            let number = usize::from(u16::from_be_bytes([frame[18], frame[19]]));
+            let at = if frame[12..14] == [0x08, 0x00] { 18 } else { 16 };
+            let number = usize::from(u16::from_be_bytes([frame[at], frame[at + 1]]));
             self.left.push((number, (passage, port, frame)));
         }
     }
@@ -261,7 +275,7 @@ fn kind() -> impl Strategy<Value = Kind> {
     let outbound = (11u8..=13, 20_000u16.., any::<bool>());
     prop_oneof![
         4 => (0..RULES.len()).prop_map(Kind::Inbound),
-        1 => Just(Kind::Untracked),
+        1 => (0..DNS.len()).prop_map(Kind::Untracked),
         2 => outbound.prop_map(|(member, port, tcp)| Kind::Outbound { member, port, tcp }),
         1 => (11u8..=13, 8080u16..=8082)
             .prop_map(|(member, port)| Kind::OutboundFromEndpoint { member, port }),

@@ -32,11 +32,24 @@ pub struct Apply {
     pub dry_run: bool,
 }
 
+/// `rollback`: put a stored configuration in force again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Rollback {
+    /// Its number; that before the one in force when absent.
+    pub to: Option<u64>,
+    /// Only check and compile; change nothing.
+    pub dry_run: bool,
+}
+
 /// What is asked.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Method {
     /// Replace the configuration; answered by `Applied` or refused with problems.
     Apply(Apply),
+    /// Put a stored configuration in force again; answered by `Applied`.
+    Rollback(Rollback),
+    /// The stored configurations; answered by `History`.
+    History,
     /// The configuration in force; answered by `Current`.
     Get,
     /// What an operator looks at first; answered by `Status`.
@@ -51,13 +64,30 @@ pub enum Method {
 
 impl Method {
     /// The names of all methods, as errors list them.
-    pub const NAMES: [&str; 6] = ["apply", "get", "status", "stats", "health", "version"];
+    pub const NAMES: [&str; 8] =
+        ["apply", "rollback", "history", "get", "status", "stats", "health", "version"];
+
+    /// Whether it may change something, as opposed to reading.
+    #[must_use]
+    pub const fn changes(&self) -> bool {
+        match self {
+            Self::Apply(_) | Self::Rollback(_) => true,
+            Self::History
+            | Self::Get
+            | Self::Status
+            | Self::Stats
+            | Self::Health
+            | Self::Version => false,
+        }
+    }
 
     /// The name on the wire.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Apply(_) => "apply",
+            Self::Rollback(_) => "rollback",
+            Self::History => "history",
             Self::Get => "get",
             Self::Status => "status",
             Self::Stats => "stats",
@@ -72,7 +102,16 @@ impl Method {
                 "configuration": apply.configuration,
                 "dryRun": apply.dry_run,
             })),
-            Self::Get | Self::Status | Self::Stats | Self::Health | Self::Version => None,
+            Self::Rollback(Rollback { to: Some(to), dry_run }) => {
+                Some(json!({"to": to, "dryRun": dry_run}))
+            }
+            Self::Rollback(Rollback { to: None, dry_run }) => Some(json!({"dryRun": dry_run})),
+            Self::History
+            | Self::Get
+            | Self::Status
+            | Self::Stats
+            | Self::Health
+            | Self::Version => None,
         }
     }
 }
@@ -145,6 +184,8 @@ fn take_id(message: &mut Map<String, Value>) -> Result<Option<Id>, Box<Rejection
 fn parse_method(name: &str, parameters: Option<Value>) -> Result<Method, Error> {
     let method = match name {
         "apply" => return parse_apply(parameters).map(Method::Apply),
+        "rollback" => return parse_rollback(parameters).map(Method::Rollback),
+        "history" => Method::History,
         "get" => Method::Get,
         "status" => Method::Status,
         "stats" => Method::Stats,
@@ -173,15 +214,42 @@ fn parse_apply(parameters: Option<Value>) -> Result<Apply, Error> {
     let Some(configuration) = fields.remove("configuration").filter(Value::is_object) else {
         return Err(bad_parameters(format!("{SHAPE}; \"configuration\" is missing or no object")));
     };
-    let dry_run = match fields.remove("dryRun") {
-        None => false,
-        Some(Value::Bool(dry_run)) => dry_run,
-        Some(_) => return Err(bad_parameters("\"dryRun\" is true or false")),
+    let dry_run = take_dry_run(&mut fields)?;
+    expect_no_more(&fields, SHAPE)?;
+    Ok(Apply { configuration, dry_run })
+}
+
+fn parse_rollback(parameters: Option<Value>) -> Result<Rollback, Error> {
+    const SHAPE: &str = "rollback takes {\"to\": a number of `history`, \"dryRun\": true or false}";
+    let mut fields = match parameters {
+        None | Some(Value::Null) => Map::new(),
+        Some(Value::Object(fields)) => fields,
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            return Err(bad_parameters(SHAPE));
+        }
     };
+    let to = match fields.remove("to") {
+        None => None,
+        Some(number) => Some(number.as_u64().ok_or_else(|| bad_parameters(SHAPE))?),
+    };
+    let dry_run = take_dry_run(&mut fields)?;
+    expect_no_more(&fields, SHAPE)?;
+    Ok(Rollback { to, dry_run })
+}
+
+fn take_dry_run(fields: &mut Map<String, Value>) -> Result<bool, Error> {
+    match fields.remove("dryRun") {
+        None => Ok(false),
+        Some(Value::Bool(dry_run)) => Ok(dry_run),
+        Some(_) => Err(bad_parameters("\"dryRun\" is true or false")),
+    }
+}
+
+/// A misspelt dryRun must not become a change.
+fn expect_no_more(fields: &Map<String, Value>, shape: &str) -> Result<(), Error> {
     match fields.keys().next() {
-        // A misspelt dryRun must not become a change.
-        Some(unknown) => Err(bad_parameters(format!("{SHAPE}; it does not know {unknown:?}"))),
-        None => Ok(Apply { configuration, dry_run }),
+        Some(unknown) => Err(bad_parameters(format!("{shape}; it does not know {unknown:?}"))),
+        None => Ok(()),
     }
 }
 
@@ -197,7 +265,7 @@ fn bad_parameters(message: impl Into<String>) -> Error {
     Error::new(ErrorCode::InvalidParameters, message)
 }
 
-/// The error codes of the control socket: JSON-RPC's own and three of Weir's.
+/// The error codes of the control socket: JSON-RPC's own and four of Weir's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(i32)]
 pub enum ErrorCode {
@@ -217,6 +285,8 @@ pub enum ErrorCode {
     TooManyClients = -32002,
     /// The line is longer than a configuration may be; the connection is closed.
     LineTooLong = -32003,
+    /// The stored configuration that was asked for is not there, or is damaged.
+    NotStored = -32004,
 }
 
 impl ErrorCode {

@@ -16,12 +16,12 @@ mod status;
 mod tests;
 
 pub use envelope::{
-    Apply, Error, ErrorCode, Id, Method, Rejection, Request, ResponseError, read_response,
-    write_request, write_response,
+    Apply, Error, ErrorCode, Id, Method, Rejection, Request, ResponseError, Rollback,
+    read_response, write_request, write_response,
 };
 pub use reply::{
-    Applied, Current, Health, LoadBalancerHealth, MemberHealth, Problem, Refusal, Reply,
-    RuleHealth, Stats, Success, Version,
+    Applied, Author, Current, Health, History, LoadBalancerHealth, MemberHealth, Problem, Refusal,
+    Reply, RuleHealth, Source, Stats, StoredConfiguration, Success, Version,
 };
 pub use status::{
     DropCount, FrontendStatus, Link, MbufStatus, MemberStatus, OutboundStatus, PacketStatus,

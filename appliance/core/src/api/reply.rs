@@ -6,6 +6,7 @@
 //! Not here: the long reply of `status` (`status`), envelopes and errors (`envelope`).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -24,6 +25,8 @@ pub enum Success {
     Applied(Applied),
     /// To `get`.
     Current(Current),
+    /// To `history`.
+    History(History),
     /// To `status`.
     Status(Box<Status>),
     /// To `stats`.
@@ -48,7 +51,7 @@ pub struct Version {
     pub dpdk: String,
 }
 
-/// The reply to `apply`.
+/// The reply to `apply` and `rollback`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Applied {
@@ -56,6 +59,8 @@ pub struct Applied {
     pub generation: u32,
     /// Whether anything changed, or would change in a dry run.
     pub changed: bool,
+    /// The number under which it is stored; `null` after a dry run, or when it could not be stored.
+    pub number: Option<u64>,
     /// What is acceptable, but perhaps not meant.
     pub warnings: Vec<Problem>,
     /// From request to publication.
@@ -90,6 +95,81 @@ pub struct Current {
     pub generation: u32,
     /// The configuration document as it was applied.
     pub configuration: Value,
+}
+
+/// The reply to `history`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct History {
+    /// The stored configurations, newest first.
+    pub configurations: Vec<StoredConfiguration>,
+    /// Why the configuration in force is not among them; `null` while it is.
+    pub not_persisted: Option<String>,
+}
+
+/// One stored configuration.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct StoredConfiguration {
+    /// Its number; a later configuration has a higher one.
+    pub number: u64,
+    /// When it was put in force (RFC 3339, UTC); empty when it is damaged.
+    pub applied_at: String,
+    /// Who put it in force.
+    pub applied_by: Author,
+    /// The number of the stored configuration that it put in force again.
+    pub restores: Option<u64>,
+    /// The SHA-256 of the document; empty when it is damaged.
+    pub sha256: String,
+    /// Whether it is in force.
+    pub in_force: bool,
+    /// What is wrong with the stored file; `null` when nothing is.
+    pub damage: Option<String>,
+}
+
+/// Who put a configuration in force.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Author {
+    /// By which way.
+    pub source: Source,
+    /// The user at the control socket.
+    pub user: Option<u32>,
+    /// The process at the control socket, when the kernel knew it.
+    pub process: Option<i32>,
+}
+
+/// By which way a configuration came in force.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Source {
+    /// A request on the control socket.
+    Socket,
+    /// The file of `--config`, at a start.
+    File,
+    /// The file of `--config`, read again at a signal.
+    Signal,
+    /// A stored configuration that a start was told to take (`--stored`).
+    Stored,
+    /// A way that another release knows.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl fmt::Display for Author {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.source, self.user, self.process) {
+            (Source::Socket, Some(user), Some(process)) => {
+                write!(formatter, "user {user} (pid {process})")
+            }
+            (Source::Socket, Some(user), None) => write!(formatter, "user {user}"),
+            (Source::Socket, None, _) => formatter.write_str("the control socket"),
+            (Source::File, ..) => formatter.write_str("the file, at start"),
+            (Source::Signal, ..) => formatter.write_str("the file, by SIGHUP"),
+            (Source::Stored, ..) => formatter.write_str("--stored, at start"),
+            (Source::Unknown, ..) => formatter.write_str("somebody"),
+        }
+    }
 }
 
 /// The reply to `stats`.

@@ -16,6 +16,8 @@ fn every_method_reads_what_the_client_writes() {
     let apply = Apply { configuration: json!({"resources": []}), dry_run: true };
     let methods = [
         Method::Apply(apply),
+        Method::Rollback(Rollback { to: Some(7), dry_run: true }),
+        Method::History,
         Method::Get,
         Method::Status,
         Method::Stats,
@@ -60,7 +62,7 @@ fn each_fault_has_its_code_and_answers_to_the_id_it_can() {
         (r#"{"jsonrpc":"2.0","id":7}"#, seven.clone(), -32600, "method"),
         (r#"{"jsonrpc":"2.0","id":7,"method":1}"#, seven.clone(), -32600, "method"),
         (r#"{"jsonrpc":"2.0","id":{},"method":"get"}"#, null, -32600, "id"),
-        (r#"{"jsonrpc":"2.0","id":7,"method":"reboot"}"#, seven.clone(), -32601, "apply, get"),
+        (r#"{"jsonrpc":"2.0","id":7,"method":"reboot"}"#, seven.clone(), -32601, "apply, rollback"),
         (
             r#"{"jsonrpc":"2.0","id":7,"method":"get","params":[1]}"#,
             seven.clone(),
@@ -144,4 +146,42 @@ fn stats_without_workers_leave_the_list_out() {
     let stats = serde_json::to_value(Stats::default()).expect("JSON");
     assert_eq!(stats, json!({"counters": {}}));
     assert_eq!(stats.get("perWorker"), None::<&Value>);
+}
+
+#[test]
+fn rollback_goes_to_a_number_or_to_the_one_before() {
+    for (parameters, expected) in [
+        ("{}", Rollback { to: None, dry_run: false }),
+        ("null", Rollback { to: None, dry_run: false }),
+        (r#"{"dryRun":true}"#, Rollback { to: None, dry_run: true }),
+        (r#"{"to":7}"#, Rollback { to: Some(7), dry_run: false }),
+    ] {
+        let line =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"rollback","params":{parameters}}}"#);
+        let request = Request::parse(line.as_bytes()).expect(&line);
+        assert_eq!(request.method, Method::Rollback(expected));
+        let written = write_request(&request);
+        assert_eq!(Request::parse(written.as_bytes()).as_ref(), Ok(&request));
+    }
+    for (parameters, part) in [
+        (json!({"to": -1}), "a number of `history`"),
+        (json!({"to": "7"}), "a number of `history`"),
+        (json!({"to": null}), "a number of `history`"),
+        (json!({"number": 7}), "number"),
+        (json!({"to": 7, "dryrun": true}), "dryrun"),
+        (json!([7]), "rollback takes"),
+    ] {
+        let line = json!({"jsonrpc": "2.0", "id": 1, "method": "rollback", "params": parameters});
+        let (_, code, message) = rejected(&line.to_string());
+        assert_eq!(code, -32602);
+        assert!(message.contains(part), "{message}");
+    }
+}
+
+#[test]
+fn an_author_of_another_release_is_somebody() {
+    let read = |text: &str| serde_json::from_str::<Author>(text).expect(text).to_string();
+    assert_eq!(read(r#"{"source":"Telepathy"}"#), "somebody");
+    assert_eq!(read(r#"{"source":"Socket","user":0,"process":7}"#), "user 0 (pid 7)");
+    assert_eq!(read(r#"{"source":"Signal"}"#), "the file, by SIGHUP");
 }

@@ -78,7 +78,8 @@ impl Forward {
             }
         }
         for neighbour in resolved_on_link(inputs.world).take(ADJACENCIES_MAX) {
-            if let Some(host) = Prefix::new(neighbour.1.to_ip(), 32) {
+            let width = if neighbour.1.is_v4() { 32 } else { 128 };
+            if let Some(host) = Prefix::new(neighbour.1.to_ip(), width) {
                 let id = AdjacencyId(self.adjacencies.of(&neighbour, now));
                 entries.push((host, Hop::Adjacency(id)));
             }
@@ -135,11 +136,13 @@ const fn unreachable(member: &Member) -> Neighbour {
     (PortId(u8::MAX), member.address)
 }
 
-/// Neighbours that have told their address and that a route reaches directly.
+/// Neighbours that have told their address and that a route reaches directly. Nothing is routed to
+/// a link-local address, which may be on several links at once.
 fn resolved_on_link(world: &World) -> impl Iterator<Item = Neighbour> {
     world.neighbours().iter().filter_map(|((port, address), neighbour)| {
         neighbour.usable_mac()?;
-        let direct = address.is_v4() && world.route_to(*address) == Some((*port, *address));
+        let direct =
+            !address.is_link_local() && world.route_to(*address) == Some((*port, *address));
         direct.then_some((*port, *address))
     })
 }

@@ -44,8 +44,13 @@ pub(super) fn write(inputs: Inputs<'_>, last: &mut Known, next: &mut Snapshot) {
     }
 }
 
+/// The ports' addresses, and those that the kernel has on their links besides. It gives every link
+/// an IPv6 address of its own accord: an appliance that nobody gave one is not reached by it.
 fn own_addresses(inputs: Inputs<'_>) -> impl Iterator<Item = Address> {
     let ports = inputs.configuration.appliance.ports.iter().flat_map(|port| &port.addresses);
+    let configured = ports.map(|address| Address::from(address.address));
+    let speaks_ipv6 = configured.clone().any(|address| !address.is_v4());
     let links = inputs.world.links().values().flat_map(|link| &link.addresses);
-    ports.map(|address| address.address.into()).chain(links.map(|(address, _)| *address))
+    let links = links.map(|(address, _)| *address);
+    configured.chain(links.filter(move |address| address.is_v4() || speaks_ipv6))
 }

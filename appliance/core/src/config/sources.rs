@@ -70,6 +70,8 @@ pub struct Examined {
     /// The document in Azure's spelling, with everything that is not understood as it was written;
     /// null if not everything in the files is part of the document.
     pub echo: Value,
+    /// Where each part of the document stands.
+    pub origins: Origins,
 }
 
 impl Examined {
@@ -122,11 +124,12 @@ pub fn examine(sources: Vec<Source>) -> Examined {
     merger.refuse_too_much(&sources, &mut findings);
     let mut examined = Examined {
         configuration: None,
-        has_appliance: merger.appliance.is_some(),
+        has_appliance: merger.origins.appliance.is_some(),
         problems: Vec::new(),
         warnings: Vec::new(),
         document: merger.document(),
         echo: Value::Null,
+        origins: Origins::default(),
     };
     // What is in a file that cannot be read would be missed everywhere.
     if merger.complete {
@@ -135,8 +138,9 @@ pub fn examine(sources: Vec<Source>) -> Examined {
         let refused = findings.iter().any(|(_, found)| !found.errors.is_empty());
         examined.configuration = configuration.filter(|_| !refused);
         examined.echo = if refused { Value::Null } else { echo };
-        examined.problems = merger.located(found.errors.into_iter().chain(found.unsupported));
-        examined.warnings = merger.located(found.warnings.into_iter());
+        examined.problems =
+            merger.origins.located(found.errors.into_iter().chain(found.unsupported));
+        examined.warnings = merger.origins.located(found.warnings.into_iter());
     }
     for (source, (_, found)) in sources.iter().zip(&mut findings) {
         let of_file = std::mem::take(&mut found.errors).into_iter();
@@ -152,6 +156,7 @@ pub fn examine(sources: Vec<Source>) -> Examined {
     for list in [&mut examined.problems, &mut examined.warnings] {
         list.sort_by_cached_key(|problem| order_of(problem, &documents));
     }
+    examined.origins = merger.origins;
     examined
 }
 
@@ -167,8 +172,17 @@ fn order_of(problem: &FileProblem, documents: &[(&str, &Value)]) -> (usize, Vec<
     }
 }
 
+/// In which file each part of a document stands.
+#[derive(Clone, Debug, Default)]
+pub struct Origins {
+    appliance: Option<Origin>,
+    resources: Vec<Origin>,
+    /// The first file: problems of the document as a whole are told there.
+    first: Option<String>,
+}
+
 /// Where a part of the document comes from.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 struct Origin {
     file: String,
     pointer: String,
@@ -176,31 +190,23 @@ struct Origin {
 
 /// The document while files are added to it.
 struct Merger {
-    appliance: Option<(Value, Origin)>,
+    appliance: Option<Value>,
     resources: Vec<Value>,
-    origins: Vec<Origin>,
-    /// The first file: problems of the document as a whole are told there.
-    first: Option<String>,
+    origins: Origins,
     /// Whether all files could be read.
     complete: bool,
 }
 
 impl Default for Merger {
     fn default() -> Self {
-        Self {
-            appliance: None,
-            resources: Vec::new(),
-            origins: Vec::new(),
-            first: None,
-            complete: true,
-        }
+        Self { appliance: None, resources: Vec::new(), origins: Origins::default(), complete: true }
     }
 }
 
 impl Merger {
     /// Adds a file. Returns its document, and what is wrong with it as a file.
     fn add(&mut self, source: &Source) -> (Value, Findings) {
-        self.first.get_or_insert_with(|| source.name.clone());
+        self.origins.first.get_or_insert_with(|| source.name.clone());
         let report = Report::default();
         let parsed = document::parse(&source.text, &report);
         let file = File { source, report: &report };
@@ -252,12 +258,12 @@ impl Merger {
     }
 
     fn add_appliance(&mut self, file: &File<'_>, value: &Value, pointer: String) {
-        if let Some((_, first)) = self.appliance.as_ref().filter(|_| !value.is_null()) {
+        if let Some(first) = self.origins.appliance.as_ref().filter(|_| !value.is_null()) {
             let message = format!("{} describes the appliance already. Keep one.", first.file);
             file.report.error(&pointer, "DuplicateAppliance", message);
         } else if !value.is_null() {
-            let origin = Origin { file: file.source.name.clone(), pointer };
-            self.appliance = Some((value.clone(), origin));
+            self.origins.appliance = Some(Origin { file: file.source.name.clone(), pointer });
+            self.appliance = Some(value.clone());
         }
     }
 
@@ -273,12 +279,12 @@ impl Merger {
             identify(map, &file.source.name);
         }
         self.resources.push(resource);
-        self.origins.push(Origin { file: file.source.name.clone(), pointer });
+        self.origins.resources.push(Origin { file: file.source.name.clone(), pointer });
     }
 
     fn document(&self) -> Value {
         let mut root = Map::new();
-        if let Some((appliance, _)) = &self.appliance {
+        if let Some(appliance) = &self.appliance {
             root.insert("appliance".to_owned(), appliance.clone());
         }
         root.insert("resources".to_owned(), self.resources.clone().into());
@@ -301,13 +307,17 @@ impl Merger {
             });
         }
     }
+}
 
+impl Origins {
     /// Problems of the document, each with its file.
     fn located(&self, problems: impl Iterator<Item = Problem>) -> Vec<FileProblem> {
         problems.map(|problem| self.locate(problem)).collect()
     }
 
-    fn locate(&self, mut problem: Problem) -> FileProblem {
+    /// A problem of the document with its file, and the pointer into that file.
+    #[must_use]
+    pub fn locate(&self, mut problem: Problem) -> FileProblem {
         let inside = |prefix: &str| {
             let rest = problem.pointer.strip_prefix(prefix)?;
             (rest.is_empty() || rest.starts_with('/')).then(|| rest.to_owned())
@@ -319,10 +329,9 @@ impl Merger {
                 || (rest.get(1..).unwrap_or_default(), String::new()),
                 |(number, rest)| (number, format!("/{rest}")),
             );
-            Some((self.origins.get(number.parse::<usize>().ok()?)?, rest))
+            Some((self.resources.get(number.parse::<usize>().ok()?)?, rest))
         };
-        let found = of_appliance.map(|((_, origin), rest)| (origin, rest)).or_else(of_resource);
-        let Some((origin, rest)) = found else {
+        let Some((origin, rest)) = of_appliance.or_else(of_resource) else {
             return FileProblem { file: self.first.clone().unwrap_or_default(), problem };
         };
         problem.pointer = format!("{}{rest}", origin.pointer);

@@ -1,5 +1,7 @@
 //! What is remembered of one flow, in one cache line?
 
+use zerocopy::big_endian::U32;
+
 use super::tcp::TcpState;
 use crate::tables::{Key, Record, ShortKey, same_short};
 use crate::units::{Generation, Tick};
@@ -22,10 +24,11 @@ pub struct Entry {
     pub target: u32,
     /// Outbound: the slot of the other direction's record.
     pub(super) partner: u32,
-    /// What the opening side last acknowledged: the sequence number it expects next.
-    pub opener_expects: u32,
+    /// What the opening side last acknowledged: the sequence number it expects next, as it stands
+    /// on the wire.
+    pub opener_expects: U32,
     /// What the responding side last acknowledged.
-    pub responder_expects: u32,
+    pub responder_expects: U32,
     pub(super) next: u32,
     pub(super) previous: u32,
     /// Outbound: the port taken. Outbound reply: the member's source port.
@@ -48,6 +51,7 @@ impl Entry {
 
     /// A record of a flow that begins now.
     #[must_use]
+    #[inline]
     pub const fn new(
         key: Key,
         target: u32,
@@ -62,8 +66,8 @@ impl Entry {
             generation,
             target,
             partner: NONE,
-            opener_expects: 0,
-            responder_expects: 0,
+            opener_expects: U32::ZERO,
+            responder_expects: U32::ZERO,
             next: NONE,
             previous: NONE,
             target_port,

@@ -62,9 +62,39 @@ pub const fn inbound(client: Address, client_port: u16, rule: RuleId) -> Key {
 #[must_use]
 #[inline]
 pub const fn inbound_v4(client: u32, client_port: u16, rule: RuleId) -> ShortKey {
+    behind(client_v4(client, client_port), rule)
+}
+
+/// What an IPv4 client adds to the words of its flows' keys.
+#[must_use]
+#[inline]
+pub const fn client_v4(client: u32, client_port: u16) -> ShortKey {
+    [Address::from_v4_bits(client).low, (client_port as u64) << ID_BITS]
+}
+
+/// What an IPv6 client adds to the words of its flows' keys; not for addresses of IPv4 inside IPv6,
+/// which no flow has.
+#[must_use]
+#[inline]
+pub const fn client_v6(client: Address, client_port: u16) -> Key {
+    [client.high, client.low, 1 << 63 | (client_port as u64) << ID_BITS]
+}
+
+/// The address, of IPv4, and the port in what a client adds to keys.
+#[must_use]
+#[inline]
+#[allow(clippy::cast_possible_truncation, reason = "fields are cut out of the words")]
+pub const fn client_of_v4([client, port]: ShortKey) -> (u32, u16) {
+    (client as u32, (port >> ID_BITS) as u16)
+}
+
+/// The words of a client's flow to the frontend endpoint of `rule`.
+#[must_use]
+#[inline]
+pub const fn behind([client, port]: ShortKey, rule: RuleId) -> ShortKey {
     // There is nothing but id and port: the kind is 0, and so is IPv6's bit.
     const _: () = assert!(Kind::Inbound as u64 == 0);
-    [Address::from_v4_bits(client).low, (client_port as u64) << ID_BITS | rule.0 as u64]
+    [client, port | rule.0 as u64]
 }
 
 /// The key of a member's flow to the outside, as the member sees it.

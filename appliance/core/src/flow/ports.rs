@@ -328,11 +328,13 @@ impl OutboundPorts {
     }
 
     fn find_or_make(&mut self, key: Key) -> Result<u32, TakeError> {
-        if let Some(slot) = self.find(&key) {
+        let home = self.destinations.home(&key);
+        if let Some(slot) = self.destinations.find(&key, home) {
             return Ok(slot);
         }
         let record = Bits { key, ..Bits::default() };
-        self.destinations.insert(record, |_, _, _| {}).map_err(|_| TakeError::DestinationsFull)
+        let made = self.destinations.insert(record, home, |_, _, _| {});
+        made.map_err(|_| TakeError::DestinationsFull)
     }
 
     fn flows_on(&mut self, holder: &Holder, port: u16) -> &mut u32 {

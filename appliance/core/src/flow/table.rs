@@ -17,6 +17,7 @@ const PRESSURE_EIGHTHS: usize = 5;
 pub struct FlowTable {
     records: RecordMap<Entry>,
     wheel: TimingWheel,
+    made: u32,
 }
 
 impl Links for RecordMap<Entry> {
@@ -45,6 +46,7 @@ impl FlowTable {
         Self {
             records: RecordMap::new(slots, seed, pages),
             wheel: TimingWheel::new(IDLE_TICKS_MAX + 1, now.0),
+            made: 0,
         }
     }
 
@@ -70,6 +72,14 @@ impl FlowTable {
     #[must_use]
     pub const fn is_empty(&self) -> bool {
         self.records.is_empty()
+    }
+
+    /// How many records were made so far, modulo 2^32: as long as this stays, what was not found
+    /// is not there.
+    #[must_use]
+    #[inline]
+    pub const fn made(&self) -> u32 {
+        self.made
     }
 
     /// How many records there may be.
@@ -115,6 +125,13 @@ impl FlowTable {
     #[inline]
     pub fn look_ahead_v4(&self, key: ShortKey, home: u32) -> u32 {
         self.records.look_ahead_short(key, home)
+    }
+
+    /// Asks for where a record will look for room whose home is `home`: to be called once the home
+    /// line is there, when there is no such record.
+    #[inline]
+    pub fn prefetch_room(&self, home: u32) {
+        self.records.prefetch_room(home);
     }
 
     /// The slot of the record with `key`, whose home is `home`.
@@ -165,50 +182,52 @@ impl FlowTable {
         (partner != NONE).then_some(partner)
     }
 
-    /// Puts a record whose key is not in the table, to be asked after at `deadline`.
+    /// Puts a record whose key is not in the table, and whose home is `home`, to be asked after at
+    /// `deadline`.
     ///
     /// # Errors
     /// [`Full`] at the bound.
-    pub fn insert(&mut self, entry: Entry, deadline: Tick) -> Result<u32, Full> {
-        let slot = self.insert_untimed(entry)?;
+    #[inline]
+    pub fn insert(&mut self, entry: Entry, home: u32, deadline: Tick) -> Result<u32, Full> {
+        let slot = self.insert_untimed(entry, home)?;
         self.wheel.insert(&mut self.records, slot, deadline.0);
         Ok(slot)
     }
 
-    /// Puts both records of an outbound flow; the first one carries the timer. Returns its slot.
+    /// Puts both records of an outbound flow, each with its home; the first one carries the timer.
+    /// Returns its slot.
     ///
     /// # Errors
     /// [`Full`] at the bound, with nothing put.
     pub fn insert_pair(
         &mut self,
-        first: Entry,
-        second: Entry,
+        (first, first_home): (Entry, u32),
+        (second, second_home): (Entry, u32),
         deadline: Tick,
     ) -> Result<u32, Full> {
-        let first_slot = self.insert_untimed(first)?;
-        let second_slot = match self.insert_untimed(second) {
-            Ok(slot) => slot,
-            Err(full) => {
-                // The first may have moved for the second's sake before that gave up.
-                if let Some(slot) = self.find(&first.key, self.home(&first.key)) {
-                    self.records.remove(slot);
-                }
-                return Err(full);
-            }
+        let key = first.key;
+        self.insert_untimed(first, first_home)?;
+        let second = self.insert_untimed(second, second_home);
+        // The first may have moved for the second's sake, even if that gave up.
+        let first_slot = self.find(&key, first_home).ok_or(Full)?;
+        let Ok(second_slot) = second else {
+            self.records.remove(first_slot);
+            return Err(Full);
         };
-        let first_slot = self.find(&first.key, self.home(&first.key)).unwrap_or(first_slot);
         self.records.at_mut(first_slot).partner = second_slot;
         self.records.at_mut(second_slot).partner = first_slot;
         self.wheel.insert(&mut self.records, first_slot, deadline.0);
         Ok(first_slot)
     }
 
-    fn insert_untimed(&mut self, entry: Entry) -> Result<u32, Full> {
+    #[inline]
+    fn insert_untimed(&mut self, entry: Entry, home: u32) -> Result<u32, Full> {
         if self.len() >= self.bound() {
             return Err(Full);
         }
+        self.made = self.made.wrapping_add(1);
         let wheel = &mut self.wheel;
-        self.records.insert(entry, |records, _, to| {
+        self.records.insert(entry, home, |records, _, to| {
             wheel.moved(records, to);
             let partner = records.at(to).partner;
             if partner != NONE {
@@ -217,8 +236,10 @@ impl FlowTable {
         })
     }
 
-    /// The record of a flow that carries its timer, by either of its records.
-    fn timed(&self, slot: u32) -> u32 {
+    /// The slot of a flow's record that carries its timer, by that of either of its records.
+    #[must_use]
+    #[inline]
+    pub fn timed(&self, slot: u32) -> u32 {
         if self.records.at(slot).previous == NONE {
             self.partner(slot).unwrap_or(slot)
         } else {
@@ -226,15 +247,14 @@ impl FlowTable {
         }
     }
 
-    /// Takes a flow out: its record, and the other direction's if there is one. Returns the
-    /// record that carried the timer.
-    pub fn remove(&mut self, slot: u32) -> Entry {
+    /// Takes a flow out: its record, and the other direction's if there is one.
+    pub fn remove(&mut self, slot: u32) {
         let timed = self.timed(slot);
-        self.wheel.remove(&mut self.records, timed);
+        self.wheel.forget(&mut self.records, timed);
         if let Some(partner) = self.partner(timed) {
             self.records.remove(partner);
         }
-        self.records.remove(timed)
+        self.records.remove(timed);
     }
 
     /// Moves a flow's deadline, which has come nearer.
@@ -282,6 +302,21 @@ mod tests {
         (entry(out), entry(back))
     }
 
+    fn insert(table: &mut FlowTable, entry: Entry, deadline: Tick) -> Result<u32, Full> {
+        let home = table.home(&entry.key);
+        table.insert(entry, home, deadline)
+    }
+
+    fn insert_pair(
+        table: &mut FlowTable,
+        first: Entry,
+        second: Entry,
+        deadline: Tick,
+    ) -> Result<u32, Full> {
+        let homes = [first, second].map(|entry| table.home(&entry.key));
+        table.insert_pair((first, homes[0]), (second, homes[1]), deadline)
+    }
+
     proptest! {
         #[test]
         fn flows_live_until_their_deadline_whatever_moves_around_them(
@@ -300,13 +335,15 @@ mod tests {
                     let by = if paired && ahead % 2 == 0 { second.key } else { key };
                     let slot = table.find(&by, table.home(&by));
                     prop_assert!(slot.is_some());
-                    prop_assert_eq!(table.remove(slot.unwrap_or(0)).key, key);
+                    let slot = slot.unwrap_or(0);
+                    prop_assert_eq!(table.at(table.timed(slot)).key, key);
+                    table.remove(slot);
                 } else {
                     let deadline = now.after(ahead);
                     let put = if paired {
-                        table.insert_pair(first, second, deadline)
+                        insert_pair(&mut table, first, second, deadline)
                     } else {
-                        table.insert(single(number), deadline)
+                        insert(&mut table, single(number), deadline)
                     };
                     if put.is_ok() {
                         model.insert((number, paired), deadline.0);
@@ -331,7 +368,7 @@ mod tests {
         let mut table = FlowTable::new(64, 1, Tick(0), PageRequest::Transparent);
         let (first, mut second) = pair(2000);
         second.target = 1;
-        assert!(table.insert_pair(first, second, Tick(5)).is_ok());
+        assert!(insert_pair(&mut table, first, second, Tick(5)).is_ok());
         let holder = |member| Holder {
             member: MemberId(member),
             address: OutboundAddressId(0),
@@ -350,11 +387,11 @@ mod tests {
         let mut table = FlowTable::new(16, 1, Tick(0), PageRequest::Transparent);
         let mut put = 0;
         while table.len() + 1 < table.bound() {
-            assert!(table.insert(single(put), Tick(5)).is_ok());
+            assert!(insert(&mut table, single(put), Tick(5)).is_ok());
             put += 1;
         }
         let (first, second) = pair(1);
-        assert_eq!(table.insert_pair(first, second, Tick(5)), Err(Full));
+        assert_eq!(insert_pair(&mut table, first, second, Tick(5)), Err(Full));
         assert_eq!(table.find(&first.key, table.home(&first.key)), None);
         assert_eq!(table.len(), usize::from(put));
     }

@@ -11,7 +11,7 @@
 
 use super::places::Places;
 use crate::limits::BATCH;
-use crate::policy::{Backend, StandingWord};
+use crate::policy::{Backend, NearKey, StandingWord};
 use crate::tables::{Key, ShortKey};
 use crate::telemetry::{DropReason, PuntClass};
 use crate::units::{MemberId, OutboundAddressId, PortId, RuleId, WorkerId};
@@ -79,9 +79,9 @@ pub(super) enum Class {
     Reply(Backend),
     /// From a member to the outside, by its mapping at this position; from an endpoint, if the
     /// inbound owner knew no flow of it.
-    Outbound(MemberId, u32, Option<Backend>),
-    /// From outside to a taken port of an outbound address.
-    OutboundReply(OutboundAddressId),
+    Outbound(MemberId, u32),
+    /// From outside to a port of an outbound address that this worker holds.
+    OutboundReply(OutboundAddressId, WorkerId),
     /// To be routed as it is.
     Routed,
 }
@@ -106,9 +106,11 @@ pub(super) enum Action {
 pub struct Batch {
     /// Where it came in.
     pub(super) ingress: [PortId; BATCH],
-    /// Of sorted packets: what stands at the endpoint, and the flow's key.
+    /// Of plain segments, by family.
+    pub(super) v4: Sorted<NearKey, ShortKey>,
+    pub(super) v6: Sorted<Key, Key>,
+    /// Of sorted packets: what stands at their endpoint.
     pub(super) standings: [StandingWord; BATCH],
-    pub(super) short_keys: [ShortKey; BATCH],
     /// Of foreign packets: whose they are.
     pub(super) owners: [WorkerId; BATCH],
     /// Of sorted packets: the slot of the flow's record, home at first.
@@ -130,16 +132,33 @@ pub struct Batch {
     pub(super) sets: Sets,
 }
 
+/// What is noted of one family's plain segments.
+#[derive(Debug)]
+pub(super) struct Sorted<Near, Key> {
+    /// The endpoint that may be ours.
+    pub(super) nears: [Near; BATCH],
+    /// What the client adds to the flow's key; once the packet is sorted, the key.
+    pub(super) keys: [Key; BATCH],
+    /// Sorted packets from clients to frontends.
+    pub(super) inwards: Places,
+    /// Sorted packets from members' endpoints.
+    pub(super) outwards: Places,
+}
+
+impl<Near, Key> Sorted<Near, Key> {
+    /// All sorted packets.
+    #[inline]
+    pub(super) fn all(&self) -> Places {
+        self.inwards | self.outwards
+    }
+}
+
 /// Whose turn it is: sets of places, empty at the beginning of a batch.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sets {
-    /// Plain segments from clients to frontends.
-    pub(super) inwards: Places,
-    /// Plain segments from members' endpoints.
-    pub(super) outwards: Places,
     /// Plain segments of flows that other workers own.
     pub(super) foreign: Places,
-    /// Of the first two, those that are not as usual.
+    /// Sorted packets that are not as usual.
     pub(super) turning: Places,
     /// Plain datagrams that were sent on at once.
     pub(super) datagrams: Places,
@@ -166,8 +185,19 @@ impl Default for Batch {
     fn default() -> Self {
         Self {
             ingress: [PortId(0); BATCH],
+            v4: Sorted {
+                nears: [NearKey::default(); BATCH],
+                keys: [[0; 2]; BATCH],
+                inwards: Places::default(),
+                outwards: Places::default(),
+            },
+            v6: Sorted {
+                nears: [[0; 3]; BATCH],
+                keys: [[0; 3]; BATCH],
+                inwards: Places::default(),
+                outwards: Places::default(),
+            },
             standings: [StandingWord::default(); BATCH],
-            short_keys: [[0; 2]; BATCH],
             owners: [WorkerId(0); BATCH],
             slots: [0; BATCH],
             parsed: [Parsed::default(); BATCH],
@@ -190,6 +220,8 @@ impl Batch {
         self.length = length.min(BATCH);
         self.verdicts = [UNDECIDED; BATCH];
         self.sets = Sets::default();
+        (self.v4.inwards, self.v4.outwards) = (Places::default(), Places::default());
+        (self.v6.inwards, self.v6.outwards) = (Places::default(), Places::default());
     }
 
     /// How many packets there are.
@@ -208,6 +240,16 @@ impl Batch {
     #[inline]
     pub fn transmitted(&self) -> impl Iterator<Item = (usize, PortId)> {
         self.sets.sent.map(|place| (place, self.egress[place]))
+    }
+
+    /// The port that a full batch leaves by, if every packet of it leaves by the same: what a
+    /// worker under load mostly has, and what can be sent as it came.
+    #[must_use]
+    pub fn common_way(&self) -> Option<PortId> {
+        let first = self.egress[0];
+        // All of them, without a branch each.
+        let differ = self.egress.iter().fold(0, |differ, port| differ | (port.0 ^ first.0));
+        (self.sets.sent == Places::first(BATCH) && differ == 0).then_some(first)
     }
 
     /// The verdicts of all other packets.
@@ -234,7 +276,7 @@ impl Batch {
     /// The packets that `sort` knows what to do with.
     #[inline]
     pub(super) fn sorted(&self) -> Places {
-        self.sets.inwards | self.sets.outwards | self.sets.foreign
+        self.v4.all() | self.v6.all() | self.sets.foreign
     }
 
     /// All places.
@@ -264,9 +306,20 @@ impl Batch {
     }
 
     /// Notes what is to be done to a packet.
+    #[inline]
     pub(super) fn act(&mut self, place: usize, action: Action) {
         self.actions[place] = action;
         self.sets.decided.add(place);
+    }
+
+    /// Notes what was decided about a packet. To be called where that is decided: what is handed up
+    /// in memory, written in parts and read as a whole, is waited for until it is in the cache.
+    #[inline(always)]
+    pub(super) fn conclude(&mut self, place: usize, decision: Result<Action, DropReason>) {
+        match decision {
+            Ok(action) => self.act(place, action),
+            Err(reason) => self.drop(place, reason),
+        }
     }
 
     /// The packet leaves by `port`.
@@ -274,6 +327,18 @@ impl Batch {
     pub(super) fn transmit(&mut self, place: usize, port: PortId) {
         self.egress[place] = port;
         self.sets.sent.add(place);
+    }
+
+    /// Notes the port that a packet leaves by, once [`Self::transmit_all`] says that it does.
+    #[inline]
+    pub(super) const fn leave_by(&mut self, place: usize, port: PortId) {
+        self.egress[place % BATCH] = port;
+    }
+
+    /// These packets leave by the ports that were noted.
+    #[inline]
+    pub(super) fn transmit_all(&mut self, places: Places) {
+        self.sets.sent = self.sets.sent | places;
     }
 
     /// Ends a packet.

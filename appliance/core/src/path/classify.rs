@@ -29,7 +29,15 @@ pub(super) const fn transport(parsed: &Parsed) -> Option<Transport> {
     }
 }
 
+/// Whether this is ICMP as its family speaks it.
+pub(super) const fn is_icmp(parsed: &Parsed) -> bool {
+    let protocol =
+        if parsed.source.is_v4() { ProtocolNumber::ICMP } else { ProtocolNumber::ICMPV6 };
+    parsed.protocol == protocol
+}
+
 /// Rows of whole datagrams.
+#[inline]
 pub(super) fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: Tag) -> Sighting {
     let (to, from) = (parsed.destination, parsed.source);
     if transport(parsed).is_some() {
@@ -39,9 +47,9 @@ pub(super) fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: 
         }
         match snapshot.endpoints.member(from, far, parsed.protocol) {
             Some(None) => return Sighting::Drop(DropReason::AmbiguousEndpoint),
-            Some(Some(backend)) => {
-                return classify_from_endpoint(snapshot, parsed, frame, backend, tag);
-            }
+            // To no client: to the appliance itself, or to a frontend without a rule for this port.
+            Some(Some(_)) if snapshot.hosts.get(to).is_ours() => {}
+            Some(Some(backend)) => return classify_from_endpoint(snapshot, parsed, backend, tag),
             None => {}
         }
     }
@@ -53,17 +61,13 @@ pub(super) fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: 
 fn classify_from_endpoint(
     snapshot: &Snapshot,
     parsed: &Parsed,
-    frame: &[u8],
     backend: Backend,
     tag: Tag,
 ) -> Sighting {
-    if snapshot.hosts.get(parsed.destination).is_ours() {
-        // No client: the appliance itself, or a frontend that has no rule for this port.
-        return classify_by_host(snapshot, parsed, frame);
-    }
-    if parsed.asks_to_open() || tag.inbound_missed {
-        let class = outbound_class(snapshot, backend.member, parsed, Some(backend));
-        return class.map_or(Sighting::Class(Class::Reply(backend)), Sighting::Class);
+    if (parsed.asks_to_open() || tag.inbound_missed)
+        && let Some(mapping) = outbound_mapping(snapshot, backend.member, parsed)
+    {
+        return Sighting::Class(Class::Outbound(backend.member, mapping));
     }
     Sighting::Class(Class::Reply(backend))
 }
@@ -82,9 +86,9 @@ fn classify_by_host(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8]) -> Sight
     }
     if let Some(address) = to.as_outbound()
         && transport(parsed).is_some()
-        && holder_of(snapshot, address, parsed).is_some()
+        && let Some(holder) = holder_of(snapshot, address, parsed)
     {
-        return Sighting::Class(Class::OutboundReply(address));
+        return Sighting::Class(Class::OutboundReply(address, holder));
     }
     if to.is_answered_for() {
         return Sighting::Drop(reason_at_frontend(to, parsed, frame));
@@ -94,7 +98,8 @@ fn classify_by_host(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8]) -> Sight
 
 fn classify_to_this_appliance(to: Host, from: Host, parsed: &Parsed) -> Sighting {
     debug_assert!(to.is_own());
-    if from.is_own() || from.is_answered_for() || !is_valid_source(parsed.source) {
+    let may_ask = is_valid_source(parsed.source) || parsed.source.is_link_local();
+    if from.is_own() || from.is_answered_for() || !may_ask {
         return Sighting::Drop(DropReason::SourceIsFrontend);
     }
     Sighting::Own(from)
@@ -102,9 +107,11 @@ fn classify_to_this_appliance(to: Host, from: Host, parsed: &Parsed) -> Sighting
 
 /// Why a frontend takes no such packet.
 fn reason_at_frontend(to: Host, parsed: &Parsed, frame: &[u8]) -> DropReason {
-    if parsed.protocol == ProtocolNumber::ICMP {
+    if is_icmp(parsed) {
         let kind = frame.get(usize::from(parsed.transport_offset)).copied().unwrap_or(0);
-        return if icmp::is_error(kind) {
+        let is_error =
+            if parsed.source.is_v4() { icmp::is_error(kind) } else { icmp::is_error_v6(kind) };
+        return if is_error {
             DropReason::IcmpErrorNotTranslated
         } else {
             DropReason::IcmpToFrontend
@@ -124,7 +131,9 @@ fn classify_through(snapshot: &Snapshot, parsed: &Parsed, from: Host) -> Sightin
         return Sighting::Drop(DropReason::DestinationInvalid);
     }
     if snapshot.routes.is_routed(parsed.destination) {
-        return if snapshot.routes.is_routed(parsed.source) {
+        return if !is_valid_source(parsed.source) {
+            Sighting::Drop(DropReason::SourceInvalid)
+        } else if snapshot.routes.is_routed(parsed.source) {
             Sighting::Class(Class::Routed)
         } else {
             Sighting::Drop(DropReason::RouteNotPermitted)
@@ -136,25 +145,32 @@ fn classify_through(snapshot: &Snapshot, parsed: &Parsed, from: Host) -> Sightin
     if transport(parsed).is_none() {
         return Sighting::Drop(DropReason::ProtocolNotTranslated);
     }
-    match outbound_class(snapshot, member, parsed, None) {
-        Some(class) => Sighting::Class(class),
+    match mapping_of(snapshot, member, parsed) {
+        Some(mapping) => Sighting::Class(Class::Outbound(member, mapping)),
         None => Sighting::Drop(DropReason::NoOutbound),
     }
 }
 
-/// The outbound class of a member's packet, if it has ports for the protocol and the
-/// destination is outside.
-pub(super) fn outbound_class(
+/// The mapping for a member's packet to the outside, by its position, if the member has ports for
+/// the protocol and the destination is outside. Ports are of IPv4 addresses, and for IPv4 only.
+pub(super) fn outbound_mapping(
     snapshot: &Snapshot,
     member: MemberId,
     parsed: &Parsed,
-    endpoint: Option<Backend>,
-) -> Option<Class> {
+) -> Option<u32> {
     if snapshot.routes.is_routed(parsed.destination) || !is_valid_destination(parsed.destination) {
         return None;
     }
-    let mapping = snapshot.member(member)?.mapping(transport(parsed)?)?;
-    Some(Class::Outbound(member, mapping, endpoint))
+    mapping_of(snapshot, member, parsed)
+}
+
+/// The same where the destination is known to be outside.
+#[inline]
+fn mapping_of(snapshot: &Snapshot, member: MemberId, parsed: &Parsed) -> Option<u32> {
+    if !parsed.source.is_v4() {
+        return None;
+    }
+    snapshot.member(member)?.mapping(transport(parsed)?)
 }
 
 /// Rows of fragments: translated flows take none, as in Azure; routed ones pass.
@@ -174,11 +190,7 @@ pub(super) fn classify_fragment(snapshot: &Snapshot, parsed: &Parsed) -> Sightin
 }
 
 /// The worker that holds the port which a packet from outside is addressed to.
-pub(super) fn holder_of(
-    snapshot: &Snapshot,
-    address: OutboundAddressId,
-    parsed: &Parsed,
-) -> Option<WorkerId> {
+fn holder_of(snapshot: &Snapshot, address: OutboundAddressId, parsed: &Parsed) -> Option<WorkerId> {
     let address = snapshot.outbound_address(address)?;
     Some(address.holder(transport(parsed)?, parsed.destination_port)?.worker)
 }

@@ -6,14 +6,15 @@
 
 use super::batch::{Batch, Frames};
 use super::decide::selection_hash;
+use super::family::{Family, V4, V6};
 use super::parse::{is_valid_destination, is_valid_source};
-use super::replay::{from_frontend, may_leave, route, to_member};
+use super::replay::{from_frontend, may_leave, to_member};
 use super::sort::near_end;
 use super::worker::Worker;
 use crate::policy::{Backend, Host, NextHop, Snapshot, StandingWord};
 use crate::telemetry::Counter;
-use crate::units::{Address, AdjacencyId};
-use crate::wire::{End, PlainIpv4, PlainTranslation, ProtocolNumber, translate};
+use crate::units::AdjacencyId;
+use crate::wire::{End, PlainFrame, PlainTranslation, ProtocolNumber};
 
 impl Worker {
     /// Sends on the plain datagrams among what was not sorted.
@@ -26,7 +27,11 @@ impl Worker {
     ) {
         let mut forwarded = 0;
         for place in batch.all() - batch.sorted() {
-            if self.forward_datagram(snapshot, frames, batch, place).is_some() {
+            let done = self.forward_datagram::<V4, F>(snapshot, frames, batch, place);
+            if done
+                .or_else(|| self.forward_datagram::<V6, F>(snapshot, frames, batch, place))
+                .is_some()
+            {
                 batch.sets.datagrams.add(place);
                 forwarded += 1;
             }
@@ -37,7 +42,7 @@ impl Worker {
     }
 
     #[inline]
-    fn forward_datagram<F: Frames>(
+    fn forward_datagram<V: Family, F: Frames>(
         &self,
         snapshot: &Snapshot,
         frames: &mut F,
@@ -46,19 +51,20 @@ impl Worker {
     ) -> Option<()> {
         let port = snapshot.ports.get(batch.ingress[place].index())?;
         let length = frames.length(place);
-        let frame = PlainIpv4::of_mut(frames.head_mut(place));
-        if !frame.is_for(port.station) || !frame.is_plain_udp(length) {
+        let frame = V::Frame::of_mut(frames.head_mut(place));
+        if !frame.is_for(port.station) || !frame.is_plain_udp(length) || !frame.may_hop() {
             return None;
         }
-        let (inward, standing) = near_end(snapshot, frame, ProtocolNumber::UDP)?;
+        let (inward, near) = near_end::<V>(snapshot, frame, ProtocolNumber::UDP);
+        let standing = V::standing(&snapshot.endpoints, near).filter(|it| !it.is_ambiguous())?;
         let (backend, end, to, hop) = if inward == 1 {
-            towards_member(snapshot, standing, frame)?
+            towards_member::<V>(snapshot, standing, frame)?
         } else {
-            towards_client(snapshot, standing, frame, batch, place)?
+            towards_client::<V>(snapshot, standing, frame, batch, place)?
         };
-        let (hop, bytes) = may_leave(snapshot, hop, frame)?;
-        frame.link = hop.link;
-        translate::plain_datagram(frame, end, to);
+        let (hop, bytes) = may_leave::<V>(snapshot, hop, frame)?;
+        frame.readdress(hop.link);
+        frame.translate_datagram(end, to);
         batch.transmit(place, hop.port);
         self.rules.packets().count(backend.rule.index(), bytes);
         self.members.packets().count(backend.member.index(), bytes);
@@ -68,42 +74,45 @@ impl Worker {
 
 /// A client's datagram: from a host that nobody knows here, and that a reply can reach.
 #[inline]
-fn towards_member(
-    snapshot: &Snapshot,
+fn towards_member<'a, V: Family>(
+    snapshot: &'a Snapshot,
     standing: StandingWord,
-    frame: &PlainIpv4,
-) -> Option<(Backend, End, PlainTranslation, AdjacencyId)> {
+    frame: &V::Frame,
+) -> Option<(Backend, End, PlainTranslation<'a, V::OnWire>, AdjacencyId)> {
     let ((source, source_port), (to, to_port)) = (frame.end(0), frame.end(1));
-    let source = Address::from_v4_bits(source.get());
+    let source = V::address(source)?;
     if !is_valid_source(source) || snapshot.hosts.get(source) != Host::default() {
         return None;
     }
     let rule = snapshot.rules.get(standing.rule().index())?;
     let pool = snapshot.pools.get(rule.pool as usize)?;
     let client = (source, source_port.get());
-    let frontend = (Address::from_v4_bits(to.get()), to_port.get());
+    let frontend = (V::address(to)?, to_port.get());
     let hash = selection_hash(rule.distribution, client, frontend, ProtocolNumber::UDP);
     if let NextHop::Unresolved(_) = snapshot.routes.towards(source, || hash) {
         return None;
     }
     let backend = Backend { rule: standing.rule(), member: pool.pick(hash).ok()? };
-    let (end, to, hop) = to_member(snapshot, backend)?;
+    let (end, to, hop) = to_member::<V>(snapshot, backend)?;
     Some((backend, end, to, hop))
 }
 
 /// A member's datagram to a client.
 #[inline]
-fn towards_client(
-    snapshot: &Snapshot,
+fn towards_client<'a, V: Family>(
+    snapshot: &'a Snapshot,
     standing: StandingWord,
-    frame: &PlainIpv4,
+    frame: &V::Frame,
     batch: &Batch,
     place: usize,
-) -> Option<(Backend, End, PlainTranslation, AdjacencyId)> {
-    if !is_valid_destination(Address::from_v4_bits(frame.end(1).0.get())) {
+) -> Option<(Backend, End, PlainTranslation<'a, V::OnWire>, AdjacencyId)> {
+    if !is_valid_destination(V::address(frame.end(1).0)?) {
         return None;
     }
     let backend = Backend { rule: standing.rule(), member: standing.member() };
-    let (end, to) = from_frontend(snapshot, backend, batch, place)?;
-    Some((backend, end, to, route(snapshot, frame)?))
+    if snapshot.members.get(backend.member.index())?.port != Some(batch.ingress[place]) {
+        return None;
+    }
+    let (end, to, hop) = from_frontend::<V>(snapshot, backend, frame)?;
+    Some((backend, end, to, hop))
 }

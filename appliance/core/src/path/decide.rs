@@ -5,8 +5,7 @@
 //! packet is replayed by `find`.
 
 use super::batch::{Action, Batch, Class, Frames, Tag};
-use super::classify::{outbound_class, transport};
-use super::find::Found;
+use super::classify::{outbound_mapping, transport};
 use super::parse::{is_valid_destination, is_valid_source};
 use super::steer::{comes_by_its_port, flow_key, hand_over};
 use super::worker::{Now, Worker};
@@ -22,18 +21,22 @@ use crate::wire::{Parsed, ProtocolNumber, tcp};
 const SELECTION: Hasher = Hasher::new(0x5765_6972_2053_656c);
 
 /// What `decide` comes to for one packet.
-type Decision = Result<Action, Refusal>;
+type Decision = Result<Action, DropReason>;
 
-/// Why a packet is not acted on here.
-enum Refusal {
-    Drop(DropReason),
-    /// The inbound owner knows no flow: the worker of the member's ports may.
-    AskOutboundOwner(Class),
+/// A packet whose flow is not known.
+#[derive(Clone, Copy)]
+struct Newcomer<'a> {
+    parsed: &'a Parsed,
+    ingress: PortId,
+    /// The home slot of the record that it may get.
+    home: u32,
 }
 
-impl From<DropReason> for Refusal {
-    fn from(reason: DropReason) -> Self {
-        Self::Drop(reason)
+impl<'a> Newcomer<'a> {
+    #[inline]
+    const fn at(batch: &'a Batch, place: usize) -> Self {
+        let (parsed, ingress) = (&batch.parsed[place], batch.ingress[place]);
+        Self { parsed, ingress, home: batch.homes[place] }
     }
 }
 
@@ -47,76 +50,61 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
+        let made = self.flows.made();
         for place in batch.sets.missed {
-            let class = batch.classes[place];
-            if self.was_decided_in_this_batch(snapshot, now, class, batch, place) {
+            // A packet before this one may have made the record that this one missed, if it is a
+            // retransmission, or the next datagram of a burst.
+            let may_have_record = self.flows.made() != made && batch.sets.tracked.contains(place);
+            if may_have_record && self.recall(snapshot, now, batch, place) {
                 continue;
             }
-            let ingress = batch.ingress[place];
-            match self.decide_one(snapshot, now, class, &batch.parsed[place], ingress) {
-                Ok(action) => batch.act(place, action),
-                Err(Refusal::Drop(reason)) => batch.drop(place, reason),
-                Err(Refusal::AskOutboundOwner(class)) => {
-                    let tag = Tag { inbound_missed: true, ..frames.tag(place) };
-                    self.ask_outbound_owner(snapshot, now, class, tag, frames, batch, place);
-                }
-            }
+            self.decide_one(snapshot, now, frames, batch, place);
         }
     }
 
-    /// Whether a packet before this one in the batch has made the record that this one missed:
-    /// a retransmission, or the next datagram of a burst. It is then replayed.
-    fn was_decided_in_this_batch(
+    #[inline]
+    fn decide_one<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
-        class: Class,
+        frames: &mut F,
         batch: &mut Batch,
         place: usize,
-    ) -> bool {
-        if !batch.sets.tracked.contains(place) {
-            return false;
-        }
-        let (key, home) = (&batch.keys[place], batch.homes[place]);
-        match self.look_up(snapshot, now, class, key, home, &batch.parsed[place]) {
-            Found::Act(action) => batch.act(place, action),
-            Found::Refused(reason) => batch.drop(place, reason),
-            Found::Missed => return false,
-        }
-        true
-    }
-
-    fn decide_one(
-        &mut self,
-        snapshot: &Snapshot,
-        now: Now,
-        class: Class,
-        parsed: &Parsed,
-        ingress: PortId,
-    ) -> Decision {
-        match class {
-            Class::Inbound(rule) => self.decide_inbound(snapshot, now, rule, parsed, ingress),
-            Class::Reply(backend) => self.decide_reply(snapshot, backend, parsed),
-            Class::Outbound(member, mapping, endpoint) => {
-                let mapping = snapshot.mappings.get(mapping as usize);
-                let mapping = mapping.ok_or(DropReason::NoOutbound)?;
-                self.decide_outbound(snapshot, now, member, mapping, endpoint, parsed)
+    ) {
+        let newcomer = Newcomer::at(batch, place);
+        match batch.classes[place] {
+            Class::Inbound(rule) => {
+                let member = self.decide_inbound(snapshot, now, rule, newcomer);
+                batch.conclude(place, member.map(|member| Action::ToMember(rule, member)));
             }
-            Class::OutboundReply(_) => Err(DropReason::SnatFlowUnknown.into()),
-            Class::Routed => Ok(Action::Route),
+            Class::Reply(backend) => {
+                self.decide_reply(snapshot, now, backend, frames, batch, place);
+            }
+            Class::Outbound(member, mapping) => {
+                let decision = match snapshot.mappings.get(mapping as usize) {
+                    Some(mapping) => {
+                        self.decide_outbound(snapshot, now, member, mapping, &newcomer)
+                    }
+                    None => Err(DropReason::NoOutbound),
+                };
+                batch.conclude(place, decision);
+            }
+            Class::OutboundReply(..) => batch.drop(place, DropReason::SnatFlowUnknown),
+            Class::Routed => batch.act(place, Action::Route),
         }
     }
 
     /// A client's packet that belongs to no known flow.
+    #[inline]
     fn decide_inbound(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
         rule_id: RuleId,
-        parsed: &Parsed,
-        ingress: PortId,
-    ) -> Decision {
-        check_source(snapshot, parsed, ingress)?;
+        newcomer: Newcomer<'_>,
+    ) -> Result<MemberId, DropReason> {
+        let parsed = newcomer.parsed;
+        check_source(snapshot, parsed, newcomer.ingress)?;
         let rule = snapshot.rule(rule_id).ok_or(DropReason::NoRule)?;
         let pool = snapshot.pools.get(rule.pool as usize).ok_or(DropReason::NoHealthyMember)?;
         let client = (parsed.source, parsed.source_port);
@@ -126,30 +114,29 @@ impl Worker {
         if parsed.protocol == ProtocolNumber::UDP {
             self.counters.count(Counter::StatelessPackets, 1);
         } else {
-            self.track(snapshot, now, rule_id, rule, member, parsed);
+            self.track(snapshot, now, Backend { rule: rule_id, member }, rule, newcomer);
         }
         // The reply will need the client's address resolved; ask before it comes.
         if let NextHop::Unresolved(port) = snapshot.routes.towards(parsed.source, || hash) {
             self.request(port, parsed.source);
         }
-        Ok(Action::ToMember(rule_id, member))
+        Ok(member)
     }
 
     /// Makes a record for a TCP flow, if it opens or is worth one, and there is room.
+    #[inline]
     fn track(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
-        rule_id: RuleId,
+        backend: Backend,
         rule: &Rule,
-        member: MemberId,
-        parsed: &Parsed,
+        Newcomer { parsed, home, .. }: Newcomer<'_>,
     ) {
         let opens = is_opening(parsed);
         // A client inside is always tracked: the reply to it is told from a member's own packet by
         // the record alone.
-        let inside = snapshot.routes.is_routed(parsed.source);
-        let pressed = self.flows.is_under_pressure() && !inside;
+        let pressed = self.flows.is_under_pressure() && !snapshot.routes.is_routed(parsed.source);
         // Under pressure only a client that has proved to be there by its acknowledgement.
         let confirms = pressed && parsed.tcp_flags & ALL_FLAGS == tcp::ACK;
         if !(opens && !pressed || confirms) {
@@ -158,13 +145,14 @@ impl Worker {
         }
         // Even a client that confirms is believed for good only when a member has answered it.
         let state = TcpState::NEW;
-        let key = key::inbound(parsed.source, parsed.source_port, rule_id);
-        let entry = Entry::new(key, member.0, 0, state, now.tick(), snapshot.generation);
+        let (Backend { rule: id, member }, born) = (backend, snapshot.generation);
+        let key = key::inbound(parsed.source, parsed.source_port, id);
+        let entry = Entry::new(key, member.0, 0, state, now.tick(), born);
         let deadline = now.tick().silent_for(inbound_ticks(state, rule.idle_ticks));
-        match self.flows.insert(entry, deadline) {
+        match self.flows.insert(entry, home, deadline) {
             Ok(_) => {
                 self.counters.count(Counter::FlowsCreated, 1);
-                self.rules.flow_created(rule_id.index());
+                self.rules.flow_created(id.index());
                 self.members.flow_created(member.index());
             }
             Err(_) => self.counters.count(Counter::FlowsUntracked, 1),
@@ -172,64 +160,67 @@ impl Worker {
     }
 
     /// A packet from an endpoint that belongs to no known inbound flow.
-    fn decide_reply(&mut self, snapshot: &Snapshot, backend: Backend, parsed: &Parsed) -> Decision {
-        if !is_valid_destination(parsed.destination) {
-            return Err(DropReason::DestinationInvalid.into());
-        }
-        if parsed.protocol == ProtocolNumber::UDP {
-            self.counters.count(Counter::StatelessPackets, 1);
-            return Ok(Action::FromFrontend(backend.rule, backend.member));
-        }
-        let routed = |address| snapshot.routes.is_routed(address);
-        if routed(parsed.source) && routed(parsed.destination) {
-            // No frontend is between them: a host that talks to the member itself.
-            return Ok(Action::Route);
-        }
-        if let Some(class) = outbound_class(snapshot, backend.member, parsed, Some(backend)) {
-            return Err(Refusal::AskOutboundOwner(class));
-        }
-        if parsed.asks_to_open() {
-            return Err(DropReason::NoOutbound.into());
-        }
-        self.counters.count(Counter::FallbackPackets, 1);
-        Ok(Action::FromFrontend(backend.rule, backend.member))
-    }
-
-    /// Looks for the flow among the member's outbound flows, on whichever worker has them.
-    #[allow(clippy::too_many_arguments, reason = "the stage's own arguments and what it found")]
-    fn ask_outbound_owner<F: Frames>(
+    fn decide_reply<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
-        class: Class,
-        tag: Tag,
+        backend: Backend,
         frames: &mut F,
         batch: &mut Batch,
         place: usize,
     ) {
-        let Class::Outbound(member, position, endpoint) = class else { return };
+        let parsed = &batch.parsed[place];
+        let as_reply = Action::FromFrontend(backend.rule, backend.member);
+        if !is_valid_destination(parsed.destination) {
+            return batch.drop(place, DropReason::DestinationInvalid);
+        }
+        if parsed.protocol == ProtocolNumber::UDP {
+            self.counters.count(Counter::StatelessPackets, 1);
+            return batch.act(place, as_reply);
+        }
+        let routed = |address| snapshot.routes.is_routed(address);
+        if routed(parsed.source) && routed(parsed.destination) {
+            // No frontend is between them: a host that talks to the member itself.
+            return batch.act(place, Action::Route);
+        }
+        if let Some(mapping) = outbound_mapping(snapshot, backend.member, parsed) {
+            let mapping = (backend.member, mapping);
+            return self.ask_outbound_owner(snapshot, now, mapping, frames, batch, place);
+        }
+        if parsed.asks_to_open() {
+            return batch.drop(place, DropReason::NoOutbound);
+        }
+        self.counters.count(Counter::FallbackPackets, 1);
+        batch.act(place, as_reply);
+    }
+
+    /// Looks for the flow among the member's outbound flows, on whichever worker has them.
+    fn ask_outbound_owner<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        (member, position): (MemberId, u32),
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) {
         let Some(mapping) = snapshot.mappings.get(position as usize) else {
             return batch.drop(place, DropReason::NoOutbound);
         };
         if mapping.worker != self.id {
+            let tag = Tag { inbound_missed: true, ..frames.tag(place) };
             return hand_over(mapping.worker, tag, frames, batch, place);
         }
-        let Some(key) = flow_key(snapshot, class, &batch.parsed[place]) else {
+        let class = Class::Outbound(member, position);
+        let Some(key) = flow_key(class, &batch.parsed[place]) else {
             return batch.drop(place, DropReason::ProtocolNotTranslated);
         };
-        let home = self.flows.home(&key);
-        let parsed = &batch.parsed[place];
-        match self.look_up(snapshot, now, class, &key, home, parsed) {
-            Found::Act(action) => return batch.act(place, action),
-            Found::Refused(reason) => return batch.drop(place, reason),
-            Found::Missed => {}
-        }
-        match self.decide_outbound(snapshot, now, member, mapping, endpoint, parsed) {
-            Ok(action) => batch.act(place, action),
-            Err(Refusal::Drop(reason)) => batch.drop(place, reason),
-            Err(Refusal::AskOutboundOwner(_)) => {
-                unreachable!("an outbound packet is decided by its owner, who is asked here")
-            }
+        batch.classes[place] = class;
+        (batch.keys[place], batch.homes[place]) = (key, self.flows.home(&key));
+        if !self.recall(snapshot, now, batch, place) {
+            let newcomer = Newcomer::at(batch, place);
+            let decision = self.decide_outbound(snapshot, now, member, mapping, &newcomer);
+            batch.conclude(place, decision);
         }
     }
 
@@ -240,29 +231,76 @@ impl Worker {
         now: Now,
         member: MemberId,
         mapping: &OutboundMapping,
-        endpoint: Option<Backend>,
-        parsed: &Parsed,
+        newcomer: &Newcomer<'_>,
     ) -> Decision {
+        let parsed = newcomer.parsed;
         let protocol = transport(parsed).ok_or(DropReason::ProtocolNotTranslated)?;
         if protocol == Transport::Tcp && !is_opening(parsed) {
             // From an endpoint it is the reply to a client that no worker has a record of.
+            let (near, port) = (parsed.source, parsed.source_port);
+            let endpoint = snapshot.endpoints.member(near, port, parsed.protocol).flatten();
             let backend = endpoint.ok_or(DropReason::OutboundMidStream)?;
             self.counters.count(Counter::FallbackPackets, 1);
             return Ok(Action::FromFrontend(backend.rule, backend.member));
         }
         let holder = Holder { member, address: mapping.address, protocol };
         let block = Block { holder, first_port: mapping.first_port, ports: mapping.ports };
-        let port = self.take_port(&block, parsed)?;
-        self.track_outbound(snapshot, now, mapping, &block, port, parsed)?;
+        let port = self.open_outbound(snapshot, now, mapping, &block, newcomer)?;
         if let NextHop::Unresolved(hop) = snapshot.routes.towards(parsed.destination, || 0) {
             self.request(hop, parsed.destination);
         }
         Ok(Action::ToOutside(member, mapping.address, port))
     }
 
-    fn take_port(&mut self, block: &Block, parsed: &Parsed) -> Result<u16, DropReason> {
+    /// Takes the lowest free port and makes both records of the flow. Where the records that stand
+    /// around a port's home leave no room for its own, the next port is tried: or that port would
+    /// be in the way of every flow to this destination for as long as it is the lowest.
+    fn open_outbound(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        mapping: &OutboundMapping,
+        block: &Block,
+        newcomer: &Newcomer<'_>,
+    ) -> Result<u16, DropReason> {
+        let parsed = newcomer.parsed;
+        let mut without_room = [None; PORTS_TRIED];
+        let mut opened = Err(DropReason::FlowTableFull);
+        for place in 0..PORTS_TRIED {
+            let port = match self.take_port(block, parsed, &without_room) {
+                Ok(port) => port,
+                Err(reason) => {
+                    opened = Err(reason);
+                    break;
+                }
+            };
+            if self.track_outbound(snapshot, now, mapping, block, port, newcomer) {
+                opened = Ok(port);
+                break;
+            }
+            without_room[place] = Some(port);
+        }
+        for port in without_room.iter().flatten() {
+            let (remote, remote_port) = (parsed.destination, parsed.destination_port);
+            if self.ports.give_back(&block.holder, remote, remote_port, *port) {
+                self.outbound.flow_ended(outbound_slot(&block.holder));
+            }
+        }
+        opened
+    }
+
+    /// The lowest free port, but for those `without_room`.
+    fn take_port(
+        &mut self,
+        block: &Block,
+        parsed: &Parsed,
+        without_room: &[Option<u16>],
+    ) -> Result<u16, DropReason> {
         let (remote, remote_port) = (parsed.destination, parsed.destination_port);
-        let is_taken = |port| self.flows.has_port(&block.holder, port, remote, remote_port);
+        let is_taken = |port| {
+            without_room.contains(&Some(port))
+                || self.flows.has_port(&block.holder, port, remote, remote_port)
+        };
         let taken = self.ports.take(block, remote, remote_port, is_taken);
         let (port, first) = taken.map_err(|error| match error {
             TakeError::Exhausted => DropReason::SnatPortsExhausted,
@@ -274,7 +312,7 @@ impl Worker {
         Ok(port)
     }
 
-    /// Makes both records of an outbound flow; gives the port back when there is no room.
+    /// Makes both records of an outbound flow; returns whether there was room.
     fn track_outbound(
         &mut self,
         snapshot: &Snapshot,
@@ -282,15 +320,16 @@ impl Worker {
         mapping: &OutboundMapping,
         block: &Block,
         port: u16,
-        parsed: &Parsed,
-    ) -> Result<(), DropReason> {
+        &Newcomer { parsed, home, .. }: &Newcomer<'_>,
+    ) -> bool {
         let holder = block.holder;
         let (near, far) = (parsed.source_port, parsed.destination_port);
         let remote = parsed.destination;
         let forth = key::outbound(holder.protocol, holder.member, near, remote, far);
         let back = key::outbound_reply(holder.protocol, holder.address, port, remote, far);
+        let back_home = self.flows.home(&back);
         // A block that changed hands may have left a flow behind whose time has not come.
-        if let Some(stale) = self.flows.find(&back, self.flows.home(&back)) {
+        if let Some(stale) = self.flows.find(&back, back_home) {
             self.end_flow(stale);
         }
         let (tick, born) = (now.tick(), snapshot.generation);
@@ -300,17 +339,18 @@ impl Worker {
         };
         let first = Entry::new(forth, holder.address.0, port, TcpState::NEW, tick, born);
         let second = Entry::new(back, holder.member.0, near, TcpState::NEW, tick, born);
+        let (first, second) = ((first, home), (second, back_home));
         if self.flows.insert_pair(first, second, tick.silent_for(idle)).is_err() {
-            if self.ports.give_back(&holder, remote, far, port) {
-                self.outbound.flow_ended(outbound_slot(&holder));
-            }
-            return Err(DropReason::FlowTableFull);
+            return false;
         }
         self.counters.count(Counter::FlowsCreated, 1);
         self.members.flow_created(holder.member.index());
-        Ok(())
+        true
     }
 }
+
+/// Ports that one flow may try while the flow table has no room for their records.
+const PORTS_TRIED: usize = 4;
 
 const ALL_FLAGS: u8 = tcp::SYN | tcp::ACK | tcp::FIN | tcp::RST;
 
@@ -329,6 +369,7 @@ pub(super) const fn outbound_slot(holder: &Holder) -> usize {
 }
 
 /// Whether a client's source address may be one.
+#[inline]
 fn check_source(snapshot: &Snapshot, parsed: &Parsed, ingress: PortId) -> Result<(), DropReason> {
     if !is_valid_source(parsed.source) {
         return Err(DropReason::SourceInvalid);

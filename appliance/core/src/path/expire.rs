@@ -3,13 +3,16 @@
 use zerocopy::IntoBytes;
 
 use super::decide::outbound_slot;
-use super::worker::{Now, ORIGINATED_PER_TURN, Originated, Worker};
+use super::worker::{Now, ORIGINATED_PER_TURN, Originated, OriginatedFrame, Worker};
 use crate::flow::{Entry, FlowKey, Holder, Kind};
 use crate::policy::{NextHop, Snapshot};
 use crate::telemetry::Counter;
-use crate::units::{Address, AdjacencyId, MemberId, OutboundAddressId, RuleId, Transport};
-use crate::wire::ethernet::{ETHERTYPE_IPV4, EthernetHeader, HEADER_LENGTH};
+use crate::units::{
+    Address, AdjacencyId, MacAddress, MemberId, OutboundAddressId, RuleId, Transport,
+};
+use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetHeader};
 use crate::wire::ipv4::{self, Ipv4Header};
+use crate::wire::ipv6::Ipv6Header;
 use crate::wire::tcp::{self, TcpHeader};
 use crate::wire::{ProtocolNumber, checksum};
 
@@ -51,25 +54,21 @@ impl Worker {
 
     /// Frees a flow's records, its port, and its place in the counts.
     fn forget(&mut self, slot: u32) {
-        let entry = self.flows.remove(slot);
-        let Some(key) = FlowKey::unpack(&entry.key) else { return };
-        match key.kind {
+        let entry = self.flows.at(self.flows.timed(slot));
+        let (key, target, port) = (FlowKey::unpack(&entry.key), entry.target, entry.target_port);
+        self.flows.remove(slot);
+        let Some(key) = key else { return };
+        let protocol = match key.kind {
             Kind::Inbound => {
                 self.rules.flow_ended(key.id as usize);
-                self.members.flow_ended(entry.target as usize);
+                return self.members.flow_ended(target as usize);
             }
-            Kind::OutboundTcp
-            | Kind::OutboundUdp
-            | Kind::OutboundReplyTcp
-            | Kind::OutboundReplyUdp => self.forget_outbound(&entry, &key),
-        }
-    }
-
-    fn forget_outbound(&mut self, entry: &Entry, key: &FlowKey) {
-        let Some(protocol) = key.outbound_protocol() else { return };
+            Kind::OutboundTcp | Kind::OutboundReplyTcp => Transport::Tcp,
+            Kind::OutboundUdp | Kind::OutboundReplyUdp => Transport::Udp,
+        };
         let member = MemberId(key.id);
-        let holder = Holder { member, address: OutboundAddressId(entry.target), protocol };
-        if self.ports.give_back(&holder, key.far, key.far_port, entry.target_port) {
+        let holder = Holder { member, address: OutboundAddressId(target), protocol };
+        if self.ports.give_back(&holder, key.far, key.far_port, port) {
             self.outbound.flow_ended(outbound_slot(&holder));
         }
         self.members.flow_ended(member.index());
@@ -97,31 +96,27 @@ impl Worker {
             let member = snapshot.member(MemberId(entry.target))?;
             let frontend = (rule.frontend, rule.frontend_port);
             let near = (member.address, rule.backend_port);
-            let to_client = (frontend, far, entry.opener_expects, far_hop);
-            let to_member = (far, near, entry.responder_expects, member.adjacency);
+            let to_client = (frontend, far, entry.opener_expects.get(), far_hop);
+            let to_member = (far, near, entry.responder_expects.get(), member.adjacency);
             return Some([to_client, to_member].map(Reset::from));
         }
         let member = snapshot.member(MemberId(key.id))?;
         let mapping = member.mapping(Transport::Tcp)?;
         snapshot.mappings.get(mapping as usize).filter(|mapping| mapping.tcp_reset)?;
         let outbound = snapshot.outbound_address(OutboundAddressId(entry.target))?;
-        let responder_expects = self.flows.at(self.flows.partner(slot)?).responder_expects;
+        let responder_expects = self.flows.at(self.flows.partner(slot)?).responder_expects.get();
         let outside = (outbound.address, entry.target_port);
         let near = (member.address, key.near_port);
         let to_remote = (outside, far, responder_expects, far_hop);
-        let to_member = (far, near, entry.opener_expects, member.adjacency);
+        let to_member = (far, near, entry.opener_expects.get(), member.adjacency);
         Some([to_remote, to_member].map(Reset::from))
     }
 
     fn originate_reset(&mut self, snapshot: &Snapshot, reset: &Reset) {
         let adjacency = &snapshot.adjacencies[reset.next_hop.index()];
         let Some(mac) = adjacency.mac else { return };
-        let ethernet = EthernetHeader {
-            destination: mac.0,
-            source: snapshot.ports[adjacency.port.index()].mac.0,
-            ether_type: ETHERTYPE_IPV4.into(),
-        };
-        let frame = reset.frame(&ethernet);
+        let source = snapshot.ports[adjacency.port.index()].mac;
+        let frame = reset.frame(source, mac);
         self.originated.push(Originated { port: adjacency.port, frame });
         self.counters.count(Counter::ResetsSent, 1);
     }
@@ -143,24 +138,49 @@ impl From<((Address, u16), (Address, u16), u32, AdjacencyId)> for Reset {
 impl Reset {
     /// The segment `<SEQ=sequence><CTL=RST>` (RFC 9293 §3.10.7), which the receiver takes since
     /// it expects exactly this sequence number (RFC 5961 §3.2).
-    fn frame(&self, ethernet: &EthernetHeader) -> [u8; 54] {
-        const SEGMENT: u16 = 20;
+    fn frame(&self, from: MacAddress, to: MacAddress) -> OriginatedFrame {
+        let is_v4 = self.source.0.is_v4();
+        let ether_type = if is_v4 { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 }.into();
+        let ethernet = EthernetHeader { destination: to.0, source: from.0, ether_type };
+        let (ethernet, segment) = (ethernet.as_bytes(), self.segment());
+        if is_v4 {
+            OriginatedFrame::of([ethernet, self.ipv4().as_bytes(), segment.as_bytes()])
+        } else {
+            OriginatedFrame::of([ethernet, self.ipv6().as_bytes(), segment.as_bytes()])
+        }
+    }
+
+    fn ipv4(&self) -> Ipv4Header {
         const TOTAL: u16 = 20 + SEGMENT;
         const _: () = assert!(ipv4::HEADER_LENGTH + tcp::HEADER_LENGTH == TOTAL as usize);
-        let (source, destination) = (self.source.0.v4_bits(), self.destination.0.v4_bits());
-        let mut ip = Ipv4Header {
+        let mut header = Ipv4Header {
             version_and_length: 0x45,
             traffic_class: 0,
             total_length: TOTAL.into(),
             identification: 0.into(),
             flags_and_offset: 0x4000.into(),
-            time_to_live: 64,
+            time_to_live: HOPS,
             protocol: ProtocolNumber::TCP,
             checksum: 0.into(),
-            source: source.into(),
-            destination: destination.into(),
+            source: self.source.0.v4_bits().into(),
+            destination: self.destination.0.v4_bits().into(),
         };
-        ip.checksum = (!checksum::sum(ip.as_bytes())).into();
+        header.checksum = (!checksum::sum(header.as_bytes())).into();
+        header
+    }
+
+    fn ipv6(&self) -> Ipv6Header {
+        Ipv6Header {
+            version_class_and_label: (6 << 28).into(),
+            payload_length: SEGMENT.into(),
+            next_header: ProtocolNumber::TCP,
+            hop_limit: HOPS,
+            source: self.source.0.into(),
+            destination: self.destination.0.into(),
+        }
+    }
+
+    fn segment(&self) -> TcpHeader {
         let mut segment = TcpHeader {
             source_port: self.source.1.into(),
             destination_port: self.destination.1.into(),
@@ -172,12 +192,19 @@ impl Reset {
             checksum: 0.into(),
             urgent: 0.into(),
         };
-        let pseudo = checksum::pseudo_header_v4(source, destination, ProtocolNumber::TCP, SEGMENT);
+        let (source, destination) = (self.source.0, self.destination.0);
+        let pseudo = if source.is_v4() {
+            let (source, destination) = (source.v4_bits(), destination.v4_bits());
+            checksum::pseudo_header_v4(source, destination, ProtocolNumber::TCP, SEGMENT)
+        } else {
+            checksum::pseudo_header_v6(source, destination, ProtocolNumber::TCP, SEGMENT)
+        };
         segment.checksum = (!checksum::add(checksum::sum(segment.as_bytes()), pseudo)).into();
-        let mut frame = [0; 54];
-        frame[..HEADER_LENGTH].copy_from_slice(ethernet.as_bytes());
-        frame[HEADER_LENGTH..34].copy_from_slice(ip.as_bytes());
-        frame[34..].copy_from_slice(segment.as_bytes());
-        frame
+        segment
     }
 }
+
+/// Bytes of a reset's segment.
+const SEGMENT: u16 = 20;
+/// Hops that it may take.
+const HOPS: u8 = 64;

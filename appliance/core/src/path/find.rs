@@ -3,25 +3,15 @@
 //! A hit is replayed: time, state and what the sides expect are noted in the record, and the
 //! record says what to do. Packets that need no record are ended by the snapshot here as well.
 
+use zerocopy::big_endian::U32;
+
 use super::batch::{Action, Batch, Class, Frames};
 use super::worker::{Now, Worker};
 use crate::flow::{FlowKey, Kind, Side, TcpState, inbound_ticks, outbound_ticks};
 use crate::policy::Snapshot;
-use crate::tables::Key;
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, OutboundAddressId, RuleId, Tick, Transport};
-use crate::wire::{Content, Parsed, ProtocolNumber, parse};
-
-/// What became of a packet's look-up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
-    /// The flow's record says what to do.
-    Act(Action),
-    /// The packet ends here, and the record has learnt nothing of it.
-    Refused(DropReason),
-    /// There is no flow.
-    Missed,
-}
+use crate::wire::{Content, ProtocolNumber, parse};
 
 impl Worker {
     /// Finds the flows of all that may have one and did not go straight through, in the order of
@@ -38,77 +28,78 @@ impl Worker {
             // It was read before, and so it can be read. What it is, is asked row by row: a SYN of
             // a member's own looks like a reply to `sort`.
             let content = parse(frames.frame(place), &mut batch.parsed[place]);
-            debug_assert_eq!(content, Ok(Content::Ipv4), "a plain segment");
+            let is_whole = matches!(content, Ok(Content::Ipv4 | Content::Ipv6));
+            debug_assert!(is_whole, "a plain segment");
             self.steer_one(snapshot, frames, batch, place);
         }
         for place in batch.sets.tracked {
             self.flows.look_ahead(&batch.keys[place], batch.homes[place]);
         }
         for place in batch.sets.tracked {
-            let class = batch.classes[place];
-            let (key, home) = (&batch.keys[place], batch.homes[place]);
-            match self.look_up(snapshot, now, class, key, home, &batch.parsed[place]) {
-                Found::Act(action) => batch.act(place, action),
-                Found::Refused(reason) => batch.drop(place, reason),
-                Found::Missed => batch.sets.missed.add(place),
+            if !self.recall(snapshot, now, batch, place) {
+                batch.sets.missed.add(place);
+                self.flows.prefetch_room(batch.homes[place]);
             }
         }
     }
 
-    /// Looks one packet's flow up.
-    pub(super) fn look_up(
+    /// Looks one packet's flow up and replays it. Returns whether there is such a flow.
+    #[inline(always)]
+    pub(super) fn recall(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
-        class: Class,
-        key: &Key,
-        home: u32,
-        parsed: &Parsed,
-    ) -> Found {
-        let Some(slot) = self.flows.find(key, home) else { return Found::Missed };
-        if !self.is_valid(snapshot, slot) {
-            self.end_flow(slot);
-            return Found::Missed;
-        }
-        if let Class::Reply(backend) = class
-            && backend.member.0 != self.flows.at(slot).target
-        {
-            return Found::Refused(DropReason::MemberMismatch);
-        }
-        self.hit(snapshot, now, class, slot, parsed)
+        batch: &mut Batch,
+        place: usize,
+    ) -> bool {
+        let found = self.flows.find(&batch.keys[place], batch.homes[place]);
+        found.is_some_and(|slot| self.hit(snapshot, now, slot, batch, place))
     }
 
-    /// Notes a packet in its flow's record and says what to do with it.
+    /// Notes a packet in its flow's record, which says what to do with it. Returns whether the
+    /// flow still stands; if not, it has ended here.
     fn hit(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
-        class: Class,
         slot: u32,
-        parsed: &Parsed,
-    ) -> Found {
+        batch: &mut Batch,
+        place: usize,
+    ) -> bool {
+        let (class, parsed) = (&batch.classes[place], &batch.parsed[place]);
+        if !self.is_valid(snapshot, slot) {
+            self.end_flow(slot);
+            return false;
+        }
+        let entry = self.flows.at_mut(slot);
+        if let Class::Reply(backend) = class
+            && backend.member.0 != entry.target
+        {
+            batch.drop(place, DropReason::MemberMismatch);
+            return true;
+        }
         let side = match class {
             Class::Inbound(_) | Class::Outbound(..) => Side::Opener,
-            Class::Reply(_) | Class::OutboundReply(_) | Class::Routed => Side::Responder,
+            Class::Reply(_) | Class::OutboundReply(..) | Class::Routed => Side::Responder,
         };
-        let entry = self.flows.at_mut(slot);
         if parsed.asks_to_open() && side == Side::Opener && entry.tcp.may_be_reopened() {
             self.end_flow(slot);
-            return Found::Missed;
+            return false;
         }
         entry.last_seen = now.tick();
+        let action = recorded(class, entry.target, entry.target_port);
         if parsed.protocol == ProtocolNumber::TCP {
             match side {
-                Side::Opener => entry.opener_expects = parsed.acknowledgement,
-                Side::Responder => entry.responder_expects = parsed.acknowledgement,
+                Side::Opener => catch_up(&mut entry.opener_expects, parsed.acknowledgement),
+                Side::Responder => catch_up(&mut entry.responder_expects, parsed.acknowledgement),
             }
             let state = entry.tcp.after(side, parsed.tcp_flags);
             if state != entry.tcp {
                 self.change_state(snapshot, slot, state);
             }
         }
-        let entry = self.flows.at(slot);
-        Found::Act(recorded(class, entry.target, entry.target_port))
+        batch.act(place, action);
+        true
     }
 
     /// Notes a new state in the flow's records, and a deadline that has come nearer.
@@ -129,6 +120,7 @@ impl Worker {
 
     /// Whether a record may be used under this snapshot. A record from before the last change
     /// that can end flows is checked once, and carries the new generation from then on.
+    #[inline]
     fn is_valid(&mut self, snapshot: &Snapshot, slot: u32) -> bool {
         if self.flows.at(slot).generation >= snapshot.flows_valid_since {
             return true;
@@ -141,6 +133,7 @@ impl Worker {
     }
 
     /// Whether what a record says is what the snapshot would still allow.
+    #[cold]
     fn still_stands(&self, snapshot: &Snapshot, slot: u32) -> bool {
         let entry = self.flows.at(slot);
         let Some(key) = FlowKey::unpack(&entry.key) else { return false };
@@ -200,16 +193,25 @@ impl Worker {
     }
 }
 
+/// Notes what a segment acknowledges, unless a later one of the same burst went straight through
+/// before it (sequence numbers are compared as RFC 9293 §3.4 does).
+fn catch_up(expects: &mut U32, acknowledged: u32) {
+    let ahead = acknowledged.wrapping_sub(expects.get());
+    if *expects == U32::ZERO || ahead < 1 << 31 {
+        *expects = acknowledged.into();
+    }
+}
+
 /// What a record says is to be done.
 #[inline]
-fn recorded(class: Class, target: u32, target_port: u16) -> Action {
-    match class {
+fn recorded(class: &Class, target: u32, target_port: u16) -> Action {
+    match *class {
         Class::Inbound(rule) => Action::ToMember(rule, MemberId(target)),
         Class::Reply(backend) => Action::FromFrontend(backend.rule, MemberId(target)),
         Class::Outbound(member, ..) => {
             Action::ToOutside(member, OutboundAddressId(target), target_port)
         }
-        Class::OutboundReply(_) => Action::FromOutside(MemberId(target), target_port),
+        Class::OutboundReply(..) => Action::FromOutside(MemberId(target), target_port),
         Class::Routed => Action::Route,
     }
 }

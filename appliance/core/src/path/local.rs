@@ -1,19 +1,23 @@
 //! What does Weir answer or pass to the kernel twin?
 //!
-//! ARP for frontends is answered here, since the kernel must not know them as its own. ARP for
-//! own addresses goes to the kernel, as do replies to probes; everything else addressed to an
-//! own address only where `ownAddresses.allow` names it.
+//! ARP and neighbour discovery (RFC 4861) for frontends are answered here, since the kernel must
+//! not know them as its own. Those for own addresses go to the kernel, as do replies to probes;
+//! everything else addressed to an own address only where `ownAddresses.allow` names it.
 
 use zerocopy::FromBytes;
 
 use super::batch::{Batch, Frames, Verdict};
+use super::classify::is_icmp;
+use super::parse::is_valid_source;
 use super::steer::comes_by_its_port;
 use super::worker::{Now, Worker};
 use crate::policy::{Host, OwnAddresses, Snapshot};
 use crate::telemetry::{DropReason, PuntClass};
-use crate::units::{Address, PortId};
+use crate::units::{Address, MacAddress, PortId};
 use crate::wire::arp::{self, ArpPacket};
 use crate::wire::ethernet::EthernetHeader;
+use crate::wire::ipv6::{self, Ipv6Header};
+use crate::wire::neighbour_discovery::{self, NeighbourMessage};
 use crate::wire::{Parsed, ProtocolNumber, tcp};
 
 const SSH: u16 = 22;
@@ -54,6 +58,42 @@ impl Worker {
         batch.drop(place, DropReason::ArpNotAnswered);
     }
 
+    /// Answers solicitations of frontends on this link; passes neighbour discovery that concerns
+    /// own addresses, and announcements of hosts on the link, to the kernel twin; drops the rest.
+    /// Routers are configured or learned by routing protocols: their advertisements are not
+    /// listened to.
+    pub(super) fn receive_neighbour<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) {
+        let (parsed, ingress) = (&batch.parsed[place], batch.ingress[place]);
+        let Some(message) = neighbour_message(frames.frame(place), parsed) else {
+            return batch.drop(place, DropReason::NeighbourNotAnswered);
+        };
+        let target = Address::from(message.target);
+        if target.is_v4() {
+            // An IPv4 host's address inside IPv6, which nobody has on this link.
+            return batch.drop(place, DropReason::NeighbourNotAnswered);
+        }
+        let host = snapshot.hosts.get(target);
+        // An own address is asked for, or is told what it has asked.
+        let is_for_kernel = host.is_own() || snapshot.hosts.get(parsed.destination).is_own();
+        let subnets = &snapshot.ports[ingress.index()].subnets;
+        let on_link = target.is_link_local() || subnets.iter().any(|net| net.contains(target));
+        let is_advertised = message.kind == neighbour_discovery::ADVERTISEMENT;
+        if is_for_kernel || is_advertised && on_link && !host.is_answered_for() {
+            return batch.end(place, Verdict::Punt(PuntClass::Arp));
+        }
+        let is_asked = !is_advertised && on_link && host.is_answered_for();
+        if is_asked && answer_neighbour(snapshot, frames, parsed, place).is_some() {
+            return batch.end(place, Verdict::Answer(ingress));
+        }
+        batch.drop(place, DropReason::NeighbourNotAnswered);
+    }
+
     /// Ends a packet to an own address.
     pub(super) fn receive_own(
         &mut self,
@@ -92,6 +132,18 @@ fn arp_packet(frame: &[u8], offset: usize) -> Option<&ArpPacket> {
     packet.is_ipv4_over_ethernet().then_some(packet)
 }
 
+/// The neighbour's message that a frame carries, if it is one and comes from the link.
+fn neighbour_message<'a>(frame: &'a [u8], parsed: &Parsed) -> Option<&'a NeighbourMessage> {
+    let message = frame.get(usize::from(parsed.transport_offset)..parsed.end_offset())?;
+    let (message, _) = NeighbourMessage::ref_from_prefix(message).ok()?;
+    let is_neighbours = matches!(
+        message.kind,
+        neighbour_discovery::SOLICITATION | neighbour_discovery::ADVERTISEMENT
+    );
+    let is_from_link = parsed.time_to_live == neighbour_discovery::HOP_LIMIT && message.code == 0;
+    (is_neighbours && is_from_link).then_some(message)
+}
+
 /// Turns the request into its answer, in place.
 fn answer_arp<F: Frames>(snapshot: &Snapshot, frames: &mut F, place: usize, offset: usize) {
     let mac = snapshot.ports[frames.ingress(place).index()].mac;
@@ -104,6 +156,35 @@ fn answer_arp<F: Frames>(snapshot: &Snapshot, frames: &mut F, place: usize, offs
         header.source = mac.0;
         packet.answer(mac);
     }
+}
+
+/// Turns the solicitation into its answer, in place: what lies behind that is padding from then on.
+fn answer_neighbour<F: Frames>(
+    snapshot: &Snapshot,
+    frames: &mut F,
+    parsed: &Parsed,
+    place: usize,
+) -> Option<()> {
+    let asker = parsed.source;
+    let is_plain = parsed.header_length() == ipv6::HEADER_LENGTH;
+    if !(is_valid_source(asker) || asker.is_link_local()) || !is_plain {
+        return None;
+    }
+    let mac = snapshot.ports[frames.ingress(place).index()].mac;
+    let frame = frames.frame_mut(place).get_mut(..parsed.end_offset())?;
+    let (head, message) = frame.split_at_mut_checked(parsed.transport_offset.into())?;
+    let to = neighbour_discovery::answer(message, asker, parsed.destination, mac)?;
+    let (message, _) = NeighbourMessage::ref_from_prefix(message).ok()?;
+    let (link, network) = head.split_at_mut_checked(parsed.network_offset.into())?;
+    let (header, _) = Ipv6Header::mut_from_prefix(network).ok()?;
+    #[allow(clippy::cast_possible_truncation, reason = "32")]
+    let length = neighbour_discovery::ANSWER_LENGTH as u16;
+    header.payload_length = length.into();
+    header.source = message.target;
+    header.destination = asker.into();
+    let (link, _) = EthernetHeader::mut_from_prefix(link).ok()?;
+    link.readdress(mac, MacAddress(to));
+    Some(())
 }
 
 /// Whether this is TCP that opens nothing.
@@ -120,8 +201,10 @@ fn comes_from_member(snapshot: &Snapshot, source: Host, ingress: PortId) -> bool
 fn allowed_class(allowed: OwnAddresses, parsed: &Parsed) -> Option<PuntClass> {
     // The peer's end of a BGP session that the kernel opened; a SYN from there opens another port.
     let is_bgp = parsed.destination_port == BGP || parsed.source_port == BGP && is_answer(parsed);
+    if is_icmp(parsed) {
+        return allowed.icmp.then_some(PuntClass::Rest);
+    }
     match parsed.protocol {
-        ProtocolNumber::ICMP if allowed.icmp => Some(PuntClass::Rest),
         ProtocolNumber::TCP if allowed.bgp && is_bgp => Some(PuntClass::Routing),
         ProtocolNumber::UDP
             if allowed.bfd && matches!(parsed.destination_port, BFD | BFD_MULTIHOP) =>

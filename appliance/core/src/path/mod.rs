@@ -30,6 +30,7 @@ mod classify;
 mod datagrams;
 mod decide;
 mod expire;
+mod family;
 mod find;
 mod local;
 mod parse;
@@ -42,9 +43,10 @@ mod steer;
 mod worker;
 
 pub use batch::{Batch, Frames, Tag, Verdict};
-pub use worker::{Now, Originated, ResolveRequest, Sizes, Worker};
+pub use worker::{Now, Originated, OriginatedFrame, ResolveRequest, Sizes, Worker};
 
 use crate::policy::Snapshot;
+use family::{V4, V6};
 
 impl Worker {
     /// Takes one batch of frames to their verdicts. `frames` holds at most `limits::BATCH`.
@@ -56,12 +58,14 @@ impl Worker {
         batch: &mut Batch,
     ) {
         batch.begin(frames.len());
-        self.sort(snapshot, frames, batch);
+        self.sort::<V4, _>(snapshot, frames, batch);
+        self.sort::<V6, _>(snapshot, frames, batch);
         Self::hand_over_sorted(frames, batch);
         self.forward_datagrams(snapshot, frames, batch);
         self.parse(snapshot, frames, batch);
         self.steer(snapshot, now, frames, batch);
-        self.replay(snapshot, now, frames, batch);
+        self.replay::<V4, _>(snapshot, now, frames, batch);
+        self.replay::<V6, _>(snapshot, now, frames, batch);
         self.find(snapshot, now, frames, batch);
         self.decide(snapshot, now, frames, batch);
         self.rewrite(snapshot, frames, batch);

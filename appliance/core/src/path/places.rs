@@ -17,6 +17,12 @@ impl Places {
         if count >= BATCH { Self(u32::MAX) } else { Self((1 << count) - 1) }
     }
 
+    /// Whether no place is meant.
+    #[inline]
+    pub(super) const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
     /// Adds `place`.
     #[inline]
     pub(super) const fn add(&mut self, place: usize) {

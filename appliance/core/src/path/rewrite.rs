@@ -9,7 +9,7 @@ use super::worker::Worker;
 use crate::policy::{Adjacency, NextHop, Snapshot};
 use crate::telemetry::{Counter, DropReason};
 use crate::units::AdjacencyId;
-use crate::wire::{End, Parsed, Translation, translate};
+use crate::wire::{End, Parsed, Share, Translation, translate};
 
 impl Worker {
     /// Rewrites every packet that is to leave.
@@ -21,33 +21,96 @@ impl Worker {
         batch: &mut Batch,
     ) {
         for place in batch.sets.decided {
-            self.rewrite_one(snapshot, frames, batch, place);
+            if let Err(reason) = self.rewrite_one(snapshot, frames, batch, place) {
+                batch.drop(place, reason);
+            }
         }
     }
 
+    /// Replaces an end of the packet, as what is to be done says, and sends it to its next hop.
+    #[inline]
     fn rewrite_one<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         frames: &mut F,
         batch: &mut Batch,
         place: usize,
-    ) {
-        let (action, parsed) = (batch.actions[place], batch.parsed[place]);
-        match self.resolve(snapshot, action, &parsed) {
-            Err(reason) => batch.drop(place, reason),
-            Ok((to, hop)) => {
-                let frame = frames.frame_mut(place);
-                if let Some(head) = frame.get_mut(..hop.link.len()) {
-                    head.copy_from_slice(&hop.link);
-                }
-                translate::any(frame, &parsed, to.as_ref());
-                batch.transmit(place, hop.port);
-                self.count(action, &parsed);
+    ) -> Result<(), DropReason> {
+        let parsed = &batch.parsed[place];
+        if parsed.time_to_live <= 1 {
+            return Err(DropReason::TtlExpired);
+        }
+        match batch.actions[place] {
+            Action::ToMember(rule, member) => {
+                let rule = snapshot.rule(rule).ok_or(DropReason::NoRule)?;
+                let member = snapshot.member(member).ok_or(DropReason::NoHealthyMember)?;
+                let change = rule.share.inwards.and(member.share.inwards);
+                let (address, port) = (member.address, rule.backend_port);
+                let to = Translation { end: End::Destination, address, port, change };
+                self.leave(snapshot, member.adjacency, Some(&to), frames, batch, place)
+            }
+            Action::FromFrontend(rule, member) => {
+                let rule = snapshot.rule(rule).ok_or(DropReason::NoRule)?;
+                let member = snapshot.member(member).ok_or(DropReason::NoHealthyMember)?;
+                let change = rule.share.outwards.and(member.share.outwards);
+                let (address, port) = (rule.frontend, rule.frontend_port);
+                let to = Translation { end: End::Source, address, port, change };
+                let hop = self.route(snapshot, parsed)?;
+                self.leave(snapshot, hop, Some(&to), frames, batch, place)
+            }
+            Action::ToOutside(member, outbound, port) => {
+                let outbound = snapshot.outbound_address(outbound).ok_or(DropReason::NoOutbound)?;
+                let member = snapshot.member(member).ok_or(DropReason::NoOutbound)?;
+                let address = outbound.address;
+                let share = Share::of_frontend(address, port, parsed.source_port);
+                let change = share.outwards.and(member.share.outwards);
+                let to = Translation { end: End::Source, address, port, change };
+                let hop = self.route(snapshot, parsed)?;
+                self.leave(snapshot, hop, Some(&to), frames, batch, place)
+            }
+            Action::FromOutside(member, port) => {
+                let member = snapshot.member(member).ok_or(DropReason::SnatFlowUnknown)?;
+                let outside = (parsed.destination, parsed.destination_port);
+                let share = Share::of_frontend(outside.0, outside.1, port);
+                let (address, change) = (member.address, share.inwards.and(member.share.inwards));
+                let to = Translation { end: End::Destination, address, port, change };
+                self.leave(snapshot, member.adjacency, Some(&to), frames, batch, place)
+            }
+            Action::Route => {
+                let hop = self.route(snapshot, parsed)?;
+                self.leave(snapshot, hop, None, frames, batch, place)
             }
         }
     }
 
+    /// Writes the packet with its new end, if it gets one, for its next hop, if it may go there.
+    #[inline(never)]
+    fn leave<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        hop: AdjacencyId,
+        to: Option<&Translation>,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) -> Result<(), DropReason> {
+        let parsed = &batch.parsed[place];
+        let hop = snapshot.adjacencies.get(hop.index()).ok_or(DropReason::NoRoute)?;
+        if parsed.network_length > hop.mtu {
+            return Err(self.why_not(snapshot, hop));
+        }
+        let frame = frames.frame_mut(place);
+        if let Some(head) = frame.get_mut(..hop.link.len()) {
+            head.copy_from_slice(&hop.link);
+        }
+        translate::any(frame, parsed, to);
+        self.count(&batch.actions[place], parsed);
+        batch.transmit(place, hop.port);
+        Ok(())
+    }
+
     /// Why a packet may not leave by this next hop.
+    #[cold]
     fn why_not(&mut self, snapshot: &Snapshot, hop: &Adjacency) -> DropReason {
         if snapshot.ports.get(hop.port.index()).is_none() {
             // A member that no route leads to has an adjacency without a port.
@@ -57,59 +120,6 @@ impl Worker {
             DropReason::NeighbourUnresolved
         } else {
             DropReason::MtuExceeded
-        }
-    }
-
-    /// The packet's new end, if it gets one, and its next hop, which it may take.
-    fn resolve<'a>(
-        &mut self,
-        snapshot: &'a Snapshot,
-        action: Action,
-        parsed: &Parsed,
-    ) -> Result<(Option<Translation>, &'a Adjacency), DropReason> {
-        if parsed.time_to_live <= 1 {
-            return Err(DropReason::TtlExpired);
-        }
-        let (to, hop) = self.translation(snapshot, action, parsed)?;
-        let hop = snapshot.adjacencies.get(hop.index()).ok_or(DropReason::NoRoute)?;
-        if parsed.network_length > hop.mtu {
-            return Err(self.why_not(snapshot, hop));
-        }
-        Ok((to, hop))
-    }
-
-    fn translation(
-        &mut self,
-        snapshot: &Snapshot,
-        action: Action,
-        parsed: &Parsed,
-    ) -> Result<(Option<Translation>, AdjacencyId), DropReason> {
-        match action {
-            Action::ToMember(rule, member) => {
-                let rule = snapshot.rule(rule).ok_or(DropReason::NoRule)?;
-                let member = snapshot.member(member).ok_or(DropReason::NoHealthyMember)?;
-                let (address, port) = (member.address, rule.backend_port);
-                let to = Translation::of(parsed, End::Destination, address, port);
-                Ok((Some(to), member.adjacency))
-            }
-            Action::FromFrontend(rule, _) => {
-                let rule = snapshot.rule(rule).ok_or(DropReason::NoRule)?;
-                let (address, port) = (rule.frontend, rule.frontend_port);
-                let to = Translation::of(parsed, End::Source, address, port);
-                Ok((Some(to), self.route(snapshot, parsed)?))
-            }
-            Action::ToOutside(_, outbound, port) => {
-                let outbound = snapshot.outbound_address(outbound);
-                let address = outbound.ok_or(DropReason::NoOutbound)?.address;
-                let to = Translation::of(parsed, End::Source, address, port);
-                Ok((Some(to), self.route(snapshot, parsed)?))
-            }
-            Action::FromOutside(member, port) => {
-                let member = snapshot.member(member).ok_or(DropReason::SnatFlowUnknown)?;
-                let to = Translation::of(parsed, End::Destination, member.address, port);
-                Ok((Some(to), member.adjacency))
-            }
-            Action::Route => Ok((None, self.route(snapshot, parsed)?)),
         }
     }
 
@@ -128,9 +138,10 @@ impl Worker {
         }
     }
 
-    fn count(&self, action: Action, parsed: &Parsed) {
+    #[inline]
+    fn count(&self, action: &Action, parsed: &Parsed) {
         let bytes = u64::from(parsed.network_length);
-        match action {
+        match *action {
             Action::ToMember(rule, member) | Action::FromFrontend(rule, member) => {
                 self.rules.packets().count(rule.index(), bytes);
                 self.members.packets().count(member.index(), bytes);

@@ -5,7 +5,7 @@
 //! handed over.
 
 use super::batch::{Action, Batch, Class, Frames, Tag, Verdict};
-use super::classify::{Sighting, classify, classify_fragment, holder_of, transport};
+use super::classify::{Sighting, classify, classify_fragment, transport};
 use super::worker::{Now, Worker};
 use crate::flow::key;
 use crate::limits::HANDOFFS_PER_PACKET_MAX;
@@ -53,6 +53,7 @@ impl Worker {
     }
 
     /// Puts a packet into the set of its class, or passes it to its owner.
+    #[inline]
     fn take_class<F: Frames>(
         &self,
         snapshot: &Snapshot,
@@ -70,7 +71,7 @@ impl Worker {
             return hand_over(owner, frames.tag(place), frames, batch, place);
         }
         batch.classes[place] = class;
-        match (flow_key(snapshot, class, parsed), class) {
+        match (flow_key(class, parsed), class) {
             (Some(key), _) => {
                 let home = self.flows.home(&key);
                 self.flows.prefetch(home);
@@ -79,7 +80,7 @@ impl Worker {
             }
             (None, Class::Routed) => batch.act(place, Action::Route),
             (None, Class::Inbound(_) | Class::Reply(_)) => batch.sets.missed.add(place),
-            (None, Class::Outbound(..) | Class::OutboundReply(_)) => {
+            (None, Class::Outbound(..) | Class::OutboundReply(..)) => {
                 batch.drop(place, DropReason::ProtocolNotTranslated);
             }
         }
@@ -87,39 +88,37 @@ impl Worker {
 }
 
 /// The worker that owns a packet of this class; `None` where any will do.
+#[inline]
 fn owner(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<WorkerId> {
-    let of_flow = |client, port, frontend, frontend_port| {
-        let tracked = parsed.protocol == ProtocolNumber::TCP;
-        tracked.then(|| snapshot.owner.of_flow(client, port, frontend, frontend_port))
-    };
-    let (source, destination) = (parsed.source, parsed.destination);
-    let (from, to) = (parsed.source_port, parsed.destination_port);
-    match class {
-        Class::Inbound(_) => of_flow(source, from, destination, to),
-        Class::Reply(backend) => {
-            let rule = snapshot.rule(backend.rule)?;
-            of_flow(destination, to, rule.frontend, rule.frontend_port)
+    let is_tracked = parsed.protocol == ProtocolNumber::TCP;
+    let (rule, client, port) = match class {
+        Class::Inbound(rule) if is_tracked => (rule, parsed.source, parsed.source_port),
+        Class::Reply(backend) if is_tracked => {
+            (backend.rule, parsed.destination, parsed.destination_port)
         }
-        Class::Outbound(_, mapping, _) => Some(snapshot.mappings.get(mapping as usize)?.worker),
-        Class::OutboundReply(address) => holder_of(snapshot, address, parsed),
-        Class::Routed => None,
-    }
+        Class::Outbound(_, mapping) => {
+            return Some(snapshot.mappings.get(mapping as usize)?.worker);
+        }
+        Class::OutboundReply(_, holder) => return Some(holder),
+        Class::Inbound(_) | Class::Reply(_) | Class::Routed => return None,
+    };
+    Some(snapshot.owner.of_client(client, port, snapshot.rule(rule)?.owner_share))
 }
 
 /// The key of a tracked packet's flow; `None` for classes that need no record.
-pub(super) fn flow_key(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<Key> {
+#[inline]
+pub(super) fn flow_key(class: Class, parsed: &Parsed) -> Option<Key> {
     let tcp = parsed.protocol == ProtocolNumber::TCP;
     match class {
         Class::Inbound(rule) => tcp.then(|| key::inbound(parsed.source, parsed.source_port, rule)),
         Class::Reply(backend) => {
             tcp.then(|| key::inbound(parsed.destination, parsed.destination_port, backend.rule))
         }
-        Class::Outbound(member, mapping, _) => {
-            snapshot.mappings.get(mapping as usize)?;
+        Class::Outbound(member, _) => {
             let (near, far) = (parsed.source_port, parsed.destination_port);
             Some(key::outbound(transport(parsed)?, member, near, parsed.destination, far))
         }
-        Class::OutboundReply(address) => {
+        Class::OutboundReply(address, _) => {
             let (near, far) = (parsed.destination_port, parsed.source_port);
             Some(key::outbound_reply(transport(parsed)?, address, near, parsed.source, far))
         }
@@ -143,14 +142,15 @@ pub(super) fn hand_over<F: Frames>(
 }
 
 /// Whether a member's packet came in by the port that leads to the member.
+#[inline]
 fn came_the_right_way(snapshot: &Snapshot, class: Class, parsed: &Parsed, ingress: PortId) -> bool {
     match class {
         // Both ends lie in prefixes of ours, so the source must come from where they are.
         Class::Routed => snapshot.routes.leads_by(parsed.source, ingress, &snapshot.adjacencies),
-        Class::Reply(Backend { member, .. }) | Class::Outbound(member, _, _) => {
+        Class::Reply(Backend { member, .. }) | Class::Outbound(member, _) => {
             comes_by_its_port(snapshot, member, ingress)
         }
-        Class::Inbound(_) | Class::OutboundReply(_) => true,
+        Class::Inbound(_) | Class::OutboundReply(..) => true,
     }
 }
 

@@ -1,5 +1,6 @@
 //! What does one worker own?
 
+use std::ops::Deref;
 use std::sync::Arc;
 
 use super::police::Police;
@@ -44,8 +45,38 @@ pub struct ResolveRequest {
 pub struct Originated {
     /// The port to leave by.
     pub port: PortId,
-    /// Ethernet, IPv4 and TCP without options.
-    pub frame: [u8; 54],
+    /// Ethernet, IPv4 or IPv6, and TCP without options.
+    pub frame: OriginatedFrame,
+}
+
+/// The bytes of a packet that Weir makes itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginatedFrame {
+    bytes: [u8; 74],
+    length: u8,
+}
+
+impl OriginatedFrame {
+    /// These headers, one after the other. What does not fit is left out: headers of a segment
+    /// without options and payload do.
+    #[must_use]
+    pub fn of(headers: [&[u8]; 3]) -> Self {
+        let mut frame = Self { bytes: [0; 74], length: 0 };
+        let bytes = headers.into_iter().flatten();
+        for (to, from) in frame.bytes.iter_mut().zip(bytes) {
+            *to = *from;
+            frame.length += 1;
+        }
+        frame
+    }
+}
+
+impl Deref for OriginatedFrame {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.length)]
+    }
 }
 
 /// How much a worker may hold, and where.

@@ -65,6 +65,26 @@ impl StandingWord {
     }
 }
 
+/// An endpoint of IPv4 as the map keys it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NearKey(u64);
+
+impl NearKey {
+    /// The key of an endpoint in the bytes of the wire: with `side` 1 a frontend's, with 0 a
+    /// member's.
+    ///
+    /// address:32 │ side:1 │ 0:7 │ protocol:8 │ port:16, address and port as they lie in memory, so
+    /// that nothing is turned around per packet. The protocol is never 0 (IANA: hop-by-hop
+    /// options), so that no key is.
+    #[must_use]
+    #[inline(always)]
+    pub const fn new(address: U32, port: U16, protocol: u8, side: u32) -> Self {
+        let (address, port) =
+            (u32::from_ne_bytes(address.to_bytes()), u16::from_ne_bytes(port.to_bytes()));
+        Self((address as u64) << 32 | (side as u64) << 31 | (protocol as u64) << 16 | port as u64)
+    }
+}
+
 /// A map from endpoints to what stands there, with one table per address family.
 #[derive(Clone, Debug, Default)]
 pub struct EndpointMap {
@@ -81,9 +101,10 @@ impl EndpointMap {
             let word = StandingWord::new(standing).0;
             let side = u32::from(matches!(standing, Standing::Frontend(_)));
             if address.is_v4() {
-                v4.push((narrow(address.v4_bits().into(), port.into(), protocol, side), word));
+                let key = NearKey::new(address.v4_bits().into(), port.into(), protocol, side);
+                v4.push((key.0, word));
             } else {
-                v6.push((wide(address, port, protocol, side), word));
+                v6.push((Self::key_v6(address, port, protocol, side), word));
             }
         }
         Self { v4: FlatMap::build(v4), v6: FlatMap::build(v6) }
@@ -91,47 +112,50 @@ impl EndpointMap {
 
     /// The rule for a frontend endpoint.
     #[must_use]
+    #[inline]
     pub fn frontend(&self, address: Address, port: u16, protocol: u8) -> Option<RuleId> {
         Some(self.get(address, port, protocol, 1)?.rule())
     }
 
     /// Whose a member's endpoint is: one backend's, or [`None`] inside for several.
     #[must_use]
+    #[inline]
     pub fn member(&self, address: Address, port: u16, protocol: u8) -> Option<Option<Backend>> {
         let word = self.get(address, port, protocol, 0)?;
         let backend = Backend { rule: word.rule(), member: word.member() };
         Some((!word.is_ambiguous()).then_some(backend))
     }
 
-    /// What stands at an endpoint of IPv4, in the bytes of the wire: with `side` 1 the frontend's,
-    /// with 0 the member's.
+    /// What stands at an endpoint of IPv4.
     #[must_use]
     #[inline]
-    pub fn get_v4(&self, address: U32, port: U16, protocol: u8, side: u32) -> Option<StandingWord> {
-        self.v4.get(&narrow(address, port, protocol, side)).map(StandingWord)
+    pub fn get_v4(&self, key: NearKey) -> Option<StandingWord> {
+        self.v4.get(&key.0).map(StandingWord)
     }
 
+    /// The key of an endpoint of IPv6: with `side` 1 a frontend's, with 0 a member's.
+    #[must_use]
+    #[inline]
+    pub const fn key_v6(address: Address, port: u16, protocol: u8, side: u32) -> Key {
+        let word = (side as u64) << 31 | (protocol as u64) << 16 | port as u64;
+        [address.high, address.low, word]
+    }
+
+    /// What stands at an endpoint of IPv6.
+    #[must_use]
+    #[inline]
+    pub fn get_v6(&self, key: Key) -> Option<StandingWord> {
+        self.v6.get(&key).map(StandingWord)
+    }
+
+    #[inline(always)]
     fn get(&self, address: Address, port: u16, protocol: u8, side: u32) -> Option<StandingWord> {
         if address.is_v4() {
-            self.get_v4(address.v4_bits().into(), port.into(), protocol, side)
+            self.get_v4(NearKey::new(address.v4_bits().into(), port.into(), protocol, side))
         } else {
-            self.v6.get(&wide(address, port, protocol, side)).map(StandingWord)
+            self.get_v6(Self::key_v6(address, port, protocol, side))
         }
     }
-}
-
-/// address:32 │ side:1 │ 0:7 │ protocol:8 │ port:16, address and port as they lie in memory, so
-/// that nothing is turned around per packet. The protocol is never 0 (IANA: hop-by-hop options), so
-/// that no key is.
-#[inline]
-const fn narrow(address: U32, port: U16, protocol: u8, side: u32) -> u64 {
-    let (address, port) =
-        (u32::from_ne_bytes(address.to_bytes()), u16::from_ne_bytes(port.to_bytes()));
-    (address as u64) << 32 | (side as u64) << 31 | (protocol as u64) << 16 | port as u64
-}
-
-const fn wide(address: Address, port: u16, protocol: u8, side: u32) -> Key {
-    [address.high, address.low, (side as u64) << 31 | (protocol as u64) << 16 | port as u64]
 }
 
 #[cfg(test)]

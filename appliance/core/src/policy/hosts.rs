@@ -29,6 +29,9 @@ impl HostMap {
                 }
             } else {
                 v6.push((wide(address), host.0.into()));
+                if host.is_ours() {
+                    ours.push(folded(address));
+                }
             }
         }
         Self { v4: FlatMap::build(v4), v6: FlatMap::build(v6), ours: Filter::build(ours) }
@@ -54,6 +57,19 @@ impl HostMap {
     pub fn may_be_ours_v4(&self, address: U32) -> u32 {
         self.ours.may_contain(raw(address))
     }
+
+    /// The same of an IPv6 address.
+    #[must_use]
+    #[inline]
+    pub fn may_be_ours_v6(&self, address: Address) -> u32 {
+        self.ours.may_contain(folded(address))
+    }
+}
+
+/// An IPv6 address in one word, as others are.
+#[inline]
+const fn folded(address: Address) -> u64 {
+    address.high.rotate_left(32) ^ address.low
 }
 
 /// An address as it lies in memory, so that none is turned around per packet.

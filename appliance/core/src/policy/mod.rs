@@ -25,7 +25,7 @@ mod steer;
 
 use std::sync::Arc;
 
-pub use endpoints::{Endpoint, EndpointMap, Standing, StandingWord};
+pub use endpoints::{Endpoint, EndpointMap, NearKey, Standing, StandingWord};
 pub use hosts::{Host, HostMap};
 pub use maglev::{SELECTION_ENTRIES, Selection};
 pub use member::Member;
@@ -34,7 +34,7 @@ pub use pool::{Pool, Unavailable};
 pub use port::{OwnAddresses, Port};
 pub use route::{Adjacency, Hop, NextHop, Routes};
 pub use rule::{Backend, LoadDistribution, Rule};
-pub use steer::{OwnerFunction, RSS_KEY_BYTES};
+pub use steer::{INDIRECTION_ENTRIES, OwnerFunction, RSS_KEY_BYTES};
 
 use crate::units::{Generation, MemberId, OutboundAddressId, RuleId};
 

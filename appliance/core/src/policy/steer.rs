@@ -22,9 +22,9 @@ use crate::units::{Address, WorkerId};
 pub const RSS_KEY_BYTES: usize = 40;
 /// Bytes of input: two IPv6 addresses and two ports.
 const INPUT_BYTES: usize = 36;
-/// Entries of the indirection table. NICs have 128 or 512; any power of two agrees with them as
-/// long as workers are dealt in turn.
-const INDIRECTION_ENTRIES: usize = 128;
+/// Entries of the indirection table. A longer one of a NIC repeats it; for a shorter one it repeats
+/// that of the NIC ([`OwnerFunction::with_entries`]).
+pub const INDIRECTION_ENTRIES: usize = 128;
 
 /// The function from flows to the workers that own them.
 #[derive(Debug)]
@@ -39,7 +39,14 @@ impl OwnerFunction {
     /// The owner function under `key` for `workers` workers, at least one.
     #[must_use]
     pub fn new(key: &[u8; RSS_KEY_BYTES], workers: u8) -> Self {
-        let workers = workers.max(1);
+        Self::with_entries(key, workers, INDIRECTION_ENTRIES)
+    }
+
+    /// The same where the shortest indirection table among the NICs has so many entries: workers
+    /// are dealt over these, a power of two, in turn.
+    #[must_use]
+    pub fn with_entries(key: &[u8; RSS_KEY_BYTES], workers: u8, entries: usize) -> Self {
+        let (workers, entries) = (workers.max(1), entries.max(1));
         let mut contributions = Box::new([[0; 256]; INPUT_BYTES]);
         for (position, table) in contributions.iter_mut().enumerate() {
             for (value, contribution) in (0u8..=255).zip(table) {
@@ -50,7 +57,7 @@ impl OwnerFunction {
         }
         #[allow(clippy::cast_possible_truncation, reason = "a remainder below 256")]
         let indirection =
-            std::array::from_fn(|entry| WorkerId((entry % usize::from(workers)) as u8));
+            std::array::from_fn(|entry| WorkerId((entry % entries % usize::from(workers)) as u8));
         Self { workers, contributions, indirection }
     }
 
@@ -89,6 +96,19 @@ impl OwnerFunction {
         self.hash(nobody, frontend, 0, frontend_port)
     }
 
+    /// The owner of a flow between a client and a frontend endpoint with this share.
+    #[must_use]
+    #[inline]
+    pub fn of_client(&self, client: Address, client_port: u16, frontend_share: u32) -> WorkerId {
+        if self.workers == 1 {
+            WorkerId(0)
+        } else if client.is_v4() {
+            self.of_client_v4(client.v4_bits(), client_port, frontend_share)
+        } else {
+            self.of_client_v6(client, client_port, frontend_share)
+        }
+    }
+
     /// The owner of a flow between an IPv4 client and a frontend endpoint with this share.
     #[must_use]
     #[inline]
@@ -96,6 +116,16 @@ impl OwnerFunction {
         let [high, low] = client_port.to_be_bytes();
         let port = self.contributions[8][high as usize] ^ self.contributions[9][low as usize];
         self.indirect(self.word(0, client) ^ port ^ frontend_share)
+    }
+
+    /// The owner of a flow between an IPv6 client and a frontend endpoint with this share.
+    #[must_use]
+    #[inline]
+    pub fn of_client_v6(&self, client: Address, client_port: u16, frontend_share: u32) -> WorkerId {
+        let [high, low] = client_port.to_be_bytes();
+        let port = self.contributions[32][high as usize] ^ self.contributions[33][low as usize];
+        let address = self.double_word(0, client.high) ^ self.double_word(8, client.low);
+        self.indirect(address ^ port ^ frontend_share)
     }
 
     /// The owner of a fragment until its flow is known.
@@ -210,6 +240,11 @@ mod tests {
             let share = owner.frontend_share(frontend, 80);
             let whole = owner.of_flow(Address::from_v4_bits(client), port, frontend, 80);
             assert_eq!(owner.of_client_v4(client, port, share), whole);
+            let wide = Address { high: 0x2001_0db8 << 32 | u64::from(number), low: client.into() };
+            let frontend = address("2001:db8:53::10");
+            let share = owner.frontend_share(frontend, 80);
+            let whole = owner.of_flow(wide, port, frontend, 80);
+            assert_eq!(owner.of_client_v6(wide, port, share), whole);
         }
     }
 

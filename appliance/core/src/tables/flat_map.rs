@@ -1,12 +1,16 @@
 //! What does the snapshot know under this key?
 //!
 //! An open-addressed map from one word or three to one word, built by the control side, read by
-//! workers. At most half full, so that a look-up ends after one probe nearly always.
+//! workers. At most a quarter full, and small ones nearly empty: which keys need a second probe is
+//! what no processor foresees, and a wrong guess costs more than the line of a slot.
 
 use super::hash::{Hasher, Key, is_zero, same};
 
 const SECRET: u64 = 0x9e37_79b9_7f4a_7c15;
 const HASHER: Hasher = Hasher::new(SECRET);
+
+/// Slots of the smallest map.
+const SLOTS_MIN: usize = 512;
 
 /// What a [`FlatMap`] may be keyed by.
 pub trait FlatKey: Copy {
@@ -84,7 +88,7 @@ impl<K: FlatKey> FlatMap<K> {
     #[must_use]
     pub fn build(entries: impl IntoIterator<Item = (K, u64)>) -> Self {
         let entries: Vec<_> = entries.into_iter().collect();
-        let capacity = (entries.len() * 2).next_power_of_two().max(2);
+        let capacity = (entries.len() * 4).next_power_of_two().max(SLOTS_MIN);
         let free = Slot { key: K::FREE, value: 0 };
         let mut map = Self { slots: vec![free; capacity].into(), mask: capacity - 1, length: 0 };
         for (key, value) in entries {

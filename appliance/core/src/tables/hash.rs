@@ -12,7 +12,7 @@ pub type Key = [u64; 3];
 /// for vectors that a key in registers would have to be written to memory for.
 #[must_use]
 #[inline]
-pub(super) const fn same(one: &Key, other: &Key) -> bool {
+pub const fn same(one: &Key, other: &Key) -> bool {
     (one[0] ^ other[0]) | (one[1] ^ other[1]) | (one[2] ^ other[2]) == 0
 }
 

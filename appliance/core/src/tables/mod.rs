@@ -5,6 +5,7 @@
 //! | [`Filter`] | addresses that may be ours | one bit |
 //! | [`FlatMap`] | what a snapshot names: endpoints, members, addresses | one probe, rarely two |
 //! | [`Lpm`] | routes | one to three array reads |
+//! | [`LpmV6`] | the same for 128 bits | one probe, or two or three |
 //! | [`Bitmap`] | eligibility | one word |
 //! | [`RecordMap`] | a worker's flows: 64-byte records in place | one random cache line |
 //! | [`TimingWheel`] | silence | none until the time has come |
@@ -19,6 +20,7 @@ mod filter;
 mod flat_map;
 mod hash;
 mod lpm;
+mod lpm_v6;
 #[allow(unsafe_code, reason = "prefetch instructions have no safe form; see docs/unsafe.md")]
 pub mod prefetch;
 mod record_map;
@@ -29,8 +31,9 @@ mod timing_wheel;
 pub use bitmap::Bitmap;
 pub use filter::Filter;
 pub use flat_map::{FlatKey, FlatMap};
-pub use hash::{Hasher, Key, ShortKey, is_zero, mix, same_short};
+pub use hash::{Hasher, Key, ShortKey, is_zero, mix, same, same_short};
 pub use lpm::Lpm;
+pub use lpm_v6::{LpmV6, Wide};
 pub use record_map::{Full, Record, RecordMap};
 pub use region::{PageRequest, Pages, Region};
 pub use timing_wheel::{Links, TimingWheel};

@@ -106,12 +106,10 @@ impl<R: Record> RecordMap<R> {
         ((u128::from(self.hasher.scatter(key)) * self.records.len() as u128) >> 64) as u32
     }
 
-    /// Asks for the cache line of a slot.
+    /// Asks for the cache line of a slot; of one that is not there, for nothing that matters.
     #[inline]
     pub fn prefetch(&self, slot: u32) {
-        if let Some(record) = self.records.get(slot as usize) {
-            prefetch(record);
-        }
+        prefetch(self.records.as_ptr().wrapping_add(slot as usize));
     }
 
     /// The home slot of the key `[0, key[0], key[1]]`.
@@ -168,6 +166,15 @@ impl<R: Record> RecordMap<R> {
         None
     }
 
+    /// Asks for the slot behind `home`, whose line is there, if a record that must be put will
+    /// look for room there.
+    #[inline]
+    pub fn prefetch_room(&self, home: u32) {
+        if !self.is_free(home) {
+            self.prefetch(home + 1);
+        }
+    }
+
     /// The record in `slot`.
     #[must_use]
     #[inline]
@@ -187,29 +194,21 @@ impl<R: Record> RecordMap<R> {
         &mut self.records[slot as usize]
     }
 
-    /// Puts a record whose key is not in the map and returns its slot: its home, unless the home
-    /// has a record of its own or whose stands there cannot leave. `moved(map, from, to)` is called
-    /// after each record that had to make room has moved.
+    /// Puts a record whose key is not in the map and whose home is `home`; returns its slot, which
+    /// is its home unless that has a record of its own or whose stands there cannot leave.
+    /// `moved(map, from, to)` is called after each record that had to make room has moved.
     ///
     /// # Errors
     /// [`Full`], with nothing changed but the places of records that were told of.
+    #[inline]
     pub fn insert(
         &mut self,
         mut record: R,
+        home: u32,
         mut moved: impl FnMut(&mut Self, u32, u32),
     ) -> Result<u32, Full> {
-        let home = self.home(record.key());
-        // As many as one home can have: whoever aims at it is told at once, without a search.
-        if self.records[home as usize].neighbours() == u16::MAX {
-            return Err(Full);
-        }
-        let mut distance = self.free_distance(home).ok_or(Full)?;
-        while distance >= REACH {
-            distance = self.bring_nearer(home, distance, &mut moved).ok_or(Full)?;
-        }
-        if distance > 0 && self.send_stranger_to(home, distance, &mut moved) {
-            distance = 0;
-        }
+        let is_free = self.is_free(home);
+        let distance = if is_free { 0 } else { self.make_room(home, &mut moved)? };
         let slot = self.slot_after(home, distance);
         record.set_neighbours(self.records[slot as usize].neighbours());
         self.records[slot as usize] = record;
@@ -218,14 +217,31 @@ impl<R: Record> RecordMap<R> {
         Ok(slot)
     }
 
-    /// Frees `slot` and returns what stood there.
-    pub fn remove(&mut self, slot: u32) -> R {
-        let record = *self.at(slot);
-        let home = self.home(record.key());
+    /// Frees a slot within the reach of `home`, on which a record stands; returns its distance.
+    #[inline(never)]
+    fn make_room(
+        &mut self,
+        home: u32,
+        moved: &mut impl FnMut(&mut Self, u32, u32),
+    ) -> Result<usize, Full> {
+        // As many as one home can have: whoever aims at it is told at once, without a search.
+        if self.records[home as usize].neighbours() == u16::MAX {
+            return Err(Full);
+        }
+        let mut distance = self.free_distance(home).ok_or(Full)?;
+        while distance >= REACH {
+            distance = self.bring_nearer(home, distance, moved).ok_or(Full)?;
+        }
+        let is_home_free = self.send_stranger_to(home, distance, moved);
+        Ok(if is_home_free { 0 } else { distance })
+    }
+
+    /// Frees `slot`, where a record stands.
+    pub fn remove(&mut self, slot: u32) {
+        let home = self.home(self.at(slot).key());
         self.vacate(slot);
         self.mark(home, self.distance(home, slot), false);
         self.length -= 1;
-        record
     }
 
     /// The occupied slots, for listings.
@@ -233,9 +249,10 @@ impl<R: Record> RecordMap<R> {
         (0u32..).zip(self.records.iter()).filter(|(_, record)| *record.key() != Key::default())
     }
 
+    /// How far behind `home`, where a record stands, the next free slot is.
     fn free_distance(&self, home: u32) -> Option<usize> {
         let within = SEARCH.min(self.records.len());
-        (0..within).find(|distance| self.is_free(self.slot_after(home, *distance)))
+        (1..within).find(|distance| self.is_free(self.slot_after(home, *distance)))
     }
 
     /// Moves a record from before the free slot into it, so that a slot nearer to `home` becomes
@@ -361,6 +378,14 @@ mod tests {
         RecordMap::new(slots, seed, PageRequest::Transparent)
     }
 
+    fn home(map: &RecordMap<Entry>, number: u64) -> u32 {
+        map.home(&entry(number).key)
+    }
+
+    fn insert(map: &mut RecordMap<Entry>, number: u64) -> Result<u32, Full> {
+        map.insert(entry(number), home(map, number), |_, _, _| {})
+    }
+
     fn find(map: &RecordMap<Entry>, number: u64) -> Option<u32> {
         let key = entry(number).key;
         map.find(&key, map.home(&key)).filter(|slot| u64::from(map.at(*slot).value) == number)
@@ -379,7 +404,8 @@ mod tests {
                 match (insert, places.get(&number).copied()) {
                     (true, None) => {
                         let mut moves = Vec::new();
-                        let put = map.insert(entry(number), |map, from, to| {
+                        let (entry, home) = (entry(number), home(&map, number));
+                        let put = map.insert(entry, home, |map, from, to| {
                             moves.push((u64::from(map.at(to).value), from, to));
                         });
                         for (moved, from, to) in moves {
@@ -392,7 +418,8 @@ mod tests {
                         }
                     }
                     (false, Some(slot)) => {
-                        prop_assert_eq!(u64::from(map.remove(slot).value), number);
+                        prop_assert_eq!(u64::from(map.at(slot).value), number);
+                        map.remove(slot);
                         places.remove(&number);
                     }
                     (true, Some(_)) | (false, None) => {}
@@ -410,9 +437,8 @@ mod tests {
         for slots in [1 << 16, 100_003, 65_535] {
             let mut map = map(slots, 42);
             let target = slots as u64 / 4 * 3;
-            let put: Vec<u64> = (1..=target)
-                .filter(|number| map.insert(entry(*number), |_, _, _| {}).is_ok())
-                .collect();
+            let put: Vec<u64> =
+                (1..=target).filter(|number| insert(&mut map, *number).is_ok()).collect();
             // Where more than sixteen share a home the last ones are refused.
             let refused = target - put.len() as u64;
             assert!(refused * 1000 < target, "{refused} of {target} are refused");
@@ -424,7 +450,7 @@ mod tests {
     fn a_home_that_has_records_has_one_at_home_nearly_always() {
         let mut map = map(1 << 16, 42);
         for number in 1..=(1 << 15) {
-            assert!(map.insert(entry(number), |_, _, _| {}).is_ok());
+            assert!(insert(&mut map, number).is_ok());
         }
         let stands_at_home = |(slot, record): &(u32, &Entry)| map.home(&record.key) == *slot;
         let at_home = map.occupied().filter(stands_at_home).count();
@@ -445,13 +471,12 @@ mod tests {
     fn keys_that_share_a_home_are_refused_beyond_its_reach_and_all_others_stay_findable() {
         let mut map = map(1000, 42);
         for number in 1..=500 {
-            assert!(map.insert(entry(number), |_, _, _| {}).is_ok());
+            assert!(insert(&mut map, number).is_ok());
         }
         for home in [0, 500, 993, 999] {
             let aimed = (1_000_000..).filter(|number| map.home(&entry(*number).key) == home);
             let aimed: Vec<_> = aimed.take(40).collect();
-            let put: Vec<_> =
-                aimed.iter().map(|number| map.insert(entry(*number), |_, _, _| {})).collect();
+            let put: Vec<_> = aimed.iter().map(|number| insert(&mut map, *number)).collect();
             let refused = put.iter().position(Result::is_err);
             assert!(refused.is_some_and(|first| first <= REACH), "{refused:?}");
             for (number, put) in aimed.iter().zip(&put) {
@@ -464,13 +489,14 @@ mod tests {
     #[test]
     fn a_map_without_a_free_slot_refuses_and_keeps_everything() {
         let mut map = map(16, 42);
-        let put = (1..=100).filter(|number| map.insert(entry(*number), |_, _, _| {}).is_ok());
+        let put = (1..=100).filter(|number| insert(&mut map, *number).is_ok());
         let put: Vec<_> = put.collect();
         assert_eq!(put.len(), 16);
         assert!(put.iter().all(|number| find(&map, *number).is_some()));
         for number in put {
             let slot = find(&map, number).expect("there");
-            assert_eq!(u64::from(map.remove(slot).value), number);
+            assert_eq!(u64::from(map.at(slot).value), number);
+            map.remove(slot);
         }
         assert!(map.is_empty() && map.occupied().next().is_none());
     }

@@ -64,6 +64,7 @@ impl TimingWheel {
 
     /// Puts entry `index`, which is in no list, under `deadline`. A deadline that has passed is
     /// met at the next turn; one beyond the wheel's length is met at its end.
+    #[inline]
     pub fn insert(&mut self, links: &mut impl Links, index: u32, deadline: u32) {
         let ahead = deadline.saturating_sub(self.turned).min(self.ticks() - 1);
         self.fill = (self.fill + 1) % LISTS;
@@ -79,13 +80,20 @@ impl TimingWheel {
 
     /// Takes entry `index` out of its list.
     pub fn remove(&mut self, links: &mut impl Links, index: u32) {
+        self.forget(links, index);
+        links.set_previous(index, NONE);
+        links.set_next(index, NONE);
+    }
+
+    /// Takes entry `index`, which is about to be freed, out of its list. Its links stay as they
+    /// are: whoever reads an entry that has just been written to in parts waits for it.
+    #[inline]
+    pub fn forget(&mut self, links: &mut impl Links, index: u32) {
         let (previous, next) = links.links(index);
         self.relink(links, previous, next);
         if next != NONE {
             links.set_previous(next, previous);
         }
-        links.set_previous(index, NONE);
-        links.set_next(index, NONE);
     }
 
     /// Tells the neighbours of an entry that it has moved to index `to`, links and all.

@@ -62,11 +62,14 @@ impl Delta {
         Self(!self.0)
     }
 
-    /// Brings a checksum up to date (RFC 1624 equation 3).
+    /// Brings a checksum up to date: a subtraction in one's complement, which is equation 3 of RFC
+    /// 1624 with both complements taken out.
     #[inline]
     pub fn apply(self, checksum: &mut U16) {
-        let complement = !u16::from_ne_bytes(checksum.to_bytes());
-        *checksum = U16::from_bytes((!add(complement, self.0)).to_ne_bytes());
+        let before = u16::from_ne_bytes(checksum.to_bytes());
+        let (difference, borrowed) = before.overflowing_sub(self.0);
+        // What was borrowed from is at least 1.
+        *checksum = U16::from_bytes((difference - u16::from(borrowed)).to_ne_bytes());
     }
 
     /// Brings a UDP checksum up to date: none stays none, and a sum of zero is sent as all ones
@@ -128,6 +131,7 @@ pub struct Share {
 impl Share {
     /// Of a frontend's address, and of its port that becomes the member's.
     #[must_use]
+    #[inline]
     pub const fn of_frontend(address: Address, port: u16, member_port: u16) -> Self {
         let (leaves, enters) = (Delta::without(address), Delta::with(address));
         let ports = Delta::of_u16(port, member_port);
@@ -173,6 +177,18 @@ pub const fn pseudo_header_v4(source: u32, destination: u32, protocol: u8, lengt
     let addresses =
         (source >> 16) + (source & 0xffff) + (destination >> 16) + (destination & 0xffff);
     fold(addresses + protocol as u32 + length as u32)
+}
+
+/// The sum of the IPv6 pseudo-header (RFC 8200 §8.1), likewise.
+#[must_use]
+pub const fn pseudo_header_v6(
+    source: Address,
+    destination: Address,
+    protocol: u8,
+    length: u16,
+) -> u16 {
+    let addresses = add(sum_of_address(source), sum_of_address(destination));
+    fold(addresses as u32 + protocol as u32 + length as u32)
 }
 
 /// The one's complement sum of two folded sums.
@@ -225,6 +241,16 @@ mod tests {
     /// Zero has two forms in one's complement; receivers accept both.
     fn same(one: u16, other: u16) -> bool {
         one == other || (one ^ other) == 0xffff && one.min(other) == 0
+    }
+
+    #[test]
+    fn the_pseudo_header_of_ipv6_is_summed_like_its_bytes() {
+        let [source, destination] = ["2001:db8::1", "fd00:1234:5678:9abc:def0:1111:2222:3333"]
+            .map(|text| text.parse::<std::net::Ipv6Addr>().expect("an address"));
+        let mut bytes = [source.octets(), destination.octets()].concat();
+        bytes.extend([0, 0, 0xff, 0xc7, 0, 0, 0, 17]);
+        let ends = [source, destination].map(|it| std::net::IpAddr::from(it).into());
+        assert_eq!(pseudo_header_v6(ends[0], ends[1], 17, 0xffc7), sum(&bytes));
     }
 
     #[test]

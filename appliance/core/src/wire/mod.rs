@@ -3,8 +3,9 @@
 //! ```text
 //!   frame ─► parse() ─► Parsed: offsets and the tuple, nothing decided
 //!              │
-//!   ethernet · ipv4 · tcp · udp · icmp · arp: typed views (zerocopy), no judgement
-//!   plain: the frame that nearly all are, read at fixed places
+//!   ethernet · ipv4 · ipv6 · tcp · udp · icmp · arp · neighbour_discovery: typed views
+//!   (zerocopy), no judgement
+//!   plain, plain_v6: the frames that nearly all are, read at fixed places
 //!   translate: one end of a packet replaced
 //!   checksum: RFC 1624 updates by precomputed deltas
 //! ```
@@ -17,8 +18,12 @@ pub mod checksum;
 pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;
+pub mod ipv6;
+pub mod neighbour_discovery;
 mod parse;
 pub mod plain;
+mod plain_frame;
+mod plain_v6;
 pub mod tcp;
 pub mod translate;
 pub mod udp;
@@ -26,4 +31,6 @@ pub mod udp;
 pub use checksum::{Change, Delta, Share};
 pub use parse::{Content, Malformed, Parsed, ProtocolNumber, parse};
 pub use plain::{Head, PlainIpv4};
+pub use plain_frame::PlainFrame;
+pub use plain_v6::PlainIpv6;
 pub use translate::{End, PlainTranslation, Translation};

@@ -1,7 +1,8 @@
 //! Where do the headers of this frame stand, and which tuple do they name?
 //!
 //! ```text
-//!   Ethernet ─ up to 2 VLAN tags ─ IPv4 (options skipped) ─ TCP | UDP | other
+//!   Ethernet ─ up to 2 VLAN tags ─┬─ IPv4 (options skipped) ───────┬─ TCP | UDP | other
+//!                                 └─ IPv6 (extensions walked through) ┘
 //! ```
 //!
 //! One pass, no judgement about the tuple. Every length is checked against the frame here, so
@@ -12,6 +13,7 @@ use zerocopy::FromBytes;
 
 use super::ethernet::{self, EthernetHeader};
 use super::ipv4::{self, Ipv4Header};
+use super::ipv6::{self, BadExtensions, Ipv6Header};
 use super::tcp::{self, TcpHeader};
 use super::udp::{self, UdpHeader};
 use crate::units::Address;
@@ -27,19 +29,23 @@ impl ProtocolNumber {
     pub const TCP: u8 = 6;
     /// UDP (RFC 768).
     pub const UDP: u8 = 17;
+    /// ICMP for IPv6 (RFC 4443).
+    pub const ICMPV6: u8 = 58;
 }
 
 /// What a frame carries, as far as its EtherType tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
-    /// A whole IPv4 datagram or the first of its fragments; the tuple is in [`Parsed`].
+    /// A whole IPv4 datagram; the tuple is in [`Parsed`].
     Ipv4,
     /// A fragment of an IPv4 datagram, first or later.
     Ipv4Fragment,
     /// ARP; `Parsed::network_offset` says where it begins.
     Arp,
-    /// IPv6; `Parsed::network_offset` says where it begins.
+    /// A whole IPv6 datagram; the tuple is in [`Parsed`].
     Ipv6,
+    /// A fragment of an IPv6 datagram, first or later.
+    Ipv6Fragment,
     /// Anything else.
     OtherEtherType,
 }
@@ -56,9 +62,17 @@ pub enum Malformed {
     Ipv4Header,
     /// The IPv4 length exceeds the frame or is shorter than the header.
     Ipv4Length,
-    /// The IPv4 payload ends inside the TCP header, or its data offset lies.
+    /// The frame ends inside the IPv6 header, or the version is not 6, or an extension header is
+    /// cut off or out of its place.
+    Ipv6Header,
+    /// The IPv6 length exceeds the frame, or is left to a jumbogram's option (RFC 2675).
+    Ipv6Length,
+    /// More extension headers than `ipv6::EXTENSION_HEADERS_MAX`, or they reach further into the
+    /// frame than 255 bytes.
+    Ipv6Extensions,
+    /// The IP payload ends inside the TCP header, or its data offset lies.
     TcpHeader,
-    /// The IPv4 payload ends inside the UDP header, or its length lies.
+    /// The IP payload ends inside the UDP header, or its length lies.
     UdpHeader,
 }
 
@@ -79,9 +93,9 @@ pub struct Parsed {
     pub network_length: u16,
     /// Where the network header begins: 14, 18 or 22.
     pub network_offset: u8,
-    /// Where the transport header begins; at most 22 + 60.
+    /// Where the transport header begins; of IPv4 at most 22 + 60, of IPv6 at most 255.
     pub transport_offset: u8,
-    /// The IP protocol number.
+    /// The IP protocol number; of IPv6 that behind the extension headers.
     pub protocol: u8,
     /// The TCP flags; 0 for others.
     pub tcp_flags: u8,
@@ -90,6 +104,20 @@ pub struct Parsed {
 }
 
 impl Parsed {
+    /// Bytes of the IP header with its options or extension headers.
+    #[must_use]
+    #[inline]
+    pub const fn header_length(&self) -> usize {
+        (self.transport_offset - self.network_offset) as usize
+    }
+
+    /// Where the IP datagram ends in the frame.
+    #[must_use]
+    #[inline]
+    pub const fn end_offset(&self) -> usize {
+        self.network_offset as usize + self.network_length as usize
+    }
+
     /// Whether this is TCP with SYN and without ACK, whatever other flags it has.
     #[must_use]
     #[inline]
@@ -117,7 +145,7 @@ pub fn parse(frame: &[u8], parsed: &mut Parsed) -> Result<Content, Malformed> {
     match ether_type {
         ethernet::ETHERTYPE_IPV4 => parse_ipv4(&frame[offset..], parsed),
         ethernet::ETHERTYPE_ARP => Ok(Content::Arp),
-        ethernet::ETHERTYPE_IPV6 => Ok(Content::Ipv6),
+        ethernet::ETHERTYPE_IPV6 => parse_ipv6(&frame[offset..], parsed),
         _ => Ok(Content::OtherEtherType),
     }
 }
@@ -163,6 +191,44 @@ fn parse_ipv4(packet: &[u8], parsed: &mut Parsed) -> Result<Content, Malformed> 
     }
     parse_transport(&packet[header_length..usize::from(total_length)], parsed)?;
     Ok(Content::Ipv4)
+}
+
+/// Out of line: what parses IPv4 stays as short as it is without this.
+#[inline(never)]
+fn parse_ipv6(packet: &[u8], parsed: &mut Parsed) -> Result<Content, Malformed> {
+    let (header, rest) = Ipv6Header::ref_from_prefix(packet).map_err(|_| Malformed::Ipv6Header)?;
+    if header.version() != 6 {
+        return Err(Malformed::Ipv6Header);
+    }
+    let payload_length = header.payload_length.get();
+    let payload = rest.get(..usize::from(payload_length)).ok_or(Malformed::Ipv6Length)?;
+    if payload.is_empty() && header.next_header == ipv6::HOP_BY_HOP {
+        return Err(Malformed::Ipv6Length);
+    }
+    let extensions = ipv6::extensions(header.next_header, payload).map_err(|bad| match bad {
+        BadExtensions::Malformed => Malformed::Ipv6Header,
+        BadExtensions::TooMany => Malformed::Ipv6Extensions,
+    })?;
+    let network = usize::from(parsed.network_offset);
+    let transport = network + ipv6::HEADER_LENGTH + extensions.length;
+    parsed.transport_offset = u8::try_from(transport).map_err(|_| Malformed::Ipv6Extensions)?;
+    #[allow(clippy::cast_possible_truncation, reason = "40")]
+    let header_length = ipv6::HEADER_LENGTH as u16;
+    let network_length = payload_length.checked_add(header_length);
+    parsed.network_length = network_length.ok_or(Malformed::Ipv6Length)?;
+    parsed.source = header.source.into();
+    parsed.destination = header.destination.into();
+    parsed.protocol = extensions.protocol;
+    parsed.time_to_live = header.hop_limit;
+    parsed.source_port = 0;
+    parsed.destination_port = 0;
+    parsed.tcp_flags = 0;
+    parsed.acknowledgement = 0;
+    if extensions.is_fragment {
+        return Ok(Content::Ipv6Fragment);
+    }
+    parse_transport(&payload[extensions.length..], parsed)?;
+    Ok(Content::Ipv6)
 }
 
 fn parse_transport(segment: &[u8], parsed: &mut Parsed) -> Result<(), Malformed> {
@@ -312,6 +378,99 @@ mod tests {
             let (content, parsed) = parse_fresh(&bytes);
             assert_eq!(content, Ok(Content::Ipv4Fragment));
             assert_eq!((parsed.source_port, parsed.destination_port), (0, 0));
+        }
+    }
+
+    /// Ethernet, IPv6 with these extension headers, then `segment`.
+    fn frame_v6(next_header: u8, extensions: &[u8], segment: &[u8]) -> Vec<u8> {
+        let mut bytes = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 0x86, 0xdd, 0x60, 0, 0, 0];
+        let payload = u16::try_from(extensions.len() + segment.len()).expect("short");
+        bytes.extend(payload.to_be_bytes());
+        bytes.extend([next_header, 64]);
+        for last in [1, 2] {
+            bytes.extend([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, last]);
+        }
+        bytes.extend(extensions);
+        bytes.extend(segment);
+        bytes
+    }
+
+    #[test]
+    fn ipv6_is_read_behind_its_extension_headers() {
+        let options = [ProtocolNumber::TCP, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        for extensions in [&options[..0], &options] {
+            let protocol = if extensions.is_empty() { ProtocolNumber::TCP } else { 60 };
+            let mut bytes = frame_v6(protocol, extensions, &tcp_segment());
+            bytes.extend([0xee; 9]);
+            let (content, parsed) = parse_fresh(&bytes);
+            assert_eq!(content, Ok(Content::Ipv6));
+            assert_eq!(usize::from(parsed.transport_offset), 54 + extensions.len());
+            assert_eq!(
+                usize::from(parsed.network_length),
+                40 + extensions.len() + 20,
+                "no padding"
+            );
+            assert_eq!((parsed.protocol, parsed.time_to_live), (ProtocolNumber::TCP, 64));
+            assert_eq!((parsed.source_port, parsed.destination_port), (40000, 80));
+            assert_eq!(parsed.source, Address { high: 0x2001_0db8 << 32, low: 1 });
+            assert_eq!(parsed.destination, Address { high: 0x2001_0db8 << 32, low: 2 });
+        }
+    }
+
+    #[test]
+    fn every_truncation_of_ipv6_is_named_and_none_panics() {
+        let options = [ProtocolNumber::UDP, 0, 1, 4, 0, 0, 0, 0];
+        for (protocol, segment) in
+            [(ProtocolNumber::TCP, tcp_segment()), (ProtocolNumber::UDP, udp_segment())]
+        {
+            let whole = frame_v6(protocol, &[], &segment);
+            let optional = frame_v6(60, &options, &udp_segment());
+            for bytes in [whole, optional] {
+                assert_eq!(parse_fresh(&bytes).0, Ok(Content::Ipv6));
+                for length in 0..bytes.len() {
+                    assert!(parse_fresh(&bytes[..length]).0.is_err(), "cut at {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ipv6_lengths_that_lie_are_refused() {
+        let whole = frame_v6(ProtocolNumber::UDP, &[], &udp_segment());
+        for (at, value, expected) in [
+            (14, 0x40, Malformed::Ipv6Header),
+            (18, 0x01, Malformed::Ipv6Length),
+            (19, 13, Malformed::Ipv6Length),
+            (19, 7, Malformed::UdpHeader),
+            (20, 60, Malformed::Ipv6Header),
+            (59, 7, Malformed::UdpHeader),
+            (59, 13, Malformed::UdpHeader),
+        ] {
+            let mut bytes = whole.clone();
+            bytes[at] = value;
+            assert_eq!(parse_fresh(&bytes).0, Err(expected), "byte {at} = {value}");
+        }
+        let mut jumbogram = frame_v6(0, &[6, 0, 0xc2, 4, 0, 1, 0, 0], &[0; 40]);
+        jumbogram[18..20].fill(0);
+        assert_eq!(parse_fresh(&jumbogram).0, Err(Malformed::Ipv6Length));
+        let far = [vec![ProtocolNumber::UDP, 25], vec![0; 206]].concat();
+        assert_eq!(
+            parse_fresh(&frame_v6(60, &far, &udp_segment())).0,
+            Err(Malformed::Ipv6Extensions)
+        );
+        let near = [vec![ProtocolNumber::UDP, 24], vec![0; 198]].concat();
+        assert_eq!(parse_fresh(&frame_v6(60, &near, &udp_segment())).0, Ok(Content::Ipv6));
+    }
+
+    #[test]
+    fn a_fragment_of_ipv6_has_no_ports_and_an_atomic_one_is_whole() {
+        for (flags, content, port) in
+            [(1, Content::Ipv6Fragment, 0), (8, Content::Ipv6Fragment, 0), (0, Content::Ipv6, 53)]
+        {
+            let header = [ProtocolNumber::UDP, 0, 0, flags, 0, 0, 0, 9];
+            let (found, parsed) = parse_fresh(&frame_v6(44, &header, &udp_segment()));
+            assert_eq!((found, parsed.destination_port), (Ok(content), port));
+            assert_eq!(parsed.protocol, ProtocolNumber::UDP);
         }
     }
 }

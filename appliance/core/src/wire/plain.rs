@@ -1,7 +1,7 @@
 //! What does the frame look like that nearly all are?
 //!
 //! ```text
-//!   0          14             34            54      64
+//!   0          14             34            54      80
 //!   │ Ethernet │ IPv4         │ TCP or UDP  │  ···  │     the head
 //! ```
 //!
@@ -16,8 +16,9 @@ use zerocopy::{
 use super::{ProtocolNumber, ethernet, ipv4, tcp, udp};
 use crate::units::MacAddress;
 
-/// Bytes of a frame that are always in memory, whether or not the frame is that long.
-pub const HEAD: usize = 64;
+/// Bytes of a frame that are always in memory, whether or not the frame is that long: the headers
+/// of TCP over IPv6, 74, and a little more for round steps.
+pub const HEAD: usize = 80;
 
 /// The first bytes of a frame; those behind its end mean nothing.
 pub type Head = [u8; HEAD];
@@ -50,9 +51,9 @@ pub struct PlainIpv4 {
 #[repr(C)]
 pub(super) struct PlainTcp {
     sequence: U32,
-    acknowledgement: U32,
-    data_offset: u8,
-    flags: u8,
+    pub(super) acknowledgement: U32,
+    pub(super) data_offset: u8,
+    pub(super) flags: u8,
     window: U16,
     pub(super) checksum: U16,
     urgent: U16,
@@ -62,9 +63,20 @@ pub(super) struct PlainTcp {
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
 #[repr(C)]
 pub(super) struct PlainUdp {
-    length: U16,
+    pub(super) length: U16,
     pub(super) checksum: U16,
     rest: [u8; 12],
+}
+
+/// Whether a frame with these addresses is to `station` and not from it.
+#[inline(always)]
+pub(super) fn is_for(link: &[u8; 12], station: u64) -> bool {
+    let (Some(to), Some(from)) = (link.first_chunk(), link.last_chunk()) else {
+        return false;
+    };
+    // Two bytes of the other address come along, and are shifted out or differ only there.
+    let (to, from) = (u64::from_le_bytes(*to), u64::from_le_bytes(*from));
+    to << 16 == station && from ^ station > 0xffff
 }
 
 /// A station that no frame is for.
@@ -105,12 +117,7 @@ impl PlainIpv4 {
     #[must_use]
     #[inline]
     pub fn is_for(&self, station: u64) -> bool {
-        let (Some(to), Some(from)) = (self.link.first_chunk(), self.link.last_chunk()) else {
-            return false;
-        };
-        // Two bytes of the other address come along, and are shifted out or differ only there.
-        let (to, from) = (u64::from_le_bytes(*to), u64::from_le_bytes(*from));
-        to << 16 == station && from ^ station > 0xffff
+        is_for(&self.link, station)
     }
 
     /// Whether this is a plain TCP segment of which `length` bytes are in its first buffer:
@@ -151,6 +158,13 @@ impl PlainIpv4 {
         self.fragment_and_protocol.to_bytes()[2]
     }
 
+    /// Whether the packet may take one hop more (RFC 1812 §5.3.1).
+    #[must_use]
+    #[inline]
+    pub const fn may_hop(&self) -> bool {
+        self.time_to_live() > 1
+    }
+
     #[inline]
     const fn tcp(&self) -> &PlainTcp {
         transmute_ref!(&self.transport)
@@ -174,8 +188,8 @@ impl PlainIpv4 {
     /// What the segment acknowledges.
     #[must_use]
     #[inline]
-    pub const fn acknowledgement(&self) -> u32 {
-        self.tcp().acknowledgement.get()
+    pub const fn acknowledgement(&self) -> U32 {
+        self.tcp().acknowledgement
     }
 }
 
@@ -234,7 +248,7 @@ mod tests {
             }
             if tcp {
                 prop_assert_eq!(plain.tcp_flags(), parsed.tcp_flags);
-                prop_assert_eq!(plain.acknowledgement(), parsed.acknowledgement);
+                prop_assert_eq!(plain.acknowledgement().get(), parsed.acknowledgement);
             }
         }
     }

@@ -1,14 +1,19 @@
 //! Which bytes of a packet change when one of its ends is replaced?
 //!
 //! An address, a port, the time to live, and two checksums by what changed (RFC 1624), which are
-//! never computed anew. Two ways that write the same: [`plain`] for the frame that nearly all are,
-//! [`any`] for whatever the parser accepts.
+//! never computed anew. A UDP datagram over IPv6 without a checksum, which only tunnels may send
+//! (RFC 6935), goes on without one: RFC 6936 §5 asks that of whatever is in the middle.
+//!
+//! Two ways that write the same: [`plain`] for the frame that nearly all are, [`any`] for whatever
+//! the parser accepts.
 
 use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, transmute_mut};
 
 use super::ipv4::Ipv4Header;
+use super::ipv6::{Ipv6Bytes, Ipv6Header};
 use super::plain::{PlainIpv4, PlainTcp, PlainUdp};
+use super::plain_v6::PlainIpv6;
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
 use super::{Change, Delta, Parsed, ProtocolNumber};
@@ -48,46 +53,96 @@ impl Translation {
     }
 }
 
-/// What replaces an end of a plain segment.
+/// What replaces an end of a plain segment, its address as it stands on the wire.
 #[derive(Clone, Copy, Debug)]
-pub struct PlainTranslation {
+pub struct PlainTranslation<'a, A = U32> {
     /// Its new address.
-    pub address: U32,
+    pub address: A,
     /// Its new port.
     pub port: U16,
-    /// What that changes in the checksums, one hop further.
-    pub change: Change,
+    /// What that changes in the checksums, one hop further: the frontend's share and the member's,
+    /// which are read where they stand, each when its turn comes.
+    pub shares: [&'a Change; 2],
 }
 
 /// Replaces the source or the destination of a plain UDP datagram and takes one hop away.
 #[inline]
-pub fn plain_datagram(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
+pub fn plain_datagram(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
     plain_end(frame, end, to);
     let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
-    to.change.transport.apply_to_udp(&mut udp.checksum);
+    let [frontend, member] = to.shares;
+    frontend.transport.and(member.transport).apply_to_udp(&mut udp.checksum);
 }
 
 #[inline(always)]
-fn plain_end(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
+fn plain_end(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
     frame.take_hop();
-    to.change.network.apply(&mut frame.checksum);
+    for share in to.shares {
+        share.network.apply(&mut frame.checksum);
+    }
     frame.addresses[end as usize] = to.address;
     frame.ports[end as usize] = to.port;
 }
 
 /// Replaces the source or the destination of a plain segment and takes one hop away.
 #[inline(always)]
-pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation) {
+pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
     plain_end(frame, end, to);
     let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
-    to.change.transport.apply(&mut tcp.checksum);
+    for share in to.shares {
+        share.transport.apply(&mut tcp.checksum);
+    }
 }
 
-/// Takes one hop away from an IPv4 datagram that `parsed` describes, and replaces an end of it.
+/// As [`plain_datagram`], over IPv6.
+#[inline]
+pub fn plain_datagram_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
+    plain_end_v6(frame, end, to);
+    let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
+    let [frontend, member] = to.shares;
+    frontend.transport.and(member.transport).apply_to_udp(&mut udp.checksum);
+}
+
+/// As [`plain`], over IPv6.
+#[inline(always)]
+pub fn plain_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
+    plain_end_v6(frame, end, to);
+    let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
+    for share in to.shares {
+        share.transport.apply(&mut tcp.checksum);
+    }
+}
+
+#[inline(always)]
+const fn plain_end_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
+    frame.take_hop();
+    frame.addresses[end as usize] = to.address;
+    frame.ports[end as usize] = to.port;
+}
+
+/// Takes one hop away from an IP datagram that `parsed` describes, and replaces an end of it by one
+/// of the same family.
 pub fn any(frame: &mut [u8], parsed: &Parsed, to: Option<&Translation>) {
     let network = usize::from(parsed.network_offset);
     let (head, segment) = frame.split_at_mut(usize::from(parsed.transport_offset));
-    let Ok((header, _)) = Ipv4Header::mut_from_prefix(&mut head[network..]) else { return };
+    let header = &mut head[network..];
+    if header.first().is_some_and(|first| first >> 4 == 6) {
+        put_ipv6(header, to);
+    } else {
+        put_ipv4(header, to);
+    }
+    let Some(to) = to else { return };
+    if parsed.protocol == ProtocolNumber::TCP {
+        let Ok((header, _)) = TcpHeader::mut_from_prefix(segment) else { return };
+        put_tcp_port(header, to);
+    } else if parsed.protocol == ProtocolNumber::UDP {
+        let Ok((header, _)) = UdpHeader::mut_from_prefix(segment) else { return };
+        put_udp_port(header, to);
+    }
+}
+
+fn put_ipv4(header: &mut [u8], to: Option<&Translation>) {
+    let Ok((header, _)) = Ipv4Header::mut_from_prefix(header) else { return };
     header.time_to_live = header.time_to_live.wrapping_sub(1);
     let Some(to) = to else {
         Delta::HOP.apply(&mut header.checksum);
@@ -99,13 +154,18 @@ pub fn any(frame: &mut [u8], parsed: &Parsed, to: Option<&Translation>) {
         End::Destination => &mut header.destination,
     };
     *address = to.address.v4_bits().into();
-    if parsed.protocol == ProtocolNumber::TCP {
-        let Ok((header, _)) = TcpHeader::mut_from_prefix(segment) else { return };
-        put_tcp_port(header, to);
-    } else if parsed.protocol == ProtocolNumber::UDP {
-        let Ok((header, _)) = UdpHeader::mut_from_prefix(segment) else { return };
-        put_udp_port(header, to);
-    }
+}
+
+/// IPv6 has no checksum of its own (RFC 8200 §3).
+fn put_ipv6(header: &mut [u8], to: Option<&Translation>) {
+    let Ok((header, _)) = Ipv6Header::mut_from_prefix(header) else { return };
+    header.hop_limit = header.hop_limit.wrapping_sub(1);
+    let Some(to) = to else { return };
+    let address = match to.end {
+        End::Source => &mut header.source,
+        End::Destination => &mut header.destination,
+    };
+    *address = to.address.into();
 }
 
 #[inline]
@@ -128,23 +188,136 @@ fn put_udp_port(header: &mut UdpHeader, to: &Translation) {
 
 #[cfg(test)]
 mod tests {
-    use proptest::array::uniform32;
+    use std::net::{IpAddr, Ipv6Addr};
+
+    use proptest::array::{uniform3, uniform16, uniform32};
     use proptest::num::u8::ANY as BYTE;
     use proptest::prelude::{Strategy, prop_assert_eq, proptest};
 
     use super::*;
     use crate::wire::plain::HEAD;
-    use crate::wire::{Content, parse};
+    use crate::wire::{Content, Head, checksum, parse};
+
+    const HEADERS: usize = 14 + 40;
+
+    /// A plain segment or datagram over IPv6 between these ends, its checksum right.
+    fn frame_v6(udp: bool, ends: [Ipv6Addr; 2], ports: [u16; 2], payload: &[u8]) -> Vec<u8> {
+        let protocol = if udp { ProtocolNumber::UDP } else { ProtocolNumber::TCP };
+        let mut segment: Vec<u8> = ports.iter().flat_map(|port| port.to_be_bytes()).collect();
+        if udp {
+            let length = u16::try_from(8 + payload.len()).expect("short");
+            segment.extend(length.to_be_bytes());
+            segment.extend([0; 2]);
+        } else {
+            segment.extend([0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 1, 0, 0, 0, 0, 0]);
+        }
+        segment.extend(payload);
+        let at = if udp { 6 } else { 16 };
+        let checksum = checksum_anew(protocol, ends, &segment);
+        segment[at..at + 2].copy_from_slice(&checksum.to_be_bytes());
+        let mut frame = vec![0; 12];
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+        frame.extend(u16::try_from(segment.len()).expect("short").to_be_bytes());
+        frame.extend([protocol, 64]);
+        frame.extend(ends.iter().flat_map(Ipv6Addr::octets));
+        frame.extend(segment);
+        frame
+    }
+
+    /// Over the pseudo-header of RFC 8200 §8.1, word by word as it stands there.
+    fn checksum_anew(protocol: u8, ends: [Ipv6Addr; 2], segment: &[u8]) -> u16 {
+        let mut bytes: Vec<u8> = ends.iter().flat_map(Ipv6Addr::octets).collect();
+        bytes.extend(u32::try_from(segment.len()).expect("short").to_be_bytes());
+        bytes.extend([0, 0, 0, protocol]);
+        bytes.extend(segment);
+        let checksum = !checksum::sum(&bytes);
+        if protocol == ProtocolNumber::UDP && checksum == 0 { 0xffff } else { checksum }
+    }
+
+    /// A head of which the test puts what it needs.
+    fn noise() -> impl Strategy<Value = Head> {
+        (uniform32(BYTE), uniform32(BYTE), uniform16(BYTE)).prop_map(|(first, second, third)| {
+            let mut head = [0; HEAD];
+            head[..32].copy_from_slice(&first);
+            head[32..64].copy_from_slice(&second);
+            head[64..].copy_from_slice(&third);
+            head
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn over_ipv6_the_quick_way_writes_what_the_general_one_writes(
+            mut head in noise(),
+            udp in proptest::bool::ANY,
+            source in proptest::bool::ANY,
+            address in proptest::num::u128::ANY,
+            port in proptest::num::u16::ANY,
+        ) {
+            head[12..15].copy_from_slice(&[0x86, 0xdd, 0x60]);
+            head[18..20].copy_from_slice(&[0, 20]);
+            head[20] = if udp { ProtocolNumber::UDP } else { ProtocolNumber::TCP };
+            if udp {
+                head[58..60].copy_from_slice(&[0, 20]);
+            } else {
+                head[66] = 0x50;
+            }
+            let mut parsed = Parsed::default();
+            prop_assert_eq!(parse(&head, &mut parsed), Ok(Content::Ipv6));
+            let end = if source { End::Source } else { End::Destination };
+            let address = Address::from(IpAddr::from(Ipv6Addr::from_bits(address)));
+            let to = Translation::of(&parsed, end, address, port);
+            let mut general = head;
+            let shares = [&to.change, &Change::default()];
+            let quick = PlainTranslation { address: address.into(), port: port.into(), shares };
+            let write = if udp { plain_datagram_v6 } else { plain_v6 };
+            write(PlainIpv6::of_mut(&mut head), end, quick);
+            any(&mut general, &parsed, Some(&to));
+            prop_assert_eq!(head, general);
+        }
+
+        #[test]
+        fn a_translated_ipv6_datagram_has_the_checksum_computed_anew(
+            udp in proptest::bool::ANY,
+            source in proptest::bool::ANY,
+            ends in uniform3(proptest::num::u128::ANY),
+            ports in uniform3(proptest::num::u16::ANY),
+            payload in proptest::collection::vec(BYTE, 0..40),
+        ) {
+            let [from, to, new] = ends.map(|bits| Ipv6Addr::from_bits(bits | 1 << 127));
+            let mut frame = frame_v6(udp, [from, to], [ports[0], ports[1]], &payload);
+            let mut parsed = Parsed::default();
+            prop_assert_eq!(parse(&frame, &mut parsed), Ok(Content::Ipv6));
+            let end = if source { End::Source } else { End::Destination };
+            let address = Address::from(IpAddr::from(new));
+            any(&mut frame, &parsed, Some(&Translation::of(&parsed, end, address, ports[2])));
+            let expected = if source {
+                frame_v6(udp, [new, to], [ports[2], ports[1]], &payload)
+            } else {
+                frame_v6(udp, [from, new], [ports[0], ports[2]], &payload)
+            };
+            prop_assert_eq!(frame[21], 63, "one hop less");
+            frame[21] = 64;
+            prop_assert_eq!(frame, expected);
+        }
+    }
+
+    #[test]
+    fn a_datagram_over_ipv6_without_checksum_stays_without() {
+        let [from, to] = [1, 2].map(Ipv6Addr::from_bits);
+        let mut frame = frame_v6(true, [from, to], [1, 2], &[7]);
+        frame[HEADERS + 6..HEADERS + 8].fill(0);
+        let mut parsed = Parsed::default();
+        assert_eq!(parse(&frame, &mut parsed), Ok(Content::Ipv6));
+        let to = Translation::of(&parsed, End::Destination, IpAddr::from(from).into(), 9);
+        any(&mut frame, &parsed, Some(&to));
+        assert_eq!(frame[HEADERS + 6..HEADERS + 8], [0, 0]);
+    }
 
     proptest! {
         #[test]
         fn the_quick_way_writes_what_the_general_one_writes(
-            mut head in uniform32(BYTE).prop_map(|half| {
-                let mut head = [0; HEAD];
-                head[..32].copy_from_slice(&half);
-                head[32..].copy_from_slice(&half);
-                head
-            }),
+            mut head in noise(),
             udp in proptest::bool::ANY,
             source in proptest::bool::ANY,
             address in proptest::num::u32::ANY,
@@ -165,7 +338,8 @@ mod tests {
             let to = Translation::of(&parsed, end, Address::from_v4_bits(address), port);
             let mut general = head;
             let (address, port) = (to.address.v4_bits().into(), to.port.into());
-            let quick = PlainTranslation { address, port, change: to.change };
+            let shares = [&to.change, &Change::default()];
+            let quick = PlainTranslation { address, port, shares };
             let write = if udp { plain_datagram } else { plain };
             write(PlainIpv4::of_mut(&mut head), end, quick);
             any(&mut general, &parsed, Some(&to));

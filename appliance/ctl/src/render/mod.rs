@@ -4,6 +4,7 @@
 //!
 //! Not here: fetching replies (`client`), `status`, which is long enough for its own file.
 
+mod history;
 mod number;
 mod status;
 mod table;
@@ -13,6 +14,7 @@ mod tests;
 use serde::Serialize;
 use weir_core::api::{Applied, Current, Error, Health, Problem, RuleHealth, Stats, Version};
 
+pub(crate) use history::history;
 pub(crate) use status::status;
 use table::{Table, wrap};
 
@@ -44,6 +46,9 @@ pub(crate) fn applied(applied: &Applied, dry_run: bool) -> String {
         (false, true) => format!("Applied as generation {generation} in {milliseconds} ms.\n"),
         (false, false) => format!("Nothing to change: generation {generation} stays in force.\n"),
     };
+    if let Some(number) = applied.number {
+        text += &format!("Stored as number {number} (weirctl history).\n");
+    }
     if !applied.warnings.is_empty() {
         text += &format!("\n{}:\n", counted(applied.warnings.len(), "warning"));
         text += &problems(&applied.warnings);

@@ -1,5 +1,5 @@
 use serde_json::json;
-use weir_core::api::Status;
+use weir_core::api::{History, Status};
 
 use super::*;
 
@@ -191,4 +191,23 @@ Refused; the configuration in force stays. 2 problems:
       InvalidPort: is empty
 ";
     assert_eq!(page, expected, "\n{page}");
+}
+
+#[test]
+fn history_says_who_did_what_when_and_what_can_be_gone_back_to() {
+    let sha256 = "0123456789abcdef".repeat(4);
+    let socket = json!({"source": "Socket", "user": 1000, "process": 4_194_304});
+    let page = history(&reply(json!({
+        "notPersisted": "cannot write /var/lib/weir/applied-13.json: No space left on device",
+        "configurations": [
+            {"number": 12, "appliedAt": "2026-11-21T08:54:21.123Z", "appliedBy": socket,
+             "restores": 9, "sha256": sha256, "inForce": true},
+            {"number": 11, "damage": "is cut off after 7 bytes"},
+            {"number": 10, "appliedAt": "2026-11-21T08:50:00Z", "appliedBy": {"source": "File"},
+             "sha256": sha256}
+        ]
+    })));
+    assert_eq!(page, include_str!("golden/history.txt"), "\n{page}");
+    assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
+    assert_eq!(history(&History::default()), "No configuration is stored.\n");
 }

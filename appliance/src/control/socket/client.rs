@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use weir_core::api::{Error, ErrorCode, Id, Method, Reply, Request, write_response};
+use weir_core::api::{Error, ErrorCode, Id, Reply, Request, write_response};
 use weir_core::limits::{CONTROL_LINE_BYTES_MAX, CONTROL_WRITE_MILLISECONDS_MAX};
 
 use super::lines::{Line, next_line};
@@ -78,7 +78,7 @@ async fn answer_line(
     let (id, reply) = match Request::parse(line) {
         Ok(request) => {
             // Reading is everyday; only what changes something is news.
-            if matches!(request.method, Method::Apply(_)) {
+            if request.method.changes() {
                 tracing::info!(?peer, method = request.method.name(), "control request");
             } else {
                 tracing::debug!(?peer, method = request.method.name(), "control request");

@@ -15,7 +15,11 @@ use crate::packet::parse_mac;
 pub(super) fn act(run: &mut Run, word: &str, rest: &str) -> Result<(), String> {
     let words: Vec<&str> = rest.split_whitespace().collect();
     match (word, &words[..]) {
-        ("config", [name]) => run.document = Document::read(name),
+        ("config", [name]) => {
+            let is_dual_stack = run.document.is_dual_stack;
+            run.document = Document::read(name);
+            run.document.is_dual_stack = is_dual_stack;
+        }
         ("set", [path, _, ..]) => {
             let json = rest.trim_start_matches(path).trim();
             run.document.set(path, json)?;

@@ -139,6 +139,7 @@ impl Run {
         match (word, rest) {
             ("workers", "1") => self.is_for_one_worker = true,
             ("handoff", "") => self.must_hand_over = true,
+            ("dual-stack", "") => self.document.is_dual_stack = true,
             ("partial-checksums", port) => self.partial_checksums.push(port.to_owned()),
             ("destinations", number) => {
                 let number = number.parse().map_err(|_| "destinations N".to_owned())?;

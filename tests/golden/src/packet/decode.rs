@@ -1,11 +1,15 @@
 //! Which line stands for exactly this frame?
 
 use std::fmt::Write;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use weir_core::units::MacAddress;
 
-use super::{Direction, FLAGS, Link, encode, pattern, plus, pseudo_header, sum, to_hex};
+use super::{
+    Direction, FLAGS, ICMP, ICMPV6, Link, TCP, UDP, encode, pattern, plus, pseudo_header, sum,
+    to_hex,
+};
+use crate::dual_stack::twin_of;
 
 /// A line that [`encode`] turns into exactly this frame; `raw` where nothing better does.
 #[must_use]
@@ -31,7 +35,9 @@ fn guess(frame: &[u8], link: &Link, direction: Direction) -> Option<String> {
         at += 2;
     };
     let body = match ether_type {
-        0x0800 => ip(&frame[at..], direction)?,
+        0x0800 => ipv4(&frame[at..], direction)?,
+        0x86dd => ipv6(&frame[at..], direction)
+            .unwrap_or_else(|| format!("ethernet 0x86dd{}", payload(&frame[at..]))),
         0x0806 => arp(&frame[at..])?,
         other => format!("ethernet 0x{other:04x}{}", payload(&frame[at..])),
     };
@@ -55,42 +61,16 @@ fn arp(packet: &[u8]) -> Option<String> {
     Some(line + &padding(&packet[28..]))
 }
 
-fn ip(packet: &[u8], direction: Direction) -> Option<String> {
+fn ipv4(packet: &[u8], direction: Direction) -> Option<String> {
     let header_length = usize::from(packet.first()? & 15) * 4;
     let total = usize::from(word(packet, 2)?);
     let header = packet.get(..header_length.max(20))?;
     let segment = packet.get(header_length..total)?;
-    let (source, destination) = (address(packet, 12)?, address(packet, 16)?);
+    let ends = [address(packet, 12)?.into(), address(packet, 16)?.into()];
     let flags = word(packet, 6)?;
-    let protocol = header[9];
-    let is_later = flags & 0x1fff != 0;
-    let mut line = match protocol {
-        6 if !is_later && segment.len() >= 20 => {
-            format!("tcp {source}:{} -> {destination}:{}", word(segment, 0)?, word(segment, 2)?)
-        }
-        17 if !is_later && segment.len() >= 8 => {
-            format!("udp {source}:{} -> {destination}:{}", word(segment, 0)?, word(segment, 2)?)
-        }
-        1 if !is_later && segment.len() >= 8 => format!("icmp {source} -> {destination}"),
-        other => format!("ip {source} -> {destination} protocol {other}"),
-    };
-    let kind = line.split(' ').next()?.to_owned();
-    let body = match kind.as_str() {
-        "tcp" => tcp(segment)?,
-        "udp" => payload(&segment[8..]),
-        "icmp" => icmp(segment),
-        _ => payload(segment),
-    };
-    if kind == "tcp" {
-        line += &tcp_head(segment)?;
-    } else if kind == "icmp" {
-        line += &icmp_head(segment);
-    }
-    let expected = match direction {
-        Direction::Arriving => 64,
-        Direction::Leaving => 63,
-    };
-    number(&mut line, "ttl", header[8].into(), expected);
+    let upper = Upper::of(header[9], ICMP, flags & 0x1fff == 0, segment);
+    let mut line = upper.head(ends)?;
+    number(&mut line, "ttl", header[8].into(), hops(direction));
     number(&mut line, "tos", header[1].into(), 0);
     number(&mut line, "id", word(packet, 4)?.into(), 0);
     for (name, is_on) in [
@@ -106,30 +86,113 @@ fn ip(packet: &[u8], direction: Direction) -> Option<String> {
     if header.len() > 20 {
         write!(line, " options {}", to_hex(&header[20..])).ok()?;
     }
-    line += &checksums(&kind, header, segment)?;
-    Some(line + &body + &padding(&packet[total..]))
-}
-
-/// How far both checksums are off; nothing where they are right.
-fn checksums(kind: &str, header: &[u8], segment: &[u8]) -> Option<String> {
-    let mut text = String::new();
     let off = plus(sum(header), 0);
     if off != 0xffff {
-        write!(text, " ip-checksum-off 0x{off:x}").ok()?;
+        write!(line, " ip-checksum-off 0x{off:x}").ok()?;
     }
-    let (pseudo, field) = match kind {
-        "tcp" => (pseudo_header(header, 6, segment.len()), 16),
-        "udp" => (pseudo_header(header, 17, segment.len()), 6),
-        "icmp" => (0, 2),
-        _ => return Some(text),
+    Some(line + &upper.checksum(&header[12..20])? + &upper.body()? + &padding(&packet[total..]))
+}
+
+fn ipv6(packet: &[u8], direction: Direction) -> Option<String> {
+    let first = word(packet, 0)?;
+    let total = 40 + usize::from(word(packet, 4)?);
+    let (mut protocol, mut at, mut is_whole) = (*packet.get(6)?, 40, true);
+    while matches!(protocol, 0 | 43 | 44 | 60) {
+        is_whole &= protocol != 44 || word(packet, at + 2)? & 0xfff9 == 0;
+        let length = if protocol == 44 { 0 } else { usize::from(*packet.get(at + 1)?) };
+        (protocol, at) = (*packet.get(at)?, at + 8 + length * 8);
+    }
+    let segment = packet.get(at..total)?;
+    let end = |at: usize| -> Option<Ipv6Addr> {
+        let octets: [u8; 16] = packet.get(at..at + 16)?.try_into().ok()?;
+        Some(Ipv6Addr::from(octets))
     };
-    let off = plus(sum(segment), pseudo);
-    if kind == "udp" && word(segment, field)? == 0 {
-        text += " no-checksum";
-    } else if off != 0xffff {
-        write!(text, " checksum-off 0x{off:x}").ok()?;
+    let upper = Upper::of(protocol, ICMPV6, is_whole, segment);
+    let mut line = upper.head([end(8)?.into(), end(24)?.into()])?;
+    number(&mut line, "ttl", packet[7].into(), hops(direction));
+    number(&mut line, "tos", u32::from(first >> 4 & 0xff), 0);
+    number(&mut line, "label", u32::from(first & 15) << 16 | u32::from(word(packet, 2)?), 0);
+    if at > 40 {
+        write!(line, " next {} extensions {}", packet[6], to_hex(&packet[40..at])).ok()?;
     }
-    Some(text)
+    Some(line + &upper.checksum(&packet[8..40])? + &upper.body()? + &padding(&packet[total..]))
+}
+
+fn hops(direction: Direction) -> u32 {
+    match direction {
+        Direction::Arriving => 64,
+        Direction::Leaving => 63,
+    }
+}
+
+/// What stands behind the headers of either family.
+struct Upper<'a> {
+    kind: &'static str,
+    protocol: u8,
+    segment: &'a [u8],
+}
+
+impl<'a> Upper<'a> {
+    fn of(protocol: u8, icmp: u8, is_first: bool, segment: &'a [u8]) -> Self {
+        let kind = match protocol {
+            TCP if is_first && segment.len() >= 20 => "tcp",
+            UDP if is_first && segment.len() >= 8 => "udp",
+            _ if protocol == icmp && is_first && segment.len() >= 8 => "icmp",
+            _ => "ip",
+        };
+        Self { kind, protocol, segment }
+    }
+
+    /// Kind, ends, and what the segment's own header says.
+    fn head(&self, [source, destination]: [IpAddr; 2]) -> Option<String> {
+        let (kind, segment) = (self.kind, self.segment);
+        if matches!(kind, "tcp" | "udp") {
+            let (from, to) = (word(segment, 0)?, word(segment, 2)?);
+            let ends = format!("{kind} {} -> {}", socket(source, from), socket(destination, to));
+            return Some(if kind == "tcp" { ends + &tcp_head(segment)? } else { ends });
+        }
+        let ends = format!("{kind} {} -> {}", written(source), written(destination));
+        if kind == "icmp" {
+            let usual = if source.is_ipv4() { 8 } else { 128 };
+            return Some(ends + &icmp_head(segment, usual));
+        }
+        Some(format!("{ends} protocol {}", self.protocol))
+    }
+
+    fn body(&self) -> Option<String> {
+        match self.kind {
+            "tcp" => tcp(self.segment),
+            "udp" => Some(payload(&self.segment[8..])),
+            "icmp" => Some(icmp(self.segment)),
+            _ => Some(payload(self.segment)),
+        }
+    }
+
+    /// How far the checksum is off; nothing where it is right.
+    fn checksum(&self, addresses: &[u8]) -> Option<String> {
+        let (kind, segment) = (self.kind, self.segment);
+        let pseudo = match self.protocol {
+            ICMP => 0,
+            protocol => pseudo_header(addresses, protocol, segment.len()),
+        };
+        let off = plus(sum(segment), pseudo);
+        if kind == "udp" && word(segment, 6)? == 0 {
+            return Some(" no-checksum".into());
+        }
+        let is_right = kind == "ip" || off == 0xffff;
+        Some(if is_right { String::new() } else { format!(" checksum-off 0x{off:x}") })
+    }
+}
+
+/// An address as cases write it: an IPv6 twin with the IPv4 address in it.
+fn written(address: IpAddr) -> String {
+    let IpAddr::V6(wide) = address else { return address.to_string() };
+    twin_of(wide).map_or(wide.to_string(), |twin| format!("2001:db8::{twin}"))
+}
+
+fn socket(address: IpAddr, port: u16) -> String {
+    let text = written(address);
+    if address.is_ipv4() { format!("{text}:{port}") } else { format!("[{text}]:{port}") }
 }
 
 fn tcp_head(segment: &[u8]) -> Option<String> {
@@ -159,9 +222,9 @@ fn tcp(segment: &[u8]) -> Option<String> {
     Some(text + &payload(&segment[length..]))
 }
 
-fn icmp_head(message: &[u8]) -> String {
+fn icmp_head(message: &[u8], usual: u32) -> String {
     let mut text = String::new();
-    number(&mut text, "type", message[0].into(), 8);
+    number(&mut text, "type", message[0].into(), usual);
     number(&mut text, "code", message[1].into(), 0);
     text
 }

@@ -1,15 +1,11 @@
 //! Which bytes does a line stand for?
 
-use std::net::{Ipv4Addr, SocketAddrV4};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use weir_core::units::MacAddress;
 
-use super::link::parse_mac;
-use super::{Direction, Line, Link, plus, pseudo_header, sum};
-
-const TCP: u8 = 6;
-const UDP: u8 = 17;
-const ICMP: u8 = 1;
+use super::link::{mac_of_host, parse_mac};
+use super::{Direction, ICMP, ICMPV6, Line, Link, TCP, UDP, plus, pseudo_header, sum};
 
 /// The bytes of a packet's line on this link.
 ///
@@ -24,10 +20,14 @@ pub fn encode(text: &str, link: &Link, direction: Direction) -> Result<Vec<u8>, 
         _ => {
             let (source, destination, packet) = datagram(&line, direction)?;
             let mut frame = match direction {
-                Direction::Arriving => addresses(&line, link.mac, link.station(source))?,
+                Direction::Arriving => {
+                    let is_group = destination.is_ipv6() && destination.is_multicast();
+                    let to = if is_group { mac_of_host(destination) } else { link.mac };
+                    addresses(&line, to, link.station(source))?
+                }
                 Direction::Leaving => addresses(&line, link.station(destination), link.mac)?,
             };
-            frame.extend(tags(&line, 0x0800)?);
+            frame.extend(tags(&line, if source.is_ipv4() { 0x0800 } else { 0x86dd })?);
             frame.extend(packet);
             frame
         }
@@ -78,16 +78,16 @@ fn arp(line: &Line<'_>, link: &Link, direction: Direction) -> Result<Vec<u8>, St
         [sender, "is-at-sender", "tell", target] => (2, sender, target),
         _ => return Err("write 'arp who-has A tell B' or 'arp B is-at-sender tell A'".into()),
     };
-    let (sender, target) = (address(sender)?, address(target)?);
+    let (sender, target) = (address_v4(sender)?, address_v4(target)?);
     let own = match direction {
-        Direction::Arriving => link.station(sender),
+        Direction::Arriving => link.station(sender.into()),
         Direction::Leaving => link.mac,
     };
     let broadcast = MacAddress::BROADCAST;
     let to = match (operation, direction) {
         (1, _) => broadcast,
         (_, Direction::Arriving) => link.mac,
-        (_, Direction::Leaving) => link.station(target),
+        (_, Direction::Leaving) => link.station(target.into()),
     };
     let mut frame = addresses(line, to, own)?;
     frame.extend(tags(line, 0x0806)?);
@@ -104,11 +104,8 @@ fn arp(line: &Line<'_>, link: &Link, direction: Direction) -> Result<Vec<u8>, St
     Ok(frame)
 }
 
-/// An IPv4 datagram with its ends.
-fn datagram(
-    line: &Line<'_>,
-    direction: Direction,
-) -> Result<(Ipv4Addr, Ipv4Addr, Vec<u8>), String> {
+/// An IP datagram with its ends.
+fn datagram(line: &Line<'_>, direction: Direction) -> Result<(IpAddr, IpAddr, Vec<u8>), String> {
     let [source, "->", destination] = line.words[..] else {
         return Err(format!("write '{} SOURCE -> DESTINATION …'", line.kind));
     };
@@ -118,34 +115,39 @@ fn datagram(
     let (protocol, mut segment) = match line.kind {
         "tcp" => (TCP, tcp(line, source_port, destination_port)?),
         "udp" => (UDP, udp(line, source_port, destination_port)?),
-        "icmp" => (ICMP, icmp(line)?),
+        "icmp" if source.is_ipv4() => (ICMP, icmp(line, 8)?),
+        "icmp" => (ICMPV6, icmp(line, 128)?),
         "ip" => (line.number::<u8>("protocol", 0)?, line.payload()?),
         other => return Err(format!("no packet is called '{other}'")),
     };
-    let mut header = header(line, direction, protocol, segment.len())?;
-    header[12..16].copy_from_slice(&source.octets());
-    header[16..20].copy_from_slice(&destination.octets());
-    let off = line.number::<u16>("ip-checksum-off", 0)?;
-    let checksum = plus(!sum(&header), off);
-    header[10..12].copy_from_slice(&checksum.to_be_bytes());
-    finish(line, &header, protocol, &mut segment)?;
+    let (header, pseudo) = match (source, destination) {
+        (IpAddr::V4(from), IpAddr::V4(to)) => {
+            let header = header_v4(line, direction, protocol, [from, to], segment.len())?;
+            let pseudo = pseudo_header(&header[12..20], protocol, segment.len());
+            (header, if protocol == ICMP { 0 } else { pseudo })
+        }
+        (IpAddr::V6(from), IpAddr::V6(to)) => {
+            let header = header_v6(line, direction, protocol, [from, to], segment.len())?;
+            let pseudo = pseudo_header(&header[8..40], protocol, segment.len());
+            (header, pseudo)
+        }
+        _ => return Err("both ends are of one family".into()),
+    };
+    finish(line, protocol, pseudo, &mut segment)?;
     Ok((source, destination, [header, segment].concat()))
 }
 
-fn header(
+fn header_v4(
     line: &Line<'_>,
     direction: Direction,
     protocol: u8,
+    ends: [Ipv4Addr; 2],
     segment_length: usize,
 ) -> Result<Vec<u8>, String> {
     let options = line.bytes("options")?;
     let length = 20 + options.len();
     let words = line.number::<u8>("header-length", (length / 4) as u8)?;
     let total = line.number::<u16>("total-length", (length + segment_length) as u16)?;
-    let time_to_live = match direction {
-        Direction::Arriving => 64,
-        Direction::Leaving => 63,
-    };
     let dont_fragment = u16::from(!line.is_set("no-df")) << 14;
     let flags = dont_fragment
         | u16::from(line.is_set("more")) << 13
@@ -157,10 +159,43 @@ fn header(
     header[2..4].copy_from_slice(&total.to_be_bytes());
     header[4..6].copy_from_slice(&line.number::<u16>("id", 0)?.to_be_bytes());
     header[6..8].copy_from_slice(&flags.to_be_bytes());
-    header[8] = line.number::<u8>("ttl", time_to_live)?;
+    header[8] = line.number::<u8>("ttl", hops(direction))?;
     header[9] = protocol;
+    header[12..16].copy_from_slice(&ends[0].octets());
+    header[16..20].copy_from_slice(&ends[1].octets());
     header.extend(options);
+    let off = line.number::<u16>("ip-checksum-off", 0)?;
+    let checksum = plus(!sum(&header), off);
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
     Ok(header)
+}
+
+/// An IPv6 header and its extension headers: `next` says of which kind the first one is.
+fn header_v6(
+    line: &Line<'_>,
+    direction: Direction,
+    protocol: u8,
+    ends: [Ipv6Addr; 2],
+    segment_length: usize,
+) -> Result<Vec<u8>, String> {
+    let extensions = line.bytes("extensions")?;
+    let payload = (extensions.len() + segment_length) as u16;
+    let version = line.number::<u32>("version", 6)? << 28;
+    let class = u32::from(line.number::<u8>("tos", 0)?) << 20;
+    let mut header = (version | class | line.number::<u32>("label", 0)?).to_be_bytes().to_vec();
+    header.extend(line.number::<u16>("payload-length", payload)?.to_be_bytes());
+    header.push(line.number::<u8>("next", protocol)?);
+    header.push(line.number::<u8>("ttl", hops(direction))?);
+    header.extend(ends.iter().flat_map(Ipv6Addr::octets));
+    header.extend(extensions);
+    Ok(header)
+}
+
+const fn hops(direction: Direction) -> u8 {
+    match direction {
+        Direction::Arriving => 64,
+        Direction::Leaving => 63,
+    }
 }
 
 fn tcp(line: &Line<'_>, source: u16, destination: u16) -> Result<Vec<u8>, String> {
@@ -196,14 +231,15 @@ fn udp(line: &Line<'_>, source: u16, destination: u16) -> Result<Vec<u8>, String
 
 /// An ICMP message; what follows `quotes` is the datagram that it is about, of which it carries
 /// the header and eight bytes.
-fn icmp(line: &Line<'_>) -> Result<Vec<u8>, String> {
-    let kind = line.number::<u8>("type", 8)?;
+fn icmp(line: &Line<'_>, kind: u8) -> Result<Vec<u8>, String> {
+    let kind = line.number::<u8>("type", kind)?;
     let mut message = vec![kind, line.number::<u8>("code", 0)?, 0, 0];
     message.extend(line.number::<u32>("rest", 0)?.to_be_bytes());
     message.extend(match line.quotes {
         Some(text) => {
-            let (.., packet) = datagram(&Line::parse(text)?, Direction::Leaving)?;
-            packet[..packet.len().min(28)].to_vec()
+            let (source, _, packet) = datagram(&Line::parse(text)?, Direction::Leaving)?;
+            let quoted = if source.is_ipv4() { 28 } else { 48 };
+            packet[..packet.len().min(quoted)].to_vec()
         }
         None => line.payload()?,
     });
@@ -211,20 +247,16 @@ fn icmp(line: &Line<'_>) -> Result<Vec<u8>, String> {
 }
 
 /// Puts the segment's checksum.
-fn finish(line: &Line<'_>, header: &[u8], protocol: u8, segment: &mut [u8]) -> Result<(), String> {
-    let at = match protocol {
-        TCP if line.kind == "tcp" => 16,
-        UDP if line.kind == "udp" => 6,
-        ICMP if line.kind == "icmp" => 2,
+fn finish(line: &Line<'_>, protocol: u8, pseudo: u16, segment: &mut [u8]) -> Result<(), String> {
+    let at = match line.kind {
+        "tcp" => 16,
+        "udp" => 6,
+        "icmp" => 2,
         _ => return Ok(()),
     };
     if line.is_set("no-checksum") {
         return Ok(());
     }
-    let pseudo = match protocol {
-        ICMP => 0,
-        _ => pseudo_header(header, protocol, segment.len()),
-    };
     let mut checksum = !plus(sum(segment), pseudo);
     if protocol == UDP && checksum == 0 {
         checksum = 0xffff;
@@ -237,15 +269,16 @@ fn finish(line: &Line<'_>, header: &[u8], protocol: u8, segment: &mut [u8]) -> R
     Ok(())
 }
 
-fn end(text: &str, has_port: bool) -> Result<(Ipv4Addr, u16), String> {
+fn end(text: &str, has_port: bool) -> Result<(IpAddr, u16), String> {
     if !has_port {
-        return Ok((address(text)?, 0));
+        let address = text.parse().map_err(|_| format!("'{text}' is no IP address"))?;
+        return Ok((address, 0));
     }
-    let end: SocketAddrV4 = text.parse().map_err(|_| format!("'{text}' is no address:port"))?;
-    Ok((*end.ip(), end.port()))
+    let end: SocketAddr = text.parse().map_err(|_| format!("'{text}' is no address:port"))?;
+    Ok((end.ip(), end.port()))
 }
 
-fn address(text: &str) -> Result<Ipv4Addr, String> {
+fn address_v4(text: &str) -> Result<Ipv4Addr, String> {
     text.parse().map_err(|_| format!("'{text}' is no IPv4 address"))
 }
 
@@ -270,6 +303,11 @@ mod tests {
             "icmp 192.0.2.7 -> 203.0.113.10 rest 0x10001 payload 8",
             "ip 192.0.2.7 -> 203.0.113.10 protocol 6 no-df offset 1480 payload 100",
             "tcp 192.0.2.7:1 -> 203.0.113.10:80 ACK no-df more payload 24",
+            "tcp [2001:db8::192.0.2.7]:1 -> [2001:db8::203.0.113.10]:80 SYN seq 7 label 9 payload 3",
+            "udp [2001:db8::192.0.2.7]:1 -> [2001:db9::1]:53 tos 4 next 0 extensions 1100010400000000",
+            "udp [2001:db8::192.0.2.7]:1 -> [2001:db9::1]:53 checksum-off 0x5 padding 2 vlan 7",
+            "ip 2001:db8::192.0.2.7 -> ::1 protocol 6 next 44 extensions 0600000100000007 payload 24",
+            "icmp 2001:db8::192.0.2.7 -> 2001:db8::203.0.113.10 type 135 data 0102",
             "arp who-has 198.51.100.10 tell 198.51.100.7",
             "arp 198.51.100.10 is-at-sender tell 198.51.100.7 padding 18",
         ] {

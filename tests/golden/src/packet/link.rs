@@ -1,6 +1,6 @@
 //! Which Ethernet addresses does a frame have when nobody says otherwise?
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use weir_core::config::Configuration;
 use weir_core::units::{Address, MacAddress, PortId, Prefix};
@@ -22,7 +22,7 @@ pub struct Link {
     /// The port's Ethernet address.
     pub mac: MacAddress,
     subnets: Vec<Prefix>,
-    gateways: Vec<(Prefix, Ipv4Addr)>,
+    gateways: Vec<(Prefix, IpAddr)>,
 }
 
 /// Every port's link, as the configuration describes it.
@@ -39,7 +39,7 @@ impl Links {
             let on_link = |hop: &Address| subnets.iter().any(|subnet| subnet.contains(*hop));
             let gateways = appliance.routes.iter().filter_map(|route| {
                 let hop = Address::from(route.next_hop);
-                on_link(&hop).then(|| (route.destination, Ipv4Addr::from_bits(hop.v4_bits())))
+                on_link(&hop).then_some((route.destination, route.next_hop))
             });
             let gateways = gateways.collect();
             Link { name: port.name.clone(), mac: mac_of_port(PortId(id)), subnets, gateways }
@@ -72,7 +72,7 @@ impl Link {
     /// The station on this link that an address is reached through, or that sends for it: the
     /// host itself, or the gateway of the longest prefix.
     #[must_use]
-    pub fn station(&self, address: Ipv4Addr) -> MacAddress {
+    pub fn station(&self, address: IpAddr) -> MacAddress {
         let wide = Address::from(address);
         if self.subnets.iter().any(|subnet| subnet.contains(wide)) {
             return mac_of_host(address);
@@ -89,11 +89,24 @@ pub fn mac_of_port(port: PortId) -> MacAddress {
     MacAddress([0x02, 0xff, 0, 0, 0, port.0])
 }
 
-/// The Ethernet address of every other host: its IPv4 address behind 02:00.
+/// The Ethernet address of every other host: its IPv4 address, or the last four bytes of its IPv6
+/// address, behind 02:00. That of a group is the one that RFC 2464 §7 maps it to.
 #[must_use]
-pub fn mac_of_host(address: Ipv4Addr) -> MacAddress {
-    let [a, b, c, d] = address.octets();
-    MacAddress([0x02, 0x00, a, b, c, d])
+pub fn mac_of_host(address: IpAddr) -> MacAddress {
+    let [a, b, c, d] = match address {
+        IpAddr::V4(address) => address.octets(),
+        IpAddr::V6(address) => (address.to_bits() as u32).to_be_bytes(),
+    };
+    let is_group = matches!(address, IpAddr::V6(address) if address.is_multicast());
+    let [first, second] = if is_group { [0x33, 0x33] } else { [0x02, 0x00] };
+    MacAddress([first, second, a, b, c, d])
+}
+
+/// The link-local address of the kernel twin of a port: its Ethernet address as RFC 4291 §2.5.1
+/// makes an interface identifier of it.
+#[must_use]
+pub fn link_local_of_port(port: PortId) -> Ipv6Addr {
+    Ipv6Addr::new(0xfe80, 0, 0, 0, 0x00ff, 0x00ff, 0xfe00, port.0.into())
 }
 
 /// An Ethernet address as it is written.

@@ -9,13 +9,15 @@
 //! whose encoding is exactly the frame. Two lines say the same if their bytes are the same. Not
 //! here: what happens to a frame (`simulation`).
 
+use std::net::{IpAddr, SocketAddr};
+
 mod decode;
 mod encode;
 mod link;
 
 pub use decode::decode;
 pub use encode::encode;
-pub use link::{Direction, Link, Links, mac_of_host, mac_of_port, parse_mac};
+pub use link::{Direction, Link, Links, link_local_of_port, mac_of_host, mac_of_port, parse_mac};
 
 /// The bytes that `payload N` stands for.
 fn pattern(length: usize) -> Vec<u8> {
@@ -107,6 +109,26 @@ impl<'a> Line<'a> {
     }
 }
 
+/// Source and destination of an untagged TCP or UDP frame without IP options or extension headers.
+#[must_use]
+pub fn ends(frame: &[u8]) -> Option<[SocketAddr; 2]> {
+    let (addresses, ports) = match frame.get(12..14)? {
+        [0x08, 0x00] => (26, 34),
+        _ => (22, 54),
+    };
+    let width = (ports - addresses) / 2;
+    let end = |number: usize| {
+        let address = frame.get(addresses + number * width..)?.get(..width)?;
+        let address = match <[u8; 4]>::try_from(address) {
+            Ok(octets) => IpAddr::from(octets),
+            Err(_) => IpAddr::from(<[u8; 16]>::try_from(address).ok()?),
+        };
+        let port = frame.get(ports + number * 2..)?.first_chunk()?;
+        Some(SocketAddr::new(address, u16::from_be_bytes(*port)))
+    };
+    Some([end(0)?, end(1)?])
+}
+
 /// Whether the frame of a line lies in several buffers.
 #[must_use]
 pub fn is_segmented(text: &str) -> bool {
@@ -142,7 +164,12 @@ fn plus(one: u16, other: u16) -> u16 {
     (sum as u16) + (sum >> 16) as u16
 }
 
-/// The sum over an IPv4 header's addresses, the protocol and the segment's length.
-fn pseudo_header(ip: &[u8], protocol: u8, length: usize) -> u16 {
-    plus(sum(&ip[12..20]), plus(u16::from(protocol), length as u16))
+/// The sum over a header's addresses, the protocol and the segment's length.
+fn pseudo_header(addresses: &[u8], protocol: u8, length: usize) -> u16 {
+    plus(sum(addresses), plus(u16::from(protocol), length as u16))
 }
+
+const TCP: u8 = 6;
+const UDP: u8 = 17;
+const ICMP: u8 = 1;
+const ICMPV6: u8 = 58;

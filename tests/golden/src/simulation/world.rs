@@ -1,7 +1,7 @@
 //! What does the control side know: configuration, health, links, routes and neighbours?
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, probe_targets};
 use weir_core::config::Configuration;
@@ -10,7 +10,7 @@ use weir_core::neighbour::{self, Event, Neighbour, NeighbourState, NextHop, Rout
 use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES, Snapshot};
 use weir_core::units::{Address, MacAddress, PortId, Prefix};
 
-use crate::packet::{Links, mac_of_host, mac_of_port};
+use crate::packet::{Links, link_local_of_port, mac_of_host, mac_of_port};
 
 /// The key of the owner function in every simulation.
 pub const OWNER_KEY: [u8; RSS_KEY_BYTES] = [
@@ -114,7 +114,7 @@ impl World {
             .map(|(port, gateway)| NextHop { port: *port, gateway: Some(*gateway), weight: 1 })
             .collect();
         for (port, gateway) in gateways {
-            let mac = mac_of_host(Ipv4Addr::from_bits(gateway.v4_bits()));
+            let mac = mac_of_host(gateway.to_ip());
             self.set_neighbour(*port, *gateway, Some(mac));
         }
         let route = Route { next_hops, metric: 0 };
@@ -167,6 +167,10 @@ impl World {
                 let prefix = own.subnet().expect("a checked prefix");
                 self.tell(Event::RouteAdded { prefix, route: Route { next_hops, metric: 0 } });
             }
+            if port.addresses.iter().any(|own| own.address.is_ipv6()) {
+                let address = IpAddr::from(link_local_of_port(port_id)).into();
+                self.tell(Event::AddressAdded { port: port_id, address, length: 64 });
+            }
         }
     }
 
@@ -186,7 +190,7 @@ impl World {
         for host in hosts {
             let known = self.port_of(host).filter(|port| self.kernel.mac_of(*port, host).is_none());
             if let Some(port) = known {
-                let mac = mac_of_host(Ipv4Addr::from_bits(host.v4_bits()));
+                let mac = mac_of_host(host.to_ip());
                 self.set_neighbour(port, host, Some(mac));
             }
         }
