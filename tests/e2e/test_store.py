@@ -58,6 +58,46 @@ class Restarts(unittest.TestCase):
         self.assertEqual(self.minutes(), 7)
         self.assertEqual(self.in_force()["appliedBy"], {"source": "File", "user": None, "process": None})
 
+    def test_a_directory_with_one_edited_file_is_the_last_word(self):
+        directory = self.split()
+        self.restart()
+        applied = self.weir.apply(self.variant(9))["number"]
+        self.restart()
+        self.assertEqual(self.minutes(), 9, "no file has changed")
+        self.wait_for_log(f"{directory} has not changed since")
+        self.write_part(self.variant(7)["resources"], "20-resources.json")
+        self.restart()
+        self.assertEqual(self.minutes(), 7)
+        self.wait_for_log(f"weirctl rollback {applied}")
+        self.assertEqual(self.in_force()["appliedBy"]["source"], "File")
+        self.weir.apply(self.variant(9))
+        self.restart()
+        self.assertEqual(self.minutes(), 9, "it was applied after the edit")
+        (directory / "20-resources.json").rename(directory / "30-resources.json")
+        self.restart()
+        self.assertEqual(self.minutes(), 7, "a renamed file is a change")
+
+    def test_a_directory_is_read_again_and_a_refusal_names_the_file(self):
+        directory = self.split()
+        self.restart()
+        path = self.write_part(self.variant(7)["resources"], "20-resources.json")
+        self.weir.process.signal(signal.SIGHUP)
+        wait_until(lambda: self.minutes() == 7, 5, "the directory to be read again")
+        appliance = copy.deepcopy(self.lab.document["appliance"])
+        appliance["workers"] += 1
+        self.write_part({"appliance": appliance}, "10-appliance.json")
+        self.weir.process.signal(signal.SIGHUP)
+        self.wait_for_log(f"{directory}/10-appliance.json: /appliance/workers: RestartRequired")
+        self.weir.log.write_text("", encoding="utf-8")
+        self.end()
+        broken, pointers = plan.with_all_members_in_doubt(self.lab.document)
+        self.write_part(broken["resources"], path.name)
+        result = self.lab.start_namespace.run(*self.weir.arguments(), timeout=30)
+        self.assertEqual(result.returncode, REFUSED, result.stderr)
+        for pointer in pointers:
+            self.assertIn(f"{path}: {pointer.removeprefix('/resources')}: ", result.stderr)
+        self.assertIn("--stored ", result.stderr)
+
     def test_a_file_that_was_read_again_is_overruled_by_what_is_applied_after(self):
         self.weir.write(self.variant(7))
         self.weir.process.signal(signal.SIGHUP)
@@ -208,6 +248,19 @@ class Restarts(unittest.TestCase):
         self.assertIn(cause, warnings[0]["message"])
         self.assertIn(str(self.state), warnings[0]["message"])
         self.assertEqual(self.minutes(), minutes)
+
+    def split(self):
+        """From the next start on, the configuration is a directory of two files."""
+        self.weir.configuration = self.lab.directory / "parts"
+        self.weir.configuration.mkdir()
+        self.write_part({"appliance": self.lab.document["appliance"]}, "10-appliance.json")
+        self.write_part(self.lab.document["resources"], "20-resources.json")
+        return self.weir.configuration
+
+    def write_part(self, part, name):
+        path = self.weir.configuration / name
+        path.write_text(json.dumps(part), encoding="utf-8")
+        return path
 
     def variant(self, minutes):
         return plan.with_idle_timeout(self.lab.document, minutes)

@@ -13,10 +13,24 @@ pub const HANDOFFS_PER_PACKET_MAX: u8 = 2;
 
 /// Frontends of all load balancers together. More are refused by the configuration check.
 pub const FRONTENDS_MAX: usize = 600;
-/// Rules (load-balancing and outbound) of all load balancers together.
+/// Rules (load-balancing, inbound NAT and outbound) of all load balancers together.
 pub const RULES_MAX: usize = 1_500;
+/// Outbound rules of one load balancer, as Azure (behaviour.md §9).
+pub const OUTBOUND_RULES_MAX: usize = 600;
+/// Frontends of one Basic load balancer (behaviour.md §9).
+pub const BASIC_FRONTENDS_MAX: usize = 200;
+/// Load-balancing and inbound NAT rules of one Basic load balancer (behaviour.md §9).
+pub const BASIC_RULES_MAX: usize = 250;
 /// Members of one pool, as Azure Standard (behaviour.md §1.11).
 pub const MEMBERS_PER_POOL_MAX: usize = 5_000;
+/// Members of one pool of a Basic load balancer (behaviour.md §1.11).
+pub const BASIC_MEMBERS_PER_POOL_MAX: usize = 300;
+/// Members summed over the load-balancing rules of one frontend (behaviour.md §9).
+pub const MEMBERS_PER_FRONTEND_MAX: usize = 10_000;
+/// Rules that may lead to one network interface (behaviour.md §9).
+pub const RULES_PER_INTERFACE_MAX: usize = 300;
+/// Pools of different members that rules use: each has a selection table of 128 KiB.
+pub const SELECTION_TABLES_MAX: usize = 1_024;
 /// Distinct member addresses of the appliance.
 pub const MEMBERS_MAX: usize = 16_384;
 /// Next hops that the snapshot holds. Beyond it, traffic to further next hops is the drop reason
@@ -37,6 +51,10 @@ pub const NEIGHBOUR_REQUESTS_PER_SECOND_MAX: u32 = 256;
 
 /// Bytes of one configuration document.
 pub const CONFIGURATION_BYTES_MAX: usize = 16 << 20;
+/// Files of one configuration.
+pub const CONFIGURATION_FILES_MAX: usize = 4_096;
+/// Folders of a configuration's directory inside of each other.
+pub const CONFIGURATION_FOLDERS_DEPTH_MAX: usize = 4;
 /// Bytes of one stored configuration: a configuration, who applied it and when, and the seal.
 pub const STORED_BYTES_MAX: usize = CONFIGURATION_BYTES_MAX + 8192;
 /// Configurations that are stored: the newest and ten before it. The oldest one goes.
@@ -62,6 +80,24 @@ pub const FLOWS_PER_WORKER_MAX: usize = 1 << 28;
 pub const LOAD_BALANCERS_MAX: usize = 1_000;
 /// Virtual networks of one configuration.
 pub const VIRTUAL_NETWORKS_MAX: usize = 1_000;
+/// Public IP addresses of one configuration, and public IP prefixes.
+pub const PUBLIC_ADDRESSES_MAX: usize = 1_000;
+/// Network security groups of one configuration, as Azure.
+pub const SECURITY_GROUPS_MAX: usize = 5_000;
+/// Rules of one network security group, as Azure.
+pub const SECURITY_RULES_MAX: usize = 1_000;
+/// The highest priority number of a security rule, as Azure.
+pub const SECURITY_RULE_PRIORITY_MAX: u16 = 4_096;
+/// Network interfaces of one configuration.
+pub const NETWORK_INTERFACES_MAX: usize = 16_384;
+/// Subnets of one virtual network, as Azure.
+pub const SUBNETS_PER_VIRTUAL_NETWORK_MAX: usize = 3_000;
+/// The shortest length of an IPv4 public IP prefix.
+pub const PUBLIC_PREFIX_V4_LENGTH_MIN: u8 = 21;
+/// The shortest length of an IPv6 public IP prefix, as Azure.
+pub const PUBLIC_PREFIX_V6_LENGTH_MIN: u8 = 124;
+/// Seconds after which a member that was taken out is drained at most: a day.
+pub const DRAIN_PERIOD_SECONDS_MAX: u32 = 86_400;
 /// Prefixes of one virtual network.
 pub const PREFIXES_PER_VIRTUAL_NETWORK_MAX: usize = 500;
 /// Members summed over all load-balancing rules (behaviour.md §9).

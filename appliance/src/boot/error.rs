@@ -3,8 +3,9 @@
 use std::io::{self, Write};
 use std::path::PathBuf;
 
-use weir_core::config::Problem;
+use weir_core::config::FileProblem;
 
+use super::REFUSED;
 use crate::control::ControlError;
 use crate::control::socket::SocketError;
 use crate::control::store::{ChoiceError, DirectoryError};
@@ -13,29 +14,13 @@ use crate::control::twin::TwinError;
 /// What ends the appliance other than a signal.
 #[derive(Debug, thiserror::Error)]
 pub enum BootError {
-    /// The configuration file cannot be read.
-    #[error("cannot read the configuration {}: {source}; name a readable file with --config", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The configuration file is longer than any configuration can be.
-    #[error("the configuration {} has {length} bytes, more than {}", path.display(), weir_core::limits::CONFIGURATION_BYTES_MAX)]
-    TooLong {
-        /// The file.
-        path: PathBuf,
-        /// Its length in bytes.
-        length: u64,
-    },
     /// The configuration says what cannot be.
     #[error("the configuration {} is refused", path.display())]
     Refused {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
         /// Everything that is wrong with it.
-        problems: Vec<Problem>,
+        problems: Vec<FileProblem>,
     },
     /// The state directory cannot be used.
     #[error(transparent)]
@@ -110,24 +95,19 @@ impl BootError {
     /// The code that the process ends with.
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
-        let refused = matches!(
-            self,
-            Self::Unreadable { .. }
-                | Self::TooLong { .. }
-                | Self::Refused { .. }
-                | Self::Choice(ChoiceError::FileRefused { .. })
-        );
-        if refused { 2 } else { 1 }
+        let refused =
+            matches!(self, Self::Refused { .. } | Self::Choice(ChoiceError::FileRefused { .. }));
+        if refused { REFUSED } else { 1 }
     }
 
     /// The problems of a configuration that is refused.
     #[must_use]
     #[allow(clippy::wildcard_enum_match_arm, reason = "only two have any")]
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> Vec<FileProblem> {
         match self {
-            Self::Refused { problems, .. } => problems,
+            Self::Refused { problems, .. } => problems.clone(),
             Self::Choice(error) => error.problems(),
-            _ => &[],
+            _ => Vec::new(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! How does the appliance come up and go down?
 //!
 //! ```text
-//!   arguments ─► FILE or stored ─► log ─► EAL ─► ports, pool ─► namespace, twins ─► workers
+//!   arguments ─► PATH or stored ─► log ─► EAL ─► ports, pool ─► namespace, twins ─► workers
 //!                                                                                       │
 //!        ◄─ ports close, mbufs counted ◄─ workers joined ◄─ control until a signal ◄────┘
 //! ```
@@ -11,8 +11,10 @@
 //! between (`worker`, `control`).
 
 mod arguments;
+mod check;
 mod eal;
 mod error;
+mod files;
 mod lanes;
 mod log;
 mod memory;
@@ -27,21 +29,28 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-pub use arguments::Arguments;
+pub use arguments::{Arguments, Command};
+pub use check::Verdict;
 pub use error::BootError;
+pub use files::read_configuration;
 pub use log::LogHandle;
 pub use ports::{DESCRIPTORS, OpenPort};
 pub(crate) use privileges::keep_network;
-pub use starting::read_configuration;
 
 use dpdk::Eal;
 
 use crate::control::{self, Control, ControlError};
 use crate::worker::WorkerLane;
 
-/// Runs the appliance until a signal ends it.
+/// The exit code for a configuration that is refused.
+const REFUSED: u8 = 2;
+
+/// Runs the appliance until a signal ends it, or does what else was asked for.
 #[must_use]
 pub fn run(arguments: &Arguments) -> ExitCode {
+    if let Some(Command::Check { paths, json }) = &arguments.command {
+        return check::run(paths, *json);
+    }
     match start(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

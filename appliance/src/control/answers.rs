@@ -1,4 +1,4 @@
-//! How are the control socket's requests answered, and the file read again?
+//! How are the control socket's requests answered, and the file or directory read again?
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant, SystemTime};
@@ -15,9 +15,9 @@ use weir_core::telemetry::Totals;
 
 use super::lane::{Candidate, Compiled, Origin};
 use super::socket::{Call, Peer};
-use super::store::{Done, Record, Sought};
+use super::store::{ConfigurationFile, Done, Record, Sought};
 use super::{Running, STORE_WITHIN, lane, store};
-use crate::boot::{BootError, read_configuration};
+use crate::boot::read_configuration;
 
 impl Running {
     /// Answers one call; `apply` later, once the workers have the configuration.
@@ -95,16 +95,16 @@ impl Running {
         });
     }
 
-    /// Reads the file again, as SIGHUP asks. A refused file changes nothing.
+    /// Reads the file or directory again, as SIGHUP asks. What is refused changes nothing.
     pub(super) fn reload(&mut self) {
-        let read = read_configuration(&self.path).and_then(|file| {
-            let refused = |problems| BootError::Refused { path: self.path.clone(), problems };
-            let checked = file.checked.map_err(refused)?;
-            let problems = unchangeable(&self.checked, &checked);
-            if problems.is_empty() { Ok((checked, file.sha256)) } else { Err(refused(problems)) }
+        let ConfigurationFile { sha256, origins, checked, .. } = read_configuration(&self.path);
+        let read = checked.and_then(|checked| {
+            let problems = unchangeable(&self.checked, &checked).into_iter();
+            let problems: Vec<_> = problems.map(|problem| origins.locate(problem)).collect();
+            if problems.is_empty() { Ok(checked) } else { Err(problems) }
         });
         match read {
-            Ok((checked, sha256)) => {
+            Ok(checked) => {
                 let origin = Origin {
                     configuration: checked.document.to_string(),
                     applied_by: api::Author { source: Source::Signal, ..api::Author::default() },
@@ -117,9 +117,10 @@ impl Running {
                     Err(_) => tracing::error!("not reloaded: too many configurations wait"),
                 }
             }
-            Err(error) => {
-                tracing::error!("not reloaded: {error}");
-                error.problems().iter().for_each(|problem| tracing::error!("{problem}"));
+            Err(problems) => {
+                let path = self.path.display();
+                tracing::error!("not reloaded: the configuration {path} is refused");
+                problems.iter().for_each(|problem| tracing::error!("{problem}"));
             }
         }
     }
@@ -244,8 +245,8 @@ fn unchangeable(current: &Checked, wanted: &Checked) -> Vec<Problem> {
 }
 
 const RESTART: &str = "cannot change while weir runs: write the whole configuration, with this \
-                       change, into the file of --config and restart weir; a file that has changed \
-                       counts whole (`weirctl get` shows what is in force)";
+                       change, into the file or directory of --config and restart weir; what has \
+                       changed there counts whole (`weirctl get` shows what is in force)";
 
 fn problem(pointer: &str, code: &'static str, message: String) -> Problem {
     Problem { pointer: pointer.to_owned(), code: code.into(), message }

@@ -46,7 +46,7 @@ pub(super) struct Origin {
     pub(super) applied_by: api::Author,
     /// The stored configuration that it is.
     pub(super) restores: Option<u64>,
-    /// Of the file of `--config`, when it was read there.
+    /// Of the file or directory of `--config`, when it was read there.
     pub(super) file_sha256: Option<Sha256>,
 }
 

@@ -121,9 +121,9 @@ pub struct WorkerView {
 pub struct Starting {
     /// What it says, whose word it is, and its text.
     pub chosen: Chosen,
-    /// The file of `--config`.
+    /// The file or directory of `--config`.
     pub path: PathBuf,
-    /// Of the file's bytes.
+    /// What tells it from what it was before.
     pub file_sha256: Sha256,
     /// Where configurations are stored.
     pub store: Store,

@@ -2,9 +2,10 @@
 //!
 //! Not here: whether two of them collide (`validate::addresses`).
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr};
 
-use super::arm::Field;
+use super::arm::{Field, Object};
 use crate::units::Prefix;
 
 /// Reads the address of one host: not unspecified, loopback, multicast or broadcast.
@@ -27,16 +28,57 @@ pub(super) fn read_host(field: &Field<'_>) -> Option<IpAddr> {
     Some(address)
 }
 
-/// Reads the address of a frontend or member, for which this version knows IPv4 only.
-pub(super) fn read_host_v4(field: &Field<'_>) -> Option<IpAddr> {
-    let address = read_host(field)?;
-    if address.is_ipv6() {
-        field.not_yet_supported(
-            "IPv6 frontends and members are not in this version. Give an IPv4 address.",
+/// Azure's word for a family of addresses.
+pub(super) fn read_version(field: &Field<'_>) -> Option<IpVersion> {
+    field.choice(&[("IPv4", IpVersion::V4), ("IPv6", IpVersion::V6)])
+}
+
+/// Refuses an address that is not of the family that is written beside it.
+pub(super) fn require_version(field: &Field<'_>, address: IpAddr, version: Option<IpVersion>) {
+    let found = IpVersion::of(address);
+    if let Some(version) = version.filter(|version| *version != found) {
+        field.error(
+            "DifferentAddressFamilies",
+            format!("{address} is an {found} address, and {version} is written beside it."),
         );
-        return None;
     }
-    Some(address)
+}
+
+/// A family of addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) enum IpVersion {
+    #[default]
+    V4,
+    V6,
+}
+
+impl IpVersion {
+    pub(super) fn of(address: IpAddr) -> Self {
+        if address.is_ipv4() { Self::V4 } else { Self::V6 }
+    }
+}
+
+impl fmt::Display for IpVersion {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::V4 => "IPv4",
+            Self::V6 => "IPv6",
+        })
+    }
+}
+
+/// Reads zones: Azure numbers them.
+pub(super) fn read_zones(object: &Object<'_>) -> Vec<String> {
+    let mut zones = Vec::new();
+    for field in object.list("zones") {
+        let Some(zone) = field.text() else { continue };
+        if zone.is_empty() || !zone.bytes().all(|byte| byte.is_ascii_digit()) {
+            let message = format!("`{zone}` is not a zone. Zones have numbers: \"1\".");
+            field.error("InvalidValue", message);
+        }
+        zones.push(zone.to_owned());
+    }
+    zones
 }
 
 /// Reads a prefix whose host bits are zero.

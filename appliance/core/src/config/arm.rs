@@ -13,6 +13,7 @@ use std::ops::RangeInclusive;
 use serde_json::{Map, Value};
 
 use super::problem::{Report, child_pointer};
+use super::shapes::Shape;
 
 /// What Azure writes into every object and ignores when it is sent back.
 const READ_ONLY: [&str; 5] = ["id", "etag", "type", "provisioningState", "resourceGuid"];
@@ -33,19 +34,38 @@ pub(super) struct Field<'a> {
     report: &'a Report,
 }
 
+/// A place of the document.
+#[derive(Clone)]
+pub(super) struct Place<'a> {
+    pointer: String,
+    report: &'a Report,
+}
+
+impl Place<'_> {
+    /// The JSON pointer.
+    pub(super) fn pointer(&self) -> &str {
+        &self.pointer
+    }
+
+    /// Records an error here.
+    pub(super) fn error(&self, code: &'static str, message: impl Into<String>) {
+        self.report.error(&self.pointer, code, message);
+    }
+}
+
 impl<'a> Object<'a> {
     fn new(pointer: String, map: Option<&'a Map<String, Value>>, report: &'a Report) -> Self {
         Self { pointer, map, report, asked: RefCell::default() }
     }
 
-    /// The object's own place.
-    pub(super) fn pointer(&self) -> &str {
-        &self.pointer
-    }
-
     /// The place of a property: in the spelling of the document if it is there.
     pub(super) fn pointer_of(&self, name: &str) -> String {
         child_pointer(&self.pointer, self.find(name).map_or(name, |(key, _)| key))
+    }
+
+    /// The place of a property, to be spoken of later.
+    pub(super) fn place_of(&self, name: &str) -> Place<'a> {
+        Place { pointer: self.pointer_of(name), report: self.report }
     }
 
     /// Records an error at one of the object's properties.
@@ -60,14 +80,21 @@ impl<'a> Object<'a> {
 
     /// A property that may be absent.
     pub(super) fn optional(&self, name: &'static str) -> Option<Field<'a>> {
-        self.asked.borrow_mut().push(name);
+        self.ask(name, || Shape::Optional);
         let (key, value) = self.find(name).filter(|(_, value)| !value.is_null())?;
         let pointer = child_pointer(&self.pointer, key);
+        self.report.edits.spell(&pointer, key, name);
         Some(Field { pointer, value, report: self.report })
+    }
+
+    /// A property that is there and not written as switched off: `false`, zero or empty.
+    pub(super) fn switched_on(&self, name: &'static str) -> Option<Field<'a>> {
+        self.optional(name).filter(|field| !is_switched_off(field.value))
     }
 
     /// A property that must be there; its absence is reported.
     pub(super) fn required(&self, name: &'static str) -> Option<Field<'a>> {
+        self.ask(name, || Shape::Required);
         let field = self.optional(name);
         if field.is_none() {
             let message = format!("`{name}` is missing. Add it.");
@@ -115,14 +142,9 @@ impl<'a> Object<'a> {
 
     /// Names properties that are known and have no meaning here.
     pub(super) fn ignore(&self, names: &[&'static str]) {
-        self.asked.borrow_mut().extend_from_slice(names);
-    }
-
-    /// Refuses a part of Azure's model that this version lacks, unless it is written as switched
-    /// off: `false`, zero or empty.
-    pub(super) fn not_yet_supported(&self, name: &'static str, sentence: &str) {
-        if let Some(field) = self.optional(name).filter(|field| !is_switched_off(field.value)) {
-            field.not_yet_supported(sentence);
+        for name in names {
+            self.ask(name, || Shape::Ignored);
+            self.optional(name);
         }
     }
 
@@ -139,6 +161,7 @@ impl<'a> Object<'a> {
 
     /// Refuses every property that nobody asked for: for objects in Weir's own words.
     pub(super) fn finish_strictly(&self) {
+        self.report.shapes.note(&self.pointer, || Shape::Closed);
         let known = self.asked.borrow();
         for key in self.unknown() {
             self.error_at(
@@ -146,6 +169,13 @@ impl<'a> Object<'a> {
                 "UnknownProperty",
                 format!("`{key}` is not known here. Known are: {}.", known.join(", ")),
             );
+        }
+    }
+
+    fn ask(&self, name: &'static str, shape: impl FnOnce() -> Shape) {
+        self.asked.borrow_mut().push(name);
+        if self.is_present() {
+            self.report.shapes.note(&self.pointer_of(name), shape);
         }
     }
 
@@ -173,24 +203,26 @@ impl<'a> Field<'a> {
         Self { pointer: String::new(), value, report }
     }
 
+    /// Where the value stands.
+    pub(super) fn place(&self) -> Place<'a> {
+        Place { pointer: self.pointer.clone(), report: self.report }
+    }
+
     /// Records an error at this value.
     pub(super) fn error(&self, code: &'static str, message: impl Into<String>) {
         self.report.error(&self.pointer, code, message);
     }
 
-    /// Records that this part of Azure's model is not in this version.
-    pub(super) fn not_yet_supported(&self, sentence: &str) {
-        self.error("NotYetSupportedByWeir", sentence);
-    }
-
     /// The value as an object.
     pub(super) fn object(&self) -> Option<Object<'a>> {
+        self.take_for(|| Shape::Object);
         let map = self.value.as_object().or_else(|| self.wrong_type("an object"))?;
         Some(Object::new(self.pointer.clone(), Some(map), self.report))
     }
 
     /// The value as a list.
     pub(super) fn list(&self) -> Option<Vec<Field<'a>>> {
+        self.take_for(|| Shape::List);
         let list = self.value.as_array().or_else(|| self.wrong_type("a list"))?;
         let item = |(position, value)| Field {
             pointer: format!("{}/{position}", self.pointer),
@@ -202,6 +234,7 @@ impl<'a> Field<'a> {
 
     /// The value as text without surrounding space. ARM's template expressions are refused.
     pub(super) fn text(&self) -> Option<&'a str> {
+        self.take_for(|| Shape::Text);
         let text = self.value.as_str().or_else(|| self.wrong_type("a string"))?.trim();
         if text.starts_with('[') && !text.starts_with("[[") && text.ends_with(']') {
             self.error(
@@ -223,23 +256,30 @@ impl<'a> Field<'a> {
 
     /// The value as a boolean, or a string that says one.
     pub(super) fn boolean(&self) -> Option<bool> {
-        match self.value {
-            Value::Bool(value) => Some(*value),
-            Value::String(text) if text.eq_ignore_ascii_case("true") => Some(true),
-            Value::String(text) if text.eq_ignore_ascii_case("false") => Some(false),
+        self.take_for(|| Shape::Boolean);
+        let value = match self.value {
+            Value::Bool(value) => *value,
+            Value::String(text) if text.eq_ignore_ascii_case("true") => true,
+            Value::String(text) if text.eq_ignore_ascii_case("false") => false,
             Value::Null
             | Value::Number(_)
             | Value::String(_)
             | Value::Array(_)
-            | Value::Object(_) => self.wrong_type("true or false"),
-        }
+            | Value::Object(_) => return self.wrong_type("true or false"),
+        };
+        self.report.edits.write(&self.pointer, self.value, value.into());
+        Some(value)
     }
 
     /// The value as an integer of a range, or a string that says one.
     pub(super) fn integer<T>(&self, range: RangeInclusive<T>) -> Option<T>
     where
-        T: Copy + Display + PartialOrd + TryFrom<i128>,
+        T: Copy + Display + PartialOrd + TryFrom<i128> + TryInto<i128>,
     {
+        self.take_for(|| {
+            let end = |end: T| end.try_into().unwrap_or_default();
+            Shape::Integer(end(*range.start()), end(*range.end()))
+        });
         let number = self.number().or_else(|| self.wrong_type("a whole number"))?;
         let value = T::try_from(number).ok().filter(|value| range.contains(value));
         if value.is_none() {
@@ -248,6 +288,8 @@ impl<'a> Field<'a> {
                 "ValueOutOfRange",
                 format!("{number} is out of range. Give a number from {first} to {last}."),
             );
+        } else if let Ok(number) = i64::try_from(number) {
+            self.report.edits.write(&self.pointer, self.value, number.into());
         }
         value
     }
@@ -264,32 +306,23 @@ impl<'a> Field<'a> {
     }
 
     /// The value as one of some words.
-    pub(super) fn choice<T: Copy>(&self, choices: &[(&str, T)]) -> Option<T> {
-        self.choice_or_not_yet(choices, &[])
-    }
-
-    /// The value as one of some words, beside words of Azure's that this version lacks.
-    pub(super) fn choice_or_not_yet<T: Copy>(
-        &self,
-        choices: &[(&str, T)],
-        not_yet: &[(&str, &str)],
-    ) -> Option<T> {
+    pub(super) fn choice<T: Copy>(&self, choices: &[(&'static str, T)]) -> Option<T> {
+        self.take_for(|| Shape::Choice(choices.iter().map(|(name, _)| *name).collect()));
         let text = self.text()?;
-        if let Some((_, value)) = choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
+        if let Some((name, value)) =
+            choices.iter().find(|(name, _)| name.eq_ignore_ascii_case(text))
+        {
+            self.report.edits.write(&self.pointer, self.value, (*name).into());
             return Some(*value);
         }
-        match not_yet.iter().find(|(name, _)| name.eq_ignore_ascii_case(text)) {
-            Some((_, sentence)) => self.not_yet_supported(sentence),
-            None => {
-                let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
-                let names = names.join(", ");
-                self.error(
-                    "InvalidValue",
-                    format!("`{text}` is not known. Write one of: {names}."),
-                );
-            }
-        }
+        let names: Vec<&str> = choices.iter().map(|(name, _)| *name).collect();
+        let names = names.join(", ");
+        self.error("InvalidValue", format!("`{text}` is not known. Write one of: {names}."));
         None
+    }
+
+    fn take_for(&self, shape: impl FnOnce() -> Shape) {
+        self.report.shapes.note(&self.pointer, shape);
     }
 
     fn wrong_type<T>(&self, expected: &str) -> Option<T> {

@@ -23,9 +23,8 @@ pub(super) fn parse(text: &[u8], report: &Report) -> Option<Value> {
             "",
             "DocumentTooLarge",
             format!(
-                "The document has {} bytes; at most {CONFIGURATION_BYTES_MAX} are read. Make it \
-                 smaller.",
-                text.len()
+                "The document has more than the {CONFIGURATION_BYTES_MAX} bytes that are read. \
+                 Make it smaller."
             ),
         );
         return None;

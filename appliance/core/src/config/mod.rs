@@ -15,12 +15,19 @@ mod address;
 mod appliance;
 mod arm;
 mod document;
+mod echo;
 mod load_balancer;
+mod network_interface;
 mod problem;
 mod public_address;
+mod public_prefix;
 mod reference;
 mod resource;
 mod resources;
+mod security_group;
+mod shapes;
+mod sources;
+mod supported;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -33,14 +40,21 @@ pub use appliance::{
     OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
 };
 pub use load_balancer::{
-    AdminState, Frontend, LoadBalancer, LoadBalancingRule, LoadDistribution, Member,
-    NoHealthyBackends, OutboundProtocol, OutboundRule, Pool, Probe, ProbeProtocol, Sku,
+    AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatProtocol, InboundNatRule,
+    InboundNatTarget, LoadBalancer, LoadBalancingRule, LoadDistribution, Member, NoHealthyBackends,
+    OutboundProtocol, OutboundRule, Pool, Probe, ProbeProtocol, Sku,
 };
+pub use network_interface::{IpConfiguration, NetworkInterface};
 pub use problem::Problem;
-pub use virtual_network::VirtualNetwork;
+pub use resources::Kind;
+pub use security_group::{
+    AddressMatch, Direction, NetworkSecurityGroup, SecurityProtocol, SecurityRule,
+};
+pub use sources::{Examined, FileProblem, Origins, Source, examine};
+pub use virtual_network::{Subnet, VirtualNetwork};
 
 use arm::{Field, Object};
-use problem::Report;
+use problem::{Findings, Report};
 
 /// A configuration in which nothing is wrong: every reference resolved, every default applied,
 /// every number in its range.
@@ -52,6 +66,10 @@ pub struct Configuration {
     pub load_balancers: Vec<LoadBalancer>,
     /// In document order.
     pub virtual_networks: Vec<VirtualNetwork>,
+    /// In document order.
+    pub network_security_groups: Vec<NetworkSecurityGroup>,
+    /// In document order.
+    pub network_interfaces: Vec<NetworkInterface>,
 }
 
 /// What [`check`] found in a document that can be applied.
@@ -61,41 +79,61 @@ pub struct Checked {
     pub configuration: Configuration,
     /// What the author should know all the same, in document order.
     pub warnings: Vec<Problem>,
-    /// The document as it was written, to be echoed.
+    /// The document as it was written.
     pub document: Value,
+    /// The document in Azure's spelling, with everything that is not understood as it was written.
+    pub echo: Value,
 }
 
 /// Reads a configuration document.
 ///
 /// # Errors
 ///
-/// Every problem that keeps the document from being applied, in document order; never none. At
-/// most `limits::PROBLEMS_MAX` are listed and the rest counted. For something that is no JSON, one
+/// Every problem that keeps the document from being applied, in document order; never none. Among
+/// them are those of what this version lacks (`NotYetSupportedByWeir`). At most
+/// `limits::PROBLEMS_MAX` are listed and the rest counted. For something that is no JSON, one
 /// problem says line and column.
 pub fn check(text: &[u8]) -> Result<Checked, Vec<Problem>> {
-    let report = Report::default();
-    let Some(document) = document::parse(text, &report) else {
-        return Err(report.finish(&Value::Null).0);
-    };
-    let configuration = read(&document, &report);
-    let (errors, warnings) = report.finish(&document);
-    match configuration {
-        Some(configuration) if errors.is_empty() => {
-            Ok(Checked { configuration, warnings, document })
-        }
-        Some(_) | None => Err(errors),
-    }
+    let source = Source { name: String::new(), text: text.to_owned() };
+    examine(vec![source])
+        .into_checked()
+        .map_err(|problems| problems.into_iter().map(|it| it.problem).collect())
 }
 
-/// The meaning of a document; only to be used if the report has no errors.
-fn read(document: &Value, report: &Report) -> Option<Configuration> {
+/// What a document means, and everything that was found in it.
+struct Reading {
+    configuration: Option<Configuration>,
+    findings: Findings,
+    echo: Value,
+}
+
+/// Reads a document. It has a meaning if nothing keeps it from being applied.
+fn read(document: &Value, report: Report) -> Reading {
+    let configuration = read_all(document, &report);
+    let echo = report.edits.apply(document);
+    let findings = report.finish();
+    let applies = findings.errors.is_empty() && findings.unsupported.is_empty();
+    let configuration = configuration.filter(|_| applies);
+    Reading { configuration, findings, echo }
+}
+
+/// The meaning of a document; only to be used if the report has neither errors nor anything that
+/// is not supported.
+fn read_all(document: &Value, report: &Report) -> Option<Configuration> {
     let root = Field::document(document, report).object()?;
-    let section = root.required("appliance").and_then(|field| field.object());
+    let section = root.optional("appliance").and_then(|field| field.object());
     let appliance = section.as_ref().map(appliance::read);
-    let resources = resources::read(&root);
+    let mut resources = resources::read(&root);
     finish(&root);
     let ports = appliance.as_ref().map_or(&[][..], |appliance| &appliance.ports);
-    validate::validate(&resources.load_balancers, ports);
+    resources.shared_member_ports = validate::validate(&resources, ports);
+    supported::report(&resources, report);
+    let virtual_networks = resources.virtual_networks.into_iter().filter_map(|network| {
+        let draft = network.meaning?;
+        let subnets = draft.subnets.into_iter().filter_map(|subnet| subnet.meaning).collect();
+        Some(VirtualNetwork { name: network.resource.name, prefixes: draft.prefixes, subnets })
+    });
+    let groups = resources.security_groups.into_iter();
     Some(Configuration {
         appliance: appliance?.meaning?,
         load_balancers: resources
@@ -103,11 +141,9 @@ fn read(document: &Value, report: &Report) -> Option<Configuration> {
             .into_iter()
             .map(load_balancer::Draft::into_meaning)
             .collect(),
-        virtual_networks: resources
-            .virtual_networks
-            .into_iter()
-            .filter_map(|network| network.meaning)
-            .collect(),
+        virtual_networks: virtual_networks.collect(),
+        network_security_groups: groups.filter_map(|group| group.meaning).collect(),
+        network_interfaces: network_interface::meanings(resources.interfaces),
     })
 }
 

@@ -9,6 +9,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::echo::Edits;
+use super::shapes::Shapes;
 use crate::limits::PROBLEMS_MAX;
 
 /// One thing that is wrong, or worth knowing, in a configuration document.
@@ -36,7 +38,22 @@ impl fmt::Display for Problem {
 pub(super) struct Report {
     errors: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
+    unsupported: RefCell<Vec<Problem>>,
     left_out: Cell<usize>,
+    /// What differs between the document and its echo.
+    pub(super) edits: Edits,
+    /// What was asked for.
+    pub(super) shapes: Shapes,
+}
+
+/// What a report held.
+pub(super) struct Findings {
+    /// What makes the configuration unusable anywhere.
+    pub(super) errors: Vec<Problem>,
+    /// What is right in Azure, and not in this version.
+    pub(super) unsupported: Vec<Problem>,
+    /// What the author should know all the same.
+    pub(super) warnings: Vec<Problem>,
 }
 
 impl Report {
@@ -48,6 +65,11 @@ impl Report {
     /// Records something that the configuration works in spite of.
     pub(super) fn warning(&self, pointer: &str, code: &'static str, message: impl Into<String>) {
         self.push(&self.warnings, pointer, code, message.into());
+    }
+
+    /// Records that a part of Azure's model is not in this version.
+    pub(super) fn unsupported(&self, pointer: &str, message: impl Into<String>) {
+        self.push(&self.unsupported, pointer, NOT_YET_SUPPORTED, message.into());
     }
 
     fn push(
@@ -65,34 +87,48 @@ impl Report {
         }
     }
 
-    /// The errors and the warnings, each in document order.
-    pub(super) fn finish(self, document: &Value) -> (Vec<Problem>, Vec<Problem>) {
-        let mut errors = in_document_order(self.errors.into_inner(), document);
-        let mut warnings = in_document_order(self.warnings.into_inner(), document);
+    /// What was found, in the order in which it was found.
+    pub(super) fn finish(self) -> Findings {
+        let mut findings = Findings {
+            errors: self.errors.into_inner(),
+            unsupported: self.unsupported.into_inner(),
+            warnings: self.warnings.into_inner(),
+        };
         if self.left_out.get() > 0 {
-            let list = if errors.is_empty() { &mut warnings } else { &mut errors };
-            list.push(Problem {
+            findings.list_of_the_rest().push(Problem {
                 pointer: String::new(),
-                code: "TooManyProblems".into(),
+                code: TOO_MANY_PROBLEMS.into(),
                 message: format!(
                     "{} further problems are left out. Solve those above, then check again.",
                     self.left_out.get()
                 ),
             });
         }
-        (errors, warnings)
+        findings
     }
 }
 
-/// Sorts problems by where they stand in the document; of those at one place, the first found
-/// stays first.
-fn in_document_order(mut problems: Vec<Problem>, document: &Value) -> Vec<Problem> {
-    problems.sort_by_cached_key(|problem| position(document, &problem.pointer));
-    problems
+impl Findings {
+    /// Where it is said that problems were left out: at the end of the gravest list.
+    fn list_of_the_rest(&mut self) -> &mut Vec<Problem> {
+        if !self.errors.is_empty() {
+            &mut self.errors
+        } else if !self.unsupported.is_empty() {
+            &mut self.unsupported
+        } else {
+            &mut self.warnings
+        }
+    }
 }
 
-/// The path of a pointer as positions: something missing stands behind all that is there.
-fn position(document: &Value, pointer: &str) -> Vec<usize> {
+/// The one code of everything that Azure has and this version lacks.
+pub(super) const NOT_YET_SUPPORTED: &str = "NotYetSupportedByWeir";
+/// Says that problems were left out, and stands behind all others.
+pub(super) const TOO_MANY_PROBLEMS: &str = "TooManyProblems";
+
+/// The path of a pointer as positions, by which problems are sorted: something missing stands
+/// behind all that is there.
+pub(super) fn position(document: &Value, pointer: &str) -> Vec<usize> {
     let mut place = Some(document);
     pointer
         .split('/')

@@ -9,6 +9,8 @@
 //!
 //! Not here: subscriptions and resource groups. One document is one of each.
 
+use std::collections::HashMap;
+
 use super::arm::{Field, Object};
 
 /// The id that a sub-resource reference holds.
@@ -45,6 +47,11 @@ impl<'a> Reference<'a> {
         Some(Self { field, id })
     }
 
+    /// The id as written.
+    pub(super) fn id(&self) -> &'a str {
+        self.id
+    }
+
     /// The position of the named resource among `names`; reported when there is none.
     pub(super) fn resolve<'n>(
         &self,
@@ -76,7 +83,10 @@ impl<'a> Reference<'a> {
         let owner = segments.next();
         let owner_kind = segments.next();
         let right_owner = target.parent.is_none_or(|(parent_kind, parent)| {
-            fits(owner_kind, parent_kind) && (owner_kind.is_none() || fits(owner, parent))
+            // Templates with too few names in `resourceId` leave the owner's out.
+            let is_left_out = owner.is_some_and(|it| it.eq_ignore_ascii_case(parent_kind));
+            let right = fits(owner_kind, parent_kind) && fits(owner, parent);
+            right || owner_kind.is_none() || is_left_out
         });
         if fits(kind, target.kind) && right_owner {
             return Some(name);
@@ -89,11 +99,91 @@ impl<'a> Reference<'a> {
     }
 }
 
+impl<'a> Reference<'a> {
+    /// The names of a child and, if it is written, of its owner.
+    pub(super) fn owner_and_name(
+        &self,
+        parent_kind: &str,
+        target: &Target<'_>,
+    ) -> Option<(Option<&'a str>, &'a str)> {
+        let name = self.name_of(target)?;
+        let mut owners = self.id.rsplit('/').skip(2);
+        let (owner, owner_kind) = (owners.next(), owners.next());
+        if owner_kind.is_none_or(|written| written.eq_ignore_ascii_case(parent_kind)) {
+            return Some((owner_kind.and(owner), name));
+        }
+        self.field.error(
+            "InvalidResourceReference",
+            format!("`{}` does not name one of the {} of {parent_kind}.", self.id, target.kind),
+        );
+        None
+    }
+}
+
 impl Target<'_> {
     fn describe(&self) -> String {
         match self.parent {
             Some((_, parent)) => format!("the {} of `{parent}`", self.kind),
-            None => format!("the resources of type Microsoft.Network/{}", self.kind),
+            None => format!("the {} of the configuration", self.kind),
+        }
+    }
+}
+
+/// The children of one kind of all resources of a type, by name without regard to case.
+pub(super) struct Index {
+    parent_kind: &'static str,
+    kind: &'static str,
+    /// By the names of owner and child.
+    owned: HashMap<(String, String), usize>,
+    /// By the child's name alone.
+    bare: HashMap<String, Vec<usize>>,
+}
+
+impl Index {
+    /// An index over pairs of owner and child; positions are those of the pairs.
+    pub(super) fn new<'n>(
+        parent_kind: &'static str,
+        kind: &'static str,
+        children: impl Iterator<Item = (&'n str, &'n str)>,
+    ) -> Self {
+        let mut index = Self { parent_kind, kind, owned: HashMap::new(), bare: HashMap::new() };
+        for (position, (owner, name)) in children.enumerate() {
+            let (owner, name) = (owner.to_ascii_lowercase(), name.to_ascii_lowercase());
+            index.bare.entry(name.clone()).or_default().push(position);
+            index.owned.entry((owner, name)).or_insert(position);
+        }
+        index
+    }
+
+    /// The position of the child that is named; reported when there is none or not one only.
+    pub(super) fn resolve(&self, reference: &Reference<'_>) -> Option<usize> {
+        let target = Target { kind: self.kind, parent: None };
+        let (owner, name) = reference.owner_and_name(self.parent_kind, &target)?;
+        let message = match self.find(owner, name) {
+            [position] => return Some(*position),
+            [] => format!(
+                "There is no `{}` among the {} of all {}. Add it, or name one that is there.",
+                owner.map_or_else(|| name.to_owned(), |owner| format!("{owner}/{name}")),
+                self.kind,
+                self.parent_kind
+            ),
+            [_, _, ..] => format!(
+                "Several of the {} have a `{name}` in their {}. Write {}/…/{}/{name}.",
+                self.parent_kind, self.kind, self.parent_kind, self.kind
+            ),
+        };
+        reference.field.error("InvalidResourceReference", message);
+        None
+    }
+
+    fn find(&self, owner: Option<&str>, name: &str) -> &[usize] {
+        let name = name.to_ascii_lowercase();
+        match owner {
+            Some(owner) => {
+                let position = self.owned.get(&(owner.to_ascii_lowercase(), name));
+                position.map_or(&[], std::slice::from_ref)
+            }
+            None => self.bare.get(&name).map_or(&[], Vec::as_slice),
         }
     }
 }
@@ -106,4 +196,9 @@ pub(super) fn required<'n>(
     names: impl IntoIterator<Item = &'n str>,
 ) -> Option<usize> {
     Reference::read(&object.required(name)?)?.resolve(target, names)
+}
+
+/// Reads the references of a list; those that cannot be read are left out and reported.
+pub(super) fn list<'a>(object: &Object<'a>, name: &'static str) -> Vec<Reference<'a>> {
+    object.list(name).iter().filter_map(Reference::read).collect()
 }

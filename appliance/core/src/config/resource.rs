@@ -2,7 +2,7 @@
 //!
 //! Not here: which properties (the file of each resource).
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
 use super::arm::{Field, Object};
 use crate::limits::RESOURCE_NAME_LENGTH_MAX;
@@ -63,7 +63,6 @@ pub(super) fn children<'a, T>(
     let mut written = Vec::new();
     for field in owner.list(collection) {
         let Some(resource) = Resource::read(&field) else { continue };
-        resource.object.ignore(&["zones"]);
         let meaning = read(&resource);
         resource.finish();
         written.push(Written { resource, meaning });
@@ -82,22 +81,18 @@ pub(super) fn refuse_duplicate_names<'r, 'a: 'r>(
     resources: impl Iterator<Item = &'r Resource<'a>>,
     collection: &str,
 ) {
-    let mut seen: HashMap<String, String> = HashMap::new();
+    let mut seen = HashSet::new();
     for resource in resources.filter(|resource| !resource.name.is_empty()) {
-        let key = resource.name.to_ascii_lowercase();
-        let pointer = resource.object.pointer().to_owned();
-        if let Some(first) = seen.get(&key) {
+        if !seen.insert(resource.name.to_ascii_lowercase()) {
             resource.object.error_at(
                 "name",
                 "DuplicateResourceName",
                 format!(
-                    "`{}` is already the name of {first} in {collection} (names are compared \
-                     without case). Choose another name.",
+                    "`{}` is the name of an earlier one of {collection} already (names are \
+                     compared without case). Choose another name.",
                     resource.name
                 ),
             );
-        } else {
-            seen.insert(key, pointer);
         }
     }
 }

@@ -2,63 +2,144 @@
 //!
 //! Not here: what each of them means (the file of its type).
 
-use super::arm::{Field, Object};
+use super::arm::{Field, Object, Place};
 use super::load_balancer::{self, Neighbourhood};
+use super::network_interface::{self, Directory, InterfaceDraft, Surroundings};
 use super::public_address::{self, PublicAddress};
+use super::public_prefix::{self, PublicPrefix};
 use super::resource::{Resource, Written, refuse_duplicate_names};
-use super::virtual_network::{self, VirtualNetwork};
-use crate::limits::{LOAD_BALANCERS_MAX, VIRTUAL_NETWORKS_MAX};
+use super::security_group::{self, NetworkSecurityGroup};
+use super::virtual_network::{self, NetworkDraft};
+use crate::limits::{
+    LOAD_BALANCERS_MAX, NETWORK_INTERFACES_MAX, PUBLIC_ADDRESSES_MAX, SECURITY_GROUPS_MAX,
+    VIRTUAL_NETWORKS_MAX,
+};
 
 /// The resources of a document that other parts of it may refer to or collide with.
 pub(super) struct Resources<'a> {
     pub(super) load_balancers: Vec<load_balancer::Draft<'a>>,
-    pub(super) virtual_networks: Vec<Written<'a, VirtualNetwork>>,
+    pub(super) public_addresses: Vec<Written<'a, PublicAddress>>,
+    pub(super) public_prefixes: Vec<Written<'a, PublicPrefix>>,
+    pub(super) virtual_networks: Vec<Written<'a, NetworkDraft<'a>>>,
+    pub(super) security_groups: Vec<Written<'a, NetworkSecurityGroup>>,
+    pub(super) interfaces: Vec<Written<'a, InterfaceDraft<'a>>>,
+    /// Rules that share a member's port with a rule of a load balancer of the other type.
+    pub(super) shared_member_ports: Vec<Place<'a>>,
+    /// Types of the resources that are of none of these kinds.
+    pub(super) others: Vec<Place<'a>>,
 }
 
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
+/// A type of resource that a configuration may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// `Microsoft.Network/loadBalancers`
     LoadBalancer,
+    /// `Microsoft.Network/publicIPAddresses`
     PublicAddress,
+    /// `Microsoft.Network/publicIPPrefixes`
+    PublicPrefix,
+    /// `Microsoft.Network/virtualNetworks`
     VirtualNetwork,
+    /// `Microsoft.Network/networkSecurityGroups`
+    NetworkSecurityGroup,
+    /// `Microsoft.Network/networkInterfaces`
+    NetworkInterface,
 }
 
-/// The types of this version.
-const KINDS: [(&str, Kind); 3] = [
-    ("Microsoft.Network/loadBalancers", Kind::LoadBalancer),
-    ("Microsoft.Network/publicIPAddresses", Kind::PublicAddress),
-    ("Microsoft.Network/virtualNetworks", Kind::VirtualNetwork),
-];
+impl Kind {
+    /// Every kind, in the order of the documentation.
+    pub const ALL: [Self; 6] = [
+        Self::LoadBalancer,
+        Self::PublicAddress,
+        Self::PublicPrefix,
+        Self::VirtualNetwork,
+        Self::NetworkSecurityGroup,
+        Self::NetworkInterface,
+    ];
 
-/// Reads all resources: first those that are referred to, then load balancers.
+    /// Azure's name of the type.
+    #[must_use]
+    pub const fn type_name(self) -> &'static str {
+        match self {
+            Self::LoadBalancer => "Microsoft.Network/loadBalancers",
+            Self::PublicAddress => "Microsoft.Network/publicIPAddresses",
+            Self::PublicPrefix => "Microsoft.Network/publicIPPrefixes",
+            Self::VirtualNetwork => "Microsoft.Network/virtualNetworks",
+            Self::NetworkSecurityGroup => "Microsoft.Network/networkSecurityGroups",
+            Self::NetworkInterface => "Microsoft.Network/networkInterfaces",
+        }
+    }
+
+    /// The kind with this name, with or without `Microsoft.Network/` and without regard to case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let name = name.trim_end_matches('/');
+        Self::ALL.into_iter().find(|kind| {
+            let whole = kind.type_name();
+            let last = whole.rsplit('/').next().unwrap_or(whole);
+            whole.eq_ignore_ascii_case(name) || last.eq_ignore_ascii_case(name)
+        })
+    }
+}
+
+/// Reads all resources: first those that are referred to, load balancers last.
 pub(super) fn read<'a>(root: &Object<'a>) -> Resources<'a> {
     let fields = root.list("resources");
-    let mut found: Vec<_> = fields.iter().filter_map(read_frame).collect();
-    let mut take = |kind: Kind| {
+    let mut others = Vec::new();
+    let mut found: Vec<_> =
+        fields.iter().filter_map(|field| read_frame(field, &mut others)).collect();
+    let mut take = |kind: Kind, most: usize, what: &str| {
         let of_kind = found.extract_if(.., |(found, _)| *found == kind);
         let resources: Vec<_> = of_kind.map(|(_, resource)| resource).collect();
         refuse_duplicate_names(resources.iter(), "the resources of its type");
-        resources
-    };
-    let (load_balancers, public_addresses, networks) =
-        (take(Kind::LoadBalancer), take(Kind::PublicAddress), take(Kind::VirtualNetwork));
-    let most = [
-        (load_balancers.len(), LOAD_BALANCERS_MAX, "load balancers"),
-        (networks.len(), VIRTUAL_NETWORKS_MAX, "virtual networks"),
-    ];
-    for (number, number_max, what) in most {
-        if number > number_max {
-            let message = format!("At most {number_max} {what} fit; these are {number}.");
+        if resources.len() > most {
+            let message = format!("At most {most} {what} fit; these are {}.", resources.len());
             root.error_at("resources", "LimitExceeded", message);
         }
-    }
-    let public_addresses: Vec<Written<'a, PublicAddress>> =
-        written(public_addresses, public_address::read);
-    let virtual_networks = written(networks, virtual_network::read);
-    let around =
-        Neighbourhood { public_addresses: &public_addresses, virtual_networks: &virtual_networks };
+        resources
+    };
+    let load_balancers = take(Kind::LoadBalancer, LOAD_BALANCERS_MAX, "load balancers");
+    let security_groups =
+        take(Kind::NetworkSecurityGroup, SECURITY_GROUPS_MAX, "network security groups");
+    let prefixes = take(Kind::PublicPrefix, PUBLIC_ADDRESSES_MAX, "public IP prefixes");
+    let addresses = take(Kind::PublicAddress, PUBLIC_ADDRESSES_MAX, "public IP addresses");
+    let networks = take(Kind::VirtualNetwork, VIRTUAL_NETWORKS_MAX, "virtual networks");
+    let interfaces = take(Kind::NetworkInterface, NETWORK_INTERFACES_MAX, "network interfaces");
+
+    let security_groups = written(security_groups, security_group::read);
+    let public_prefixes = written(prefixes, public_prefix::read);
+    let public_addresses =
+        written(addresses, |resource| public_address::read(resource, &public_prefixes));
+    let virtual_networks =
+        written(networks, |resource| virtual_network::read(resource, &security_groups));
+    let subnets = virtual_network::subnet_index(&virtual_networks);
+    let surroundings = Surroundings {
+        networks: &virtual_networks,
+        subnets: &subnets,
+        public_addresses: &public_addresses,
+        security_groups: &security_groups,
+    };
+    let interfaces =
+        written(interfaces, |resource| network_interface::read(resource, &surroundings));
+    let around = Neighbourhood {
+        public_addresses: &public_addresses,
+        public_prefixes: &public_prefixes,
+        virtual_networks: &virtual_networks,
+        subnets: &subnets,
+        interfaces: &Directory::new(&interfaces),
+    };
     let read_one = |resource| load_balancer::Draft::read(resource, &around);
     let load_balancers = load_balancers.into_iter().map(read_one).collect();
-    Resources { load_balancers, virtual_networks }
+    Resources {
+        load_balancers,
+        public_addresses,
+        public_prefixes,
+        virtual_networks,
+        security_groups,
+        interfaces,
+        shared_member_ports: Vec::new(),
+        others,
+    }
 }
 
 fn written<'a, T>(
@@ -73,23 +154,17 @@ fn written<'a, T>(
     resources.into_iter().map(read_one).collect()
 }
 
-/// Reads type and name. A resource of another type is refused without looking at the rest of it.
-fn read_frame<'a>(field: &Field<'a>) -> Option<(Kind, Resource<'a>)> {
+/// Reads type and name. The rest of a resource of another type is not looked at.
+fn read_frame<'a>(field: &Field<'a>, others: &mut Vec<Place<'a>>) -> Option<(Kind, Resource<'a>)> {
     let object = field.object()?;
     let written = object.required("type")?;
-    let name = written.text()?.trim_end_matches('/');
-    let kind = KINDS.iter().find(|(known, _)| known.eq_ignore_ascii_case(name));
-    let Some((_, kind)) = kind else {
-        let known: Vec<&str> = KINDS.iter().map(|(known, _)| *known).collect();
-        let known = known.join(", ");
-        written.not_yet_supported(&format!(
-            "Resources of type `{name}` are not in this version, which knows {known}. Remove it."
-        ));
+    let Some(kind) = Kind::named(written.text()?) else {
+        others.push(written.place());
         return None;
     };
     let resource = Resource::read(field)?;
     let object = &resource.object;
     object.ignore(&["type", "apiVersion", "location", "tags", "dependsOn", "comments", "zones"]);
     object.ignore(&["extendedLocation", "sku"]);
-    Some((*kind, resource))
+    Some((kind, resource))
 }

@@ -1,4 +1,4 @@
-//! Which addresses belong to a `Microsoft.Network/virtualNetworks` resource?
+//! Which addresses belong to a `Microsoft.Network/virtualNetworks` resource and its subnets?
 //!
 //! Traffic between addresses of virtual networks is routed, not translated.
 //!
@@ -6,9 +6,10 @@
 
 use super::address::read_prefix;
 use super::arm::{Field, Object};
-use super::reference::Target;
-use super::resource::Resource;
-use crate::limits::PREFIXES_PER_VIRTUAL_NETWORK_MAX;
+use super::reference::{Index, Reference, Target};
+use super::resource::{Resource, Written, children, names};
+use super::security_group::{self, NetworkSecurityGroup};
+use crate::limits::{PREFIXES_PER_VIRTUAL_NETWORK_MAX, SUBNETS_PER_VIRTUAL_NETWORK_MAX};
 use crate::units::Prefix;
 
 /// How virtual networks are referred to.
@@ -21,59 +22,145 @@ pub struct VirtualNetwork {
     pub name: String,
     /// Its address space: at least one prefix.
     pub prefixes: Vec<Prefix>,
+    /// Parts of the address space, which do not overlap.
+    pub subnets: Vec<Subnet>,
+}
+
+/// One subnet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Subnet {
+    /// Its name, unique in the virtual network.
+    pub name: String,
+    /// Its prefixes, in the address space: at least one.
+    pub prefixes: Vec<Prefix>,
+    /// Position in the configuration's network security groups.
+    pub network_security_group: Option<usize>,
+}
+
+/// A virtual network while it is checked.
+pub(super) struct NetworkDraft<'a> {
+    pub(super) prefixes: Vec<Prefix>,
+    pub(super) subnets: Vec<Written<'a, Subnet>>,
 }
 
 /// Reads one virtual network.
-pub(super) fn read(resource: &Resource<'_>) -> Option<VirtualNetwork> {
+pub(super) fn read<'a>(
+    resource: &Resource<'a>,
+    groups: &[Written<'a, NetworkSecurityGroup>],
+) -> Option<NetworkDraft<'a>> {
     let properties = &resource.properties;
     let space = properties.object("addressSpace");
-    let fields = space.required("addressPrefixes").and_then(|field| field.list());
-    let prefixes: Option<Vec<Prefix>> = fields.and_then(|fields| {
-        let length = fields.len();
-        if !(1..=PREFIXES_PER_VIRTUAL_NETWORK_MAX).contains(&length) {
-            let message = format!(
-                "Give 1 to {PREFIXES_PER_VIRTUAL_NETWORK_MAX} prefixes; here are {length}."
-            );
-            space.error_at("addressPrefixes", "LimitExceeded", message);
-            return None;
-        }
-        let prefixes: Vec<_> = fields.iter().map(read_prefix).collect();
-        prefixes.into_iter().collect()
-    });
+    let prefixes = read_space(&space);
+    space.ignore(&["ipamPoolPrefixAllocations"]);
     space.finish();
-    properties.list("subnets").iter().for_each(read_subnet);
-    properties.not_yet_supported(
-        "virtualNetworkPeerings",
-        "Peerings are not in this version. Every virtual network of the document is routed.",
-    );
+    let subnets = children(properties, "subnets", |child| read_subnet(child, groups));
+    if subnets.len() > SUBNETS_PER_VIRTUAL_NETWORK_MAX {
+        let message = format!("At most {SUBNETS_PER_VIRTUAL_NETWORK_MAX} subnets fit here.");
+        properties.error_at("subnets", "LimitExceeded", message);
+    }
     properties.ignore(&["dhcpOptions", "enableDdosProtection", "enableVmProtection"]);
-    properties.ignore(&["ddosProtectionPlan", "encryption", "flowTimeoutInMinutes"]);
-    Some(VirtualNetwork { name: resource.name.clone(), prefixes: prefixes? })
+    properties.ignore(&["ddosProtectionPlan", "encryption", "flowTimeoutInMinutes", "flowLogs"]);
+    properties.ignore(&["bgpCommunities", "ipAllocations", "privateEndpointVNetPolicies"]);
+    properties.ignore(&["defaultPublicNatGateway", "virtualNetworkPeerings"]);
+    let prefixes = prefixes?;
+    check_subnets(&prefixes, &subnets);
+    Some(NetworkDraft { prefixes, subnets })
 }
 
-/// A subnet has no meaning of its own here, but must not carry one that would be missed.
-fn read_subnet(field: &Field<'_>) {
-    let Some(resource) = Resource::read(field) else { return };
+/// The subnets of all networks, to be referred to.
+pub(super) fn subnet_index(networks: &[Written<'_, NetworkDraft<'_>>]) -> Index {
+    let pairs = all_subnets(networks)
+        .map(|(network, subnet)| (network.resource.name.as_str(), subnet.resource.name.as_str()));
+    Index::new("virtualNetworks", "subnets", pairs)
+}
+
+/// The subnets of all networks, each with its network, in the order of the index.
+pub(super) fn all_subnets<'s, 'a>(
+    networks: &'s [Written<'a, NetworkDraft<'a>>],
+) -> impl Iterator<Item = (&'s Written<'a, NetworkDraft<'a>>, &'s Written<'a, Subnet>)> {
+    networks.iter().flat_map(|network| {
+        let subnets = network.meaning.iter().flat_map(|draft| &draft.subnets);
+        subnets.map(move |subnet| (network, subnet))
+    })
+}
+
+fn read_space(space: &Object<'_>) -> Option<Vec<Prefix>> {
+    let fields = space.required("addressPrefixes")?.list()?;
+    let length = fields.len();
+    if !(1..=PREFIXES_PER_VIRTUAL_NETWORK_MAX).contains(&length) {
+        let message =
+            format!("Give 1 to {PREFIXES_PER_VIRTUAL_NETWORK_MAX} prefixes; here are {length}.");
+        space.error_at("addressPrefixes", "LimitExceeded", message);
+        return None;
+    }
+    let prefixes: Vec<_> = fields.iter().map(read_prefix).collect();
+    prefixes.into_iter().collect()
+}
+
+fn read_subnet<'a>(
+    resource: &Resource<'a>,
+    groups: &[Written<'a, NetworkSecurityGroup>],
+) -> Option<Subnet> {
     let properties = &resource.properties;
-    properties.maybe("addressPrefix", read_prefix);
-    properties.list("addressPrefixes").iter().for_each(|field| {
-        read_prefix(field);
+    let single = properties.maybe("addressPrefix", read_prefix);
+    let several: Vec<_> = properties.list("addressPrefixes").iter().map(read_prefix).collect();
+    let several: Option<Vec<Prefix>> = several.into_iter().collect();
+    let network_security_group = properties.maybe("networkSecurityGroup", |field: &Field<'_>| {
+        Reference::read(field)?.resolve(&security_group::TARGET, names(groups))
     });
-    refuse_what_a_subnet_cannot_have(properties);
-    properties.ignore(&["serviceEndpoints", "delegations", "ipConfigurations"]);
-    properties.ignore(&["privateEndpointNetworkPolicies", "privateLinkServiceNetworkPolicies"]);
-    properties.ignore(&["defaultOutboundAccess"]);
-    resource.finish();
+    properties.ignore(&["natGateway", "routeTable", "serviceEndpoints", "delegations"]);
+    properties.ignore(&["ipConfigurations", "privateEndpointNetworkPolicies", "purpose"]);
+    properties.ignore(&["privateLinkServiceNetworkPolicies", "defaultOutboundAccess"]);
+    properties.ignore(&["serviceEndpointPolicies", "privateEndpoints", "ipConfigurationProfiles"]);
+    properties.ignore(&["ipAllocations", "resourceNavigationLinks", "serviceAssociationLinks"]);
+    properties.ignore(&["applicationGatewayIPConfigurations", "sharingScope"]);
+    let (single, several) = (single?, several?);
+    let prefixes = if several.is_empty() { Vec::from_iter(single) } else { several };
+    if prefixes.is_empty() {
+        properties.error_at(
+            "addressPrefix",
+            "MissingProperty",
+            "`addressPrefix` is missing. Add it.",
+        );
+        return None;
+    }
+    let network_security_group = network_security_group?;
+    Some(Subnet { name: resource.name.clone(), prefixes, network_security_group })
 }
 
-fn refuse_what_a_subnet_cannot_have(properties: &Object<'_>) {
-    properties.not_yet_supported(
-        "networkSecurityGroup",
-        "Network security groups are not in this version. Remove the reference.",
-    );
-    properties.not_yet_supported("natGateway", "NAT gateways are not in this version. Remove it.");
-    properties.not_yet_supported(
-        "routeTable",
-        "Route tables are not in this version. Write appliance.routes instead.",
-    );
+/// Subnets lie in the address space and do not overlap.
+fn check_subnets(space: &[Prefix], subnets: &[Written<'_, Subnet>]) {
+    let mut known: Vec<(Prefix, &str)> = Vec::new();
+    for written in subnets {
+        let Some(subnet) = &written.meaning else { continue };
+        let properties = &written.resource.properties;
+        let place = if properties.optional("addressPrefixes").is_some() {
+            "addressPrefixes"
+        } else {
+            "addressPrefix"
+        };
+        for prefix in &subnet.prefixes {
+            if !space.iter().any(|outer| covers(*outer, *prefix)) {
+                properties.error_at(
+                    place,
+                    "NetcfgInvalidSubnet",
+                    format!("{prefix} is not in the address space. Widen `addressPrefixes`."),
+                );
+            }
+            let overlap =
+                |(other, _): &&(Prefix, &str)| covers(*other, *prefix) || covers(*prefix, *other);
+            if let Some((other, name)) = known.iter().find(overlap) {
+                properties.error_at(
+                    place,
+                    "NetcfgSubnetRangesOverlap",
+                    format!("{prefix} overlaps {other} of subnet `{name}`. Choose another one."),
+                );
+            }
+        }
+        known.extend(subnet.prefixes.iter().map(|prefix| (*prefix, subnet.name.as_str())));
+    }
+}
+
+fn covers(outer: Prefix, inner: Prefix) -> bool {
+    outer.length <= inner.length && outer.contains(inner.address)
 }

@@ -1,29 +1,32 @@
 //! With which configuration does the process start: that of the file, or a stored one?
 //!
-//! Whoever spoke last wins. A file that has changed since weir accepted it is the operator's
-//! latest word; one that has not was overruled by what was applied after it. The document that is
-//! used counts whole, its `appliance` section included: two documents are never mixed.
+//! Whoever spoke last wins. A file, or a directory of files, that has changed since weir accepted
+//! it is the operator's latest word; one that has not was overruled by what was applied after it.
+//! The document that is used counts whole, its `appliance` section included: two documents are
+//! never mixed.
 //!
 //! Not here: how things are stored (`super`), what becomes of the choice (`boot`).
 
 use std::path::{Path, PathBuf};
 
 use weir_core::api::{Author, Source};
-use weir_core::config::{Checked, Problem};
+use weir_core::config::{Checked, FileProblem, Origins, Problem};
 
 use super::{Damage, Record, Sha256, Store, Summary};
 
-/// The file of `--config`.
+/// What `--config` names: a file, or a directory of files as one configuration.
 pub struct ConfigurationFile {
     /// Where it is.
     pub path: PathBuf,
-    /// Of its bytes.
+    /// Tells it from what it was before: of a file's bytes, or of all files of a directory.
     pub sha256: Sha256,
     /// The state directory that it names, also when something else is wrong with it. None when
     /// that cannot be told.
     pub state_directory: Option<PathBuf>,
+    /// In which file each part stands.
+    pub origins: Origins,
     /// What it says.
-    pub checked: Result<Checked, Vec<Problem>>,
+    pub checked: Result<Checked, Vec<FileProblem>>,
 }
 
 /// What the command line asks for.
@@ -58,10 +61,10 @@ pub enum ChoiceError {
     /// The file is refused; a stored configuration may be there to go on with.
     #[error("the configuration {} is refused{}", path.display(), instead(path, good.as_deref()))]
     FileRefused {
-        /// The file.
+        /// The file or directory.
         path: PathBuf,
         /// Everything that is wrong with it.
-        problems: Vec<Problem>,
+        problems: Vec<FileProblem>,
         /// The newest good one.
         good: Option<Box<Summary>>,
     },
@@ -76,7 +79,7 @@ pub enum ChoiceError {
         damage: Damage,
         /// The newest good one.
         good: Option<Box<Summary>>,
-        /// The file of `--config`.
+        /// The file or directory of `--config`.
         path: PathBuf,
     },
     /// There is no such number.
@@ -92,13 +95,23 @@ pub enum ChoiceError {
 }
 
 impl ChoiceError {
-    /// The problems of a refused configuration.
+    /// The problems of a refused configuration, each with its file.
     #[must_use]
-    pub fn problems(&self) -> &[Problem] {
+    pub fn problems(&self) -> Vec<FileProblem> {
         match self {
-            Self::FileRefused { problems, .. }
-            | Self::Damaged { damage: Damage::Refused(problems), .. } => problems,
-            Self::Damaged { .. } | Self::NoSuchNumber { .. } => &[],
+            Self::FileRefused { problems, .. } => problems.clone(),
+            Self::Damaged { damage: Damage::Refused(problems), stored, .. } => {
+                let file = stored.display().to_string();
+                let located = |problem: &Problem| FileProblem {
+                    file: file.clone(),
+                    problem: Problem {
+                        pointer: format!("/configuration{}", problem.pointer),
+                        ..problem.clone()
+                    },
+                };
+                problems.iter().map(located).collect()
+            }
+            Self::Damaged { .. } | Self::NoSuchNumber { .. } => Vec::new(),
         }
     }
 }
@@ -168,7 +181,7 @@ impl Chooser<'_> {
             self.judged(number).map_err(|damage| self.damaged(number, damage))?;
         let told = format!(
             "starting with the stored configuration {}: {}, and {} has not changed since; \
-             --ignore-stored starts with that file instead",
+             --ignore-stored starts with the latter instead",
             self.store.path_of(number).display(),
             origin(newest),
             self.path.display(),
@@ -202,7 +215,7 @@ impl Chooser<'_> {
                 checked,
                 applied_by: Author { source: Source::File, ..Author::default() },
                 restores: None,
-                told: format!("starting with the file {}: {why}", path.display()),
+                told: format!("starting with {}: {why}", path.display()),
             }),
             Err(problems) => {
                 Err(ChoiceError::FileRefused { path, problems, good: self.newest_good(u64::MAX) })
@@ -241,7 +254,7 @@ fn origin(summary: &Summary) -> String {
 
 fn cure(path: &Path, good: Option<&Summary>) -> String {
     let path = path.display();
-    let file = format!("`weir --config {path} --ignore-stored` starts with the file");
+    let file = format!("`weir --config {path} --ignore-stored` starts with {path}");
     match good {
         Some(good) => format!(
             "`weir --config {path} --stored {}` starts with the newest good one ({}); {file}",

@@ -42,7 +42,7 @@ pub struct Entry {
     pub applied_by: Author,
     /// The stored configuration that it puts in force again.
     pub restores: Option<u64>,
-    /// The file of `--config`, as it was when weir last accepted it.
+    /// The file or directory of `--config`, as it was when weir last accepted it.
     pub file_sha256: Sha256,
 }
 

@@ -88,7 +88,7 @@ pub struct Summary {
     pub applied_by: Author,
     /// The number of the stored configuration that this one put in force again.
     pub restores: Option<u64>,
-    /// Of the file of `--config`, as it was when weir last accepted it.
+    /// Of the file or directory of `--config`, as it was when weir last accepted it.
     pub file_sha256: Sha256,
     /// Of the configuration's bytes.
     pub sha256: Sha256,

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use weir_core::api::Source;
-use weir_core::config::{self, Checked, Problem};
+use weir_core::config::{self, Checked, Problem, Source as Text, examine};
 use weir_core::limits::STORED_BYTES_MAX;
 
 use super::*;
@@ -33,11 +33,14 @@ fn judge(text: &[u8]) -> Result<Checked, Vec<Problem>> {
 }
 
 fn file(text: &str) -> ConfigurationFile {
+    let path = "/etc/weir/weir.json";
+    let examined = examine(vec![Text { name: path.to_owned(), text: text.as_bytes().to_owned() }]);
     ConfigurationFile {
-        path: "/etc/weir/weir.json".into(),
+        path: path.into(),
         sha256: Sha256::of(text.as_bytes()),
         state_directory: None,
-        checked: judge(text.as_bytes()),
+        origins: examined.origins.clone(),
+        checked: examined.into_checked(),
     }
 }
 
@@ -323,6 +326,30 @@ fn a_refused_file_names_the_stored_configuration_to_go_on_with() {
     let empty = TempDir::new().expect("a directory");
     let said = start(empty.path(), "{", Wanted::LastWord).expect_err("refused");
     assert_eq!(said, "the configuration /etc/weir/weir.json is refused");
+}
+
+#[test]
+fn every_problem_of_a_refusal_names_the_file_in_which_it_stands() {
+    let places = |error: ChoiceError| -> Vec<_> {
+        let problems = error.problems().into_iter();
+        problems.map(|it| (it.file, it.problem.pointer)).collect()
+    };
+    let directory = stored(1);
+    let store = Store::open(directory.path()).expect("opened");
+    let refused = r#"{"appliance":{"name":7},"resources":7}"#;
+    let error = choose(file(refused), &store, Wanted::File, &judge).expect_err("refused");
+    let found = places(error);
+    let both = ["/appliance/name", "/resources"];
+    assert!(found.iter().all(|(file, _)| file == "/etc/weir/weir.json"), "{found:?}");
+    assert!(both.iter().all(|it| found.iter().any(|(_, pointer)| pointer == it)), "{found:?}");
+    let judge = |_: &[u8]| {
+        let (pointer, code, message) = ("/resources/3".into(), "X".into(), String::new());
+        Err(vec![Problem { pointer, code, message }])
+    };
+    let good = file(&configuration("file"));
+    let error = choose(good, &store, Wanted::LastWord, &judge).expect_err("refused");
+    let stored = directory.path().join("applied-1.json").display().to_string();
+    assert_eq!(places(error), [(stored, "/configuration/resources/3".to_owned())]);
 }
 
 #[test]

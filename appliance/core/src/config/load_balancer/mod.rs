@@ -1,36 +1,36 @@
 //! What does a `Microsoft.Network/loadBalancers` resource mean (behaviour.md §1.2)?
 //!
-//! Not here: rules that span several objects (`validate`).
+//! Not here: rules that span several objects (`validate`), what cannot be applied (`supported`).
 
 mod frontend;
+mod inbound_nat;
 mod outbound_rule;
 mod pool;
 mod probe;
 mod rule;
+mod sku;
 
 pub use frontend::Frontend;
-pub(super) use frontend::FrontendDraft;
+pub(super) use frontend::{FrontendDraft, Source};
+pub(super) use inbound_nat::InboundNatDraft;
+pub use inbound_nat::{InboundNatPool, InboundNatProtocol, InboundNatRule, InboundNatTarget};
 pub use outbound_rule::{OutboundProtocol, OutboundRule};
-pub(super) use pool::PoolDraft;
 pub use pool::{AdminState, Member, Pool};
+pub(super) use pool::{MemberDraft, PoolDraft};
+pub(super) use probe::ProbeDraft;
 pub use probe::{NoHealthyBackends, Probe, ProbeProtocol};
-pub use rule::{LoadBalancingRule, LoadDistribution};
+pub use rule::{HaPortsRule, LoadBalancingRule, LoadDistribution};
+pub(super) use rule::{RuleDraft, RuleProtocol};
+pub use sku::Sku;
+pub(super) use sku::{Tier, read_public as read_public_sku};
 
-use super::arm::{Field, Object};
+use super::arm::Object;
+use super::network_interface::Directory;
 use super::public_address::PublicAddress;
-use super::reference::Target;
+use super::public_prefix::PublicPrefix;
+use super::reference::{Index, Target};
 use super::resource::{Resource, Written, children};
-use super::virtual_network::VirtualNetwork;
-use crate::limits::PROBES_MAX;
-
-/// The generation of Azure's service that a load balancer behaves as (behaviour.md §1.11).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Sku {
-    /// TCP flows survive when all members are down; outbound rules and TCP reset exist.
-    Standard,
-    /// TCP flows end when all members are down; no outbound rules, no TCP reset.
-    Basic,
-}
+use super::virtual_network::NetworkDraft;
 
 /// One load balancer: frontends, pools, and the rules between them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,8 +45,14 @@ pub struct LoadBalancer {
     pub pools: Vec<Pool>,
     /// Health probes. One without a rule never runs (behaviour.md §3.1).
     pub probes: Vec<Probe>,
-    /// Inbound rules.
+    /// Inbound rules for one port.
     pub rules: Vec<LoadBalancingRule>,
+    /// Inbound rules for all ports.
+    pub ha_ports_rules: Vec<HaPortsRule>,
+    /// Ports that lead to single members.
+    pub inbound_nat_rules: Vec<InboundNatRule>,
+    /// Ports that are dealt to the instances of scale sets.
+    pub inbound_nat_pools: Vec<InboundNatPool>,
     /// Outbound rules.
     pub outbound_rules: Vec<OutboundRule>,
 }
@@ -55,68 +61,105 @@ pub struct LoadBalancer {
 pub(super) struct Draft<'a> {
     pub(super) resource: Resource<'a>,
     pub(super) sku: Sku,
+    pub(super) tier: Tier,
     pub(super) frontends: Vec<Written<'a, FrontendDraft>>,
     pub(super) pools: Vec<Written<'a, PoolDraft<'a>>>,
-    pub(super) probes: Vec<Written<'a, Probe>>,
-    pub(super) rules: Vec<Written<'a, LoadBalancingRule>>,
+    pub(super) probes: Vec<Written<'a, ProbeDraft>>,
+    pub(super) rules: Vec<Written<'a, RuleDraft>>,
+    pub(super) inbound_nat_rules: Vec<Written<'a, InboundNatDraft>>,
+    pub(super) inbound_nat_pools: Vec<Written<'a, InboundNatPool>>,
     pub(super) outbound_rules: Vec<Written<'a, OutboundRule>>,
 }
 
 /// The other resources of the document that a load balancer may refer to.
 pub(super) struct Neighbourhood<'s, 'a> {
     pub(super) public_addresses: &'s [Written<'a, PublicAddress>],
-    pub(super) virtual_networks: &'s [Written<'a, VirtualNetwork>],
+    pub(super) public_prefixes: &'s [Written<'a, PublicPrefix>],
+    pub(super) virtual_networks: &'s [Written<'a, NetworkDraft<'a>>],
+    pub(super) subnets: &'s Index,
+    pub(super) interfaces: &'s Directory<'s, 'a>,
+}
+
+/// What rules of a load balancer refer to.
+struct Siblings<'s, 'a> {
+    name: &'s str,
+    sku: Sku,
+    frontends: &'s [Written<'a, FrontendDraft>],
+    pools: &'s [Written<'a, PoolDraft<'a>>],
 }
 
 impl<'a> Draft<'a> {
     /// Reads a load balancer.
     pub(super) fn read(resource: Resource<'a>, around: &Neighbourhood<'_, 'a>) -> Self {
-        let sku = read_sku(&resource.object);
+        let (sku, tier) = sku::read(&resource.object);
         let properties = &resource.properties;
-        refuse_nat(properties);
         let name = resource.name.as_str();
         let frontends = children(properties, "frontendIPConfigurations", |child| {
             frontend::read(child, sku, around)
         });
-        let pools = children(properties, "backendAddressPools", |child| pool::read(child, around));
-        let probes = children(properties, "probes", probe::read);
-        let siblings = rule::Siblings { name, sku, frontends: &frontends, pools: &pools };
+        let pools =
+            children(properties, "backendAddressPools", |child| pool::read(child, name, around));
+        let probes = children(properties, "probes", |child| probe::read(child, sku));
+        let siblings = Siblings { name, sku, frontends: &frontends, pools: &pools };
         let rules = children(properties, "loadBalancingRules", |child| {
             rule::read(child, &siblings, &probes)
         });
+        let inbound_nat_rules = children(properties, "inboundNatRules", |child| {
+            inbound_nat::read_rule(child, &siblings, around)
+        });
+        let inbound_nat_pools = children(properties, "inboundNatPools", |child| {
+            inbound_nat::read_pool(child, &siblings)
+        });
         let outbound_rules =
             children(properties, "outboundRules", |child| outbound_rule::read(child, &siblings));
-        if !outbound_rules.is_empty() {
-            require_standard(sku, properties, "outboundRules", "An outbound rule");
-        }
-        if probes.len() > PROBES_MAX {
-            let message = format!("More than {PROBES_MAX} probes. Let rules share probes.");
-            properties.error_at("probes", "LimitExceeded", message);
-        }
+        properties.ignore(&["scope"]);
         resource.finish();
-        Self { resource, sku, frontends, pools, probes, rules, outbound_rules }
+        Self {
+            resource,
+            sku,
+            tier,
+            frontends,
+            pools,
+            probes,
+            rules,
+            inbound_nat_rules,
+            inbound_nat_pools,
+            outbound_rules,
+        }
     }
 
     /// The meaning of a draft in which no problem was found.
     pub(super) fn into_meaning(self) -> LoadBalancer {
-        fn meanings<T>(written: Vec<Written<'_, T>>) -> Vec<T> {
-            written.into_iter().filter_map(|child| child.meaning).collect()
-        }
         let pools = self.pools.into_iter().filter_map(|pool| {
-            let members = meanings(pool.meaning?.members);
-            Some(Pool { name: pool.resource.name, members })
+            let draft = pool.meaning?;
+            let members = draft.members.into_iter().filter_map(|member| member.meaning).collect();
+            let drain_period_seconds = draft.drain_period_seconds;
+            Some(Pool { name: pool.resource.name, members, drain_period_seconds })
         });
-        let frontends = meanings(self.frontends).into_iter();
+        let rules = meanings(self.rules);
         LoadBalancer {
             name: self.resource.name,
             sku: self.sku,
-            frontends: frontends.map(|draft| draft.frontend).collect(),
+            frontends: meanings(self.frontends)
+                .into_iter()
+                .filter_map(FrontendDraft::into_meaning)
+                .collect(),
             pools: pools.collect(),
-            probes: meanings(self.probes),
-            rules: meanings(self.rules),
+            probes: meanings(self.probes).into_iter().map(|draft| draft.probe).collect(),
+            rules: rules.iter().filter_map(RuleDraft::meaning).collect(),
+            ha_ports_rules: rules.iter().filter_map(RuleDraft::ha_ports).collect(),
+            inbound_nat_rules: meanings(self.inbound_nat_rules)
+                .into_iter()
+                .map(|draft| draft.rule)
+                .collect(),
+            inbound_nat_pools: meanings(self.inbound_nat_pools),
             outbound_rules: meanings(self.outbound_rules),
         }
     }
+}
+
+fn meanings<T>(written: Vec<Written<'_, T>>) -> Vec<T> {
+    written.into_iter().filter_map(|child| child.meaning).collect()
 }
 
 /// A child collection of the load balancer `owner`.
@@ -124,43 +167,8 @@ fn child_of<'t>(owner: &'t str, kind: &'static str) -> Target<'t> {
     Target { kind, parent: Some(("loadBalancers", owner)) }
 }
 
-/// Azure's SKU; Basic when none is named (behaviour.md §1.2). After a problem Standard is assumed,
-/// which refuses less.
-fn read_sku(object: &Object<'_>) -> Sku {
-    let sku = object.object("sku");
-    let name = sku.or("name", Sku::Basic, |field| {
-        field.choice_or_not_yet(
-            &[("Standard", Sku::Standard), ("Basic", Sku::Basic)],
-            &[("Gateway", "Gateway load balancers are not in this version. Use Standard.")],
-        )
-    });
-    read_tier(&sku);
-    sku.finish();
-    name.unwrap_or(Sku::Standard)
-}
-
-/// The tier of a SKU, of which this version knows one.
-pub(super) fn read_tier(sku: &Object<'_>) {
-    sku.maybe("tier", |field: &Field<'_>| {
-        field.choice_or_not_yet(
-            &[("Regional", ())],
-            &[("Global", "The Global tier is not in this version. Use Regional.")],
-        )
-    });
-}
-
-fn refuse_nat(properties: &Object<'_>) {
-    for name in ["inboundNatRules", "inboundNatPools"] {
-        properties.not_yet_supported(
-            name,
-            "Inbound NAT is not in this version. Remove it, or write one load-balancing rule and \
-             one pool per member.",
-        );
-    }
-}
-
 /// Refuses what only Standard has.
-fn require_standard(sku: Sku, object: &Object<'_>, name: &'static str, what: &str) {
+pub(super) fn require_standard(sku: Sku, object: &Object<'_>, name: &'static str, what: &str) {
     if sku == Sku::Basic {
         object.error_at(
             name,

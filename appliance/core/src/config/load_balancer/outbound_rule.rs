@@ -2,10 +2,9 @@
 //!
 //! Not here: whether the ports suffice (`validate::outbound`).
 
-use super::child_of;
-use super::rule::Siblings;
+use super::{FrontendDraft, Siblings, child_of};
 use crate::config::arm::{Field, Object};
-use crate::config::reference::{self, Reference};
+use crate::config::reference::Reference;
 use crate::config::resource::{Resource, names};
 use crate::limits::{IDLE_TIMEOUT_MINUTES_MAX, SNAT_GRANULE, SNAT_PORTS};
 use crate::units::Transport;
@@ -17,6 +16,8 @@ pub struct OutboundRule {
     pub name: String,
     /// Position in the load balancer's frontends; a public one.
     pub frontend: usize,
+    /// Positions of further frontends, used when the ports of those before are used up.
+    pub more_frontends: Vec<usize>,
     /// Position in the load balancer's pools.
     pub pool: usize,
     /// Whose flows are translated.
@@ -64,13 +65,9 @@ pub(super) fn read<'a>(
     siblings: &Siblings<'_, 'a>,
 ) -> Option<OutboundRule> {
     let properties = &resource.properties;
-    let frontend = read_frontend(properties, siblings);
-    let pool = reference::required(
-        properties,
-        "backendAddressPool",
-        &child_of(siblings.name, "backendAddressPools"),
-        names(siblings.pools),
-    );
+    let frontends = read_frontends(properties, siblings);
+    let pool =
+        properties.required("backendAddressPool").and_then(|field| siblings.resolve_pool(&field));
     let protocol = properties.required("protocol").and_then(|field| {
         field.choice(&[
             ("Tcp", OutboundProtocol::Tcp),
@@ -80,15 +77,21 @@ pub(super) fn read<'a>(
     });
     let written_ports = properties.or("allocatedOutboundPorts", 0, read_ports);
     let ports = pool.and_then(|pool| {
-        let members = siblings.pools.get(pool)?.meaning.as_ref()?.members.len();
-        resolve_ports(properties, written_ports?, members)
+        let members = siblings.pool(pool)?.members.len();
+        let frontends = frontends.as_ref()?.iter();
+        let addresses = frontends.filter_map(|position| {
+            siblings.frontends.get(*position)?.meaning.as_ref().map(FrontendDraft::addresses)
+        });
+        resolve_ports(properties, written_ports?, members, addresses.sum())
     });
     let idle_timeout_minutes = properties
         .or("idleTimeoutInMinutes", 4, |field| field.integer(4..=IDLE_TIMEOUT_MINUTES_MAX));
     let enable_tcp_reset = properties.or("enableTcpReset", false, Field::boolean);
+    let mut frontends = frontends?.into_iter();
     Some(OutboundRule {
         name: resource.name.clone(),
-        frontend: frontend?,
+        frontend: frontends.next()?,
+        more_frontends: frontends.collect(),
         pool: pool?,
         protocol: protocol?,
         allocated_outbound_ports: ports?,
@@ -97,35 +100,34 @@ pub(super) fn read<'a>(
     })
 }
 
-fn read_frontend(properties: &Object<'_>, siblings: &Siblings<'_, '_>) -> Option<usize> {
+/// The frontends to leave from, each once: public ones.
+fn read_frontends(properties: &Object<'_>, siblings: &Siblings<'_, '_>) -> Option<Vec<usize>> {
     const LIST: &str = "frontendIPConfigurations";
     let listed = properties.required(LIST)?.list()?;
-    let target = child_of(siblings.name, LIST);
-    let resolve =
-        |field: &Field<'_>| Reference::read(field)?.resolve(&target, names(siblings.frontends));
-    let frontends: Vec<_> = listed.iter().map(resolve).collect();
-    match frontends.as_slice() {
-        [] => properties.error_at(LIST, "MissingProperty", "Name the frontend to leave from."),
-        [frontend] => {
-            let frontend = (*frontend)?;
-            let meaning = siblings.frontends.get(frontend)?.meaning.as_ref();
-            if meaning.is_some_and(|meaning| !meaning.frontend.public) {
-                properties.error_at(
-                    LIST,
-                    "OutboundRuleRequiresPublicFrontend",
-                    "Outbound rules leave from public frontends. Name one that refers to a \
-                     publicIPAddress.",
-                );
-            }
-            return Some(frontend);
-        }
-        _ => properties.error_at(
-            LIST,
-            "NotYetSupportedByWeir",
-            "Outbound rules with several frontends are not in this version. Keep one.",
-        ),
+    if listed.is_empty() {
+        properties.error_at(LIST, "MissingProperty", "Name the frontend to leave from.");
+        return None;
     }
-    None
+    let target = child_of(siblings.name, LIST);
+    let mut frontends = Vec::new();
+    for field in &listed {
+        let found = Reference::read(field)?.resolve(&target, names(siblings.frontends))?;
+        let meaning = siblings.frontends.get(found)?.meaning.as_ref();
+        if meaning.is_some_and(|meaning| !meaning.public()) {
+            properties.error_at(
+                LIST,
+                "OutboundRuleRequiresPublicFrontend",
+                "Outbound rules leave from public frontends. Name one that refers to a \
+                 publicIPAddress.",
+            );
+        }
+        if frontends.contains(&found) {
+            field.error("DuplicateFrontend", "This frontend is named twice. Remove one of them.");
+        } else {
+            frontends.push(found);
+        }
+    }
+    Some(frontends)
 }
 
 fn read_ports(field: &Field<'_>) -> Option<u32> {
@@ -145,8 +147,14 @@ fn read_ports(field: &Field<'_>) -> Option<u32> {
     Some(ports)
 }
 
-/// The written number of ports, or that of the default table for 0.
-fn resolve_ports(properties: &Object<'_>, written: u32, members: usize) -> Option<u32> {
+/// The written number of ports, or that of the default table for 0: as many for each of the
+/// frontends' addresses, up to the most that one gives.
+fn resolve_ports(
+    properties: &Object<'_>,
+    written: u32,
+    members: usize,
+    addresses: u64,
+) -> Option<u32> {
     if written > 0 {
         return Some(written);
     }
@@ -162,5 +170,7 @@ fn resolve_ports(properties: &Object<'_>, written: u32, members: usize) -> Optio
             ),
         );
     }
-    default.map(|(_, ports)| *ports)
+    let most = DEFAULT_PORTS.first().map_or(0, |(_, ports)| *ports);
+    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+    default.map(|(_, ports)| ports.saturating_mul(addresses).min(most))
 }

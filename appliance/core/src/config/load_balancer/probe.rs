@@ -2,6 +2,7 @@
 //!
 //! Not here: what an answer means (`health`).
 
+use super::{Sku, require_standard};
 use crate::config::arm::{Field, Object};
 use crate::config::resource::Resource;
 use crate::limits::{
@@ -52,10 +53,18 @@ pub enum NoHealthyBackends {
     AllProbedUp,
 }
 
+/// A probe while it is checked.
+pub(in crate::config) struct ProbeDraft {
+    pub(in crate::config) probe: Probe,
+    /// Whether the GET goes through TLS.
+    pub(in crate::config) https: bool,
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Kind {
     Tcp,
     Http,
+    Https,
 }
 
 /// Ports that Azure's HTTP prober refuses (behaviour.md §1.10, V23).
@@ -65,14 +74,14 @@ const HTTP_PORTS_REFUSED: [u16; 9] = [19, 21, 25, 70, 110, 119, 143, 220, 993];
 const NUMBER_OF_PROBES_DEFAULT: u32 = 2;
 
 /// Reads one probe.
-pub(super) fn read(resource: &Resource<'_>) -> Option<Probe> {
+pub(super) fn read(resource: &Resource<'_>, sku: Sku) -> Option<ProbeDraft> {
     let properties = &resource.properties;
     let kind = properties.required("protocol").and_then(|field| {
-        field.choice_or_not_yet(
-            &[("Tcp", Kind::Tcp), ("Http", Kind::Http)],
-            &[("Https", "HTTPS probes are not in this version. Use Http or Tcp.")],
-        )
+        field.choice(&[("Tcp", Kind::Tcp), ("Http", Kind::Http), ("Https", Kind::Https)])
     });
+    if kind == Some(Kind::Https) {
+        require_standard(sku, properties, "protocol", "An HTTPS probe");
+    }
     let port = properties.required("port").and_then(|field| field.integer(1..=u16::MAX));
     let protocol = read_protocol(properties, kind, port);
     let seconds = properties
@@ -90,7 +99,7 @@ pub(super) fn read(resource: &Resource<'_>) -> Option<Probe> {
     properties.ignore(&["loadBalancingRules"]);
     let times = read_times(&resource.extensions(), seconds.map(|seconds| seconds * 1000), kind);
     let (interval_milliseconds, timeout_milliseconds) = times?;
-    Some(Probe {
+    let probe = Probe {
         name: resource.name.clone(),
         protocol: protocol?,
         port: port?,
@@ -99,7 +108,8 @@ pub(super) fn read(resource: &Resource<'_>) -> Option<Probe> {
         threshold: threshold?,
         number_of_probes: number_of_probes?,
         no_healthy_backends: no_healthy_backends?,
-    })
+    };
+    Some(ProbeDraft { probe, https: kind == Some(Kind::Https) })
 }
 
 /// Interval and timeout in milliseconds, by Azure's rule (behaviour.md §3.2) and the extensions.
@@ -115,7 +125,7 @@ fn read_times(
         })
         .and_then(|extension| extension.or(interval));
     let limit = interval.map(|interval| match kind {
-        Some(Kind::Http) => interval.min(HTTP_PROBE_TIMEOUT_MILLISECONDS_MAX),
+        Some(Kind::Http | Kind::Https) => interval.min(HTTP_PROBE_TIMEOUT_MILLISECONDS_MAX),
         Some(Kind::Tcp) | None => interval,
     });
     let timeout = extensions
@@ -145,7 +155,7 @@ fn read_protocol(
             }
             Some(ProbeProtocol::Tcp)
         }
-        Kind::Http => {
+        Kind::Http | Kind::Https => {
             refuse_http_port(properties, port);
             let field = properties.required("requestPath")?;
             Some(ProbeProtocol::Http { path: read_path(&field)? })

@@ -4,16 +4,25 @@
 //! `check` must say.
 
 mod appliance;
+mod azure_rules;
+mod codes;
+mod echo;
 mod examples;
+mod interfaces;
 mod leniency;
 mod meaning;
 mod mutation;
 mod resources;
 mod rules;
+mod schema;
+mod sku;
+mod sources;
+mod supported;
+mod templates;
 
 use serde_json::{Value, json};
 
-use super::{Checked, Problem, check};
+use super::{Checked, Examined, Problem, Source, check, examine};
 
 /// The first load balancer of [`valid`].
 const BALANCER: &str = "/resources/2";
@@ -63,6 +72,53 @@ fn valid() -> Value {
     })
 }
 
+/// An address of a network interface that joins the pool.
+fn interface(name: &str, address: &str) -> Value {
+    json!({"type": "Microsoft.Network/networkInterfaces", "name": name, "properties": {
+    "ipConfigurations": [{"name": "ip", "properties": {
+        "privateIPAddress": address,
+        "loadBalancerBackendAddressPools": [{"id": "loadBalancers/lb/backendAddressPools/pool"}],
+    }}]}})
+}
+
+/// [`valid`] with network interfaces `/resources/3` and `/resources/4` as members.
+fn with_interfaces() -> Value {
+    let mut document = with(&at(POOL), json!({}));
+    set(&mut document, "/resources/-", interface("nic-a", "10.0.0.11"));
+    set(&mut document, "/resources/-", interface("nic-b", "10.0.0.12"));
+    document
+}
+
+/// [`with_interfaces`] on a Basic load balancer, which has neither outbound rules nor (in this
+/// version) probes.
+fn basic() -> Value {
+    let mut document = with_interfaces();
+    set(&mut document, &format!("{BALANCER}/sku/name"), "Basic".into());
+    set(&mut document, &at("outboundRules"), json!([]));
+    let rule = document.pointer_mut(&at(RULE)).and_then(Value::as_object_mut).expect("a rule");
+    rule.remove("probe");
+    document
+}
+
+/// [`valid`] on an internal frontend, without outbound rules.
+fn internal() -> Value {
+    let mut document = with(&at(FRONTEND), json!({"privateIPAddress": "10.0.0.200"}));
+    set(&mut document, &at("outboundRules"), json!([]));
+    document
+}
+
+/// A second rule of [`valid`], with other ports.
+fn second_rule(changes: &[(&str, Value)]) -> Value {
+    let mut rule = valid().pointer(&at("loadBalancingRules/0")).expect("a rule").clone();
+    rule["name"] = "second".into();
+    rule["properties"]["frontendPort"] = 81.into();
+    rule["properties"]["backendPort"] = 8081.into();
+    for (property, value) in changes {
+        rule["properties"][*property] = value.clone();
+    }
+    rule
+}
+
 /// A place of the first load balancer's properties.
 fn at(place: &str) -> String {
     format!("{BALANCER}/properties/{place}")
@@ -105,6 +161,12 @@ fn without(pointer: &str) -> Value {
 
 fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
     check(document.to_string().as_bytes())
+}
+
+/// Everything that is found in a document, with what this version lacks.
+fn examined(document: &Value) -> Examined {
+    let text = document.to_string().into_bytes();
+    examine(vec![Source { name: "file.json".to_owned(), text }])
 }
 
 fn accepted(document: &Value) -> Checked {

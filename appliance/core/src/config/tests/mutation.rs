@@ -32,6 +32,12 @@ fn any_mutation() -> impl Strategy<Value = Mutation> {
         json!([[]]),
         json!({}),
         json!({"id": "pool"}),
+        json!({"id": "loadBalancers/lb/probes/probe"}),
+        json!([{"id": "ip"}, {"name": "n", "properties": {}}]),
+        json!("IPv6"),
+        json!("ALL"),
+        json!("Basic"),
+        json!("2001:db8::7"),
     ]);
     let names = prop::sample::select(vec!["", "a/b~c", "ID", "name", "properties", "é"]);
     prop_oneof![
@@ -104,26 +110,58 @@ fn is_well_formed(pointer: &str, document: &Value) -> bool {
     syntax && escapes && missing <= 3
 }
 
+/// A document that is right in Azure: one of those that use every feature.
+fn any_document() -> impl Strategy<Value = Value> {
+    let mut documents = vec![valid(), with_interfaces(), basic(), internal()];
+    documents.extend(supported::uses().into_iter().map(|(_, document, _)| document));
+    prop::sample::select(documents)
+}
+
 proptest! {
     #[test]
     fn no_document_makes_check_panic_and_every_problem_has_a_place(
+        mut document in any_document(),
         mutations in prop::collection::vec((any::<Index>(), any_mutation()), 1..6)
     ) {
-        let mut document = valid();
         for (place, mutation) in mutations {
             mutate(&mut document, &place, mutation);
         }
-        let problems = match check_value(&document) {
-            Ok(checked) => checked.warnings,
-            Err(problems) => {
-                prop_assert!(!problems.is_empty());
-                problems
-            }
-        };
-        for problem in problems {
-            prop_assert!(is_well_formed(&problem.pointer, &document), "{problem}");
-            prop_assert!(!problem.message.is_empty());
+        let found = examined(&document);
+        let refused = check_value(&document).is_err();
+        let nothing_wrong = found.problems.is_empty() && found.has_appliance;
+        prop_assert_eq!(refused, !nothing_wrong);
+        prop_assert_eq!(found.configuration.is_some(), nothing_wrong);
+        for found in found.problems.iter().chain(&found.warnings) {
+            let problem = &found.problem;
+            prop_assert!(is_well_formed(&problem.pointer, &document), "{}", problem);
+            prop_assert!(problem.message.ends_with(['.', '?']), "{}", problem);
+            prop_assert!(problem.code.chars().all(|letter| letter.is_ascii_alphanumeric()));
         }
+    }
+
+    #[test]
+    fn an_echo_means_the_same_and_is_its_own_echo(
+        mut document in any_document(),
+        mutations in prop::collection::vec((any::<Index>(), any_mutation()), 0..4)
+    ) {
+        for (place, mutation) in mutations {
+            mutate(&mut document, &place, mutation);
+        }
+        let found = examined(&document);
+        // Not everything is part of the document: a key that is there twice, for one.
+        if found.echo.is_null() {
+            return Ok(());
+        }
+        let again = examined(&found.echo);
+        prop_assert_eq!(&again.echo, &found.echo);
+        prop_assert_eq!(&again.configuration, &found.configuration);
+        let codes = |found: &Examined| -> Vec<_> {
+            let mut codes: Vec<_> =
+                found.problems.iter().map(|it| it.problem.code.clone()).collect();
+            codes.sort();
+            codes
+        };
+        prop_assert_eq!(codes(&again), codes(&found));
     }
 
     #[test]

@@ -85,65 +85,6 @@ fn a_broken_object_is_reported_once_and_still_resolves() {
 }
 
 #[test]
-fn what_this_version_lacks_is_said_so() {
-    for (place, value) in [
-        (format!("{PROBE}/protocol"), json!("Https")),
-        ("inboundNatRules".to_owned(), json!([{}])),
-        ("inboundNatPools".to_owned(), json!([{}])),
-        (format!("{RULE}/protocol"), json!("All")),
-        (format!("{RULE}/frontendPort"), json!("0")),
-        (format!("{RULE}/backendPort"), json!(0)),
-        (format!("{RULE}/enableFloatingIP"), json!("true")),
-        (format!("{RULE}/enableConnectionTracking"), json!(true)),
-        (format!("{FRONTEND}/enableConnectionTracking"), json!(true)),
-        (format!("{FRONTEND}/gatewayLoadBalancer"), json!({"id": "g"})),
-        (format!("{FRONTEND}/privateIPAddressVersion"), json!("IPv6")),
-        (format!("{POOL}/drainPeriodInSeconds"), json!(30)),
-        (format!("{POOL}/backendIPConfigurations"), json!([{"id": "nic"}])),
-        (format!("{POOL}/tunnelInterfaces"), json!([{}])),
-        (
-            format!("{POOL}/loadBalancerBackendAddresses/0/properties/ipAddress"),
-            json!("2001:db8::1"),
-        ),
-    ] {
-        assert_value_refused(&at(&place), value, "NotYetSupportedByWeir");
-    }
-    for (name, value) in [("name", "Gateway"), ("tier", "Global")] {
-        let pointer = format!("{BALANCER}/sku/{name}");
-        assert_value_refused(&pointer, value.into(), "NotYetSupportedByWeir");
-    }
-}
-
-#[test]
-fn several_pools_or_frontends_are_not_yet_supported() {
-    let mut document = with(&at("backendAddressPools/-"), json!({"name": "other"}));
-    let pointer = at(&format!("{RULE}/backendAddressPools"));
-    set(&mut document, &pointer, json!([{"id": "pool"}, {"id": "other"}]));
-    assert_refused(&document, &[(&pointer, "NotYetSupportedByWeir")]);
-    let pointer = at(&format!("{OUTBOUND}/frontendIPConfigurations"));
-    assert_value_refused(&pointer, json!([{"id": "fe"}, {"id": "fe"}]), "NotYetSupportedByWeir");
-}
-
-#[test]
-fn a_whole_prefix_and_members_by_interface_are_not_yet_supported() {
-    let document = with(&at(FRONTEND), json!({"publicIPPrefix": {"id": "prefix"}}));
-    let pointer = at(&format!("{FRONTEND}/publicIPPrefix"));
-    assert_refused(&document, &[(&pointer, "NotYetSupportedByWeir")]);
-    let member = format!("{POOL}/loadBalancerBackendAddresses/0/properties");
-    for name in ["networkInterfaceIPConfiguration", "loadBalancerFrontendIPConfiguration"] {
-        let document = with(&at(&member), json!({name: {"id": "x"}}));
-        assert_refused(&document, &[(&at(&format!("{member}/{name}")), "NotYetSupportedByWeir")]);
-    }
-}
-
-#[test]
-fn resources_of_other_types_are_not_yet_supported() {
-    let group = json!({"type": "Microsoft.Network/networkSecurityGroups", "name": "nsg"});
-    let document = with("/resources/-", group);
-    assert_refused(&document, &[("/resources/3/type", "NotYetSupportedByWeir")]);
-}
-
-#[test]
 fn names_are_azures_and_unique_without_case() {
     assert_value_refused(&at("outboundRules/0/name"), "a/b".into(), "InvalidResourceName");
     let twin = json!({"name": "PROBE", "properties": {"protocol": "Tcp", "port": 1}});
@@ -187,16 +128,95 @@ fn address_spaces_are_prefixes_without_host_bits() {
 }
 
 #[test]
-fn a_subnet_with_a_security_group_is_not_silently_open() {
-    let subnet = json!([{"name": "s", "properties":
-        {"addressPrefix": "10.0.0.0/24", "networkSecurityGroup": {"id": "nsg"}}}]);
-    assert_refused(
-        &with("/resources/0/properties/subnets", subnet),
-        &[(
-            "/resources/0/properties/subnets/0/properties/networkSecurityGroup",
-            "NotYetSupportedByWeir",
-        )],
-    );
+fn subnets_lie_in_the_address_space_and_do_not_overlap() {
+    let subnet = |name: &str, prefix: &str| {
+        json!({"name": name, "properties":
+        {"addressPrefix": prefix}})
+    };
+    let place = "/resources/0/properties/subnets";
+    let pointer = format!("{place}/1/properties/addressPrefix");
+    let first = subnet("a", "10.0.0.0/24");
+    accepted(&with(place, json!([first, subnet("b", "10.0.1.0/24")])));
+    for (prefix, code) in
+        [("10.1.0.0/24", "NetcfgInvalidSubnet"), ("10.0.0.128/25", "NetcfgSubnetRangesOverlap")]
+    {
+        let document = with(place, json!([first, subnet("b", prefix)]));
+        assert_refused(&document, &[(&pointer, code)]);
+    }
+}
+
+#[test]
+fn an_internal_frontend_lies_in_its_subnet() {
+    let mut document = internal();
+    let subnets = json!([{"name": "s", "properties": {"addressPrefix": "10.0.1.0/24"}}]);
+    set(&mut document, "/resources/0/properties/subnets", subnets);
+    let id = "/subscriptions/0/resourceGroups/g/providers/Microsoft.Network/virtualNetworks/VNET\
+              /subnets/S";
+    set(&mut document, &at(&format!("{FRONTEND}/subnet")), json!({"id": id}));
+    let pointer = at(&format!("{FRONTEND}/privateIPAddress"));
+    assert_refused(&document, &[(&pointer, "PrivateIPAddressNotInSubnet")]);
+    set(&mut document, &pointer, "10.0.1.200".into());
+    accepted(&document);
+    set(&mut document, &at(&format!("{FRONTEND}/subnet/id")), "subnets/other".into());
+    let pointer = at(&format!("{FRONTEND}/subnet/id"));
+    assert_refused(&document, &[(&pointer, "InvalidResourceReference")]);
+}
+
+#[test]
+fn an_address_that_is_taken_from_a_prefix_lies_in_it() {
+    let prefix = |text: &str| {
+        json!({"type": "Microsoft.Network/publicIPPrefixes", "name": "p",
+        "sku": {"name": "Standard"}, "properties": {"prefixLength": 28, "ipPrefix": text}})
+    };
+    let mut document = with("/resources/1/properties/publicIPPrefix", json!({"id": "p"}));
+    set(&mut document, "/resources/-", prefix("203.0.113.0/28"));
+    accepted(&document);
+    set(&mut document, "/resources/3", prefix("203.0.113.16/28"));
+    let pointer = "/resources/1/properties/ipAddress";
+    assert_refused(&document, &[(pointer, "PublicIPAddressOutsidePrefix")]);
+    set(&mut document, "/resources/3", prefix("203.0.113.8/29"));
+    let pointer = "/resources/3/properties/prefixLength";
+    assert_refused(&document, &[(pointer, "PrefixLengthMismatch")]);
+    set(&mut document, "/resources/3/properties", json!({"ipPrefix": "203.0.0.0/16"}));
+    assert_refused(&document, &[("/resources/3/properties/ipPrefix", "ValueOutOfRange")]);
+}
+
+#[test]
+fn security_rules_are_checked() {
+    let rule = |name: &str, changes: Value| {
+        let mut rule = json!({"name": name, "properties": {"priority": 100, "access": "Allow",
+            "direction": "Inbound", "protocol": "*", "sourceAddressPrefix": "Internet",
+            "sourcePortRange": "*", "destinationAddressPrefixes": ["10.0.0.0/24", "10.0.1.7"],
+            "destinationPortRanges": ["80", 443, "8000-8999"]}});
+        for (name, value) in changes.as_object().expect("changes") {
+            rule["properties"][name] = value.clone();
+        }
+        rule
+    };
+    let group = |rules: Value| {
+        let group = json!({"type": "Microsoft.Network/networkSecurityGroups", "name": "nsg",
+            "properties": {"securityRules": rules}});
+        with("/resources/-", group)
+    };
+    accepted(&group(json!([rule("a", json!({})), rule("b", json!({"direction": "Outbound"}))])));
+    for (name, value, code) in [
+        ("priority", json!(99), "ValueOutOfRange"),
+        ("priority", json!(4097), "ValueOutOfRange"),
+        ("access", json!("Maybe"), "InvalidValue"),
+        ("protocol", json!("Sctp"), "InvalidValue"),
+        ("sourcePortRange", json!("9-8"), "SecurityRuleInvalidPortRange"),
+        ("sourcePortRange", json!("65536"), "SecurityRuleInvalidPortRange"),
+        ("sourceAddressPrefix", json!("10.0.0.1/24"), "InvalidCIDRNotation"),
+        ("sourceAddressPrefix", json!("1 2"), "SecurityRuleInvalidAddressPrefix"),
+        ("sourceAddressPrefix", json!(null), "MissingProperty"),
+    ] {
+        let document = group(json!([rule("a", json!({name: value}))]));
+        let pointer = format!("/resources/3/properties/securityRules/0/properties/{name}");
+        assert_refused(&document, &[(&pointer, code)]);
+    }
+    let document = group(json!([rule("a", json!({})), rule("b", json!({}))]));
+    let pointer = "/resources/3/properties/securityRules/1/properties/priority";
+    assert_refused(&document, &[(pointer, "SecurityRuleConflict")]);
 }
 
 #[test]

@@ -158,17 +158,6 @@ fn v13_outbound_rules_need_a_public_frontend_of_a_standard_load_balancer() {
     set(&mut document, &at(FRONTEND), json!({"privateIPAddress": "10.0.0.200"}));
     let pointer = at(&format!("{OUTBOUND}/frontendIPConfigurations"));
     assert_refused(&document, &[(&pointer, "OutboundRuleRequiresPublicFrontend")]);
-    let document = with(&format!("{BALANCER}/sku/name"), "Basic".into());
-    assert_refused(&document, &[(&at("outboundRules"), "StandardSkuRequired")]);
-}
-
-#[test]
-fn tcp_reset_needs_standard() {
-    let mut document = without(&format!("{BALANCER}/sku"));
-    set(&mut document, &at("outboundRules"), json!([]));
-    let pointer = at(&format!("{RULE}/enableTcpReset"));
-    set(&mut document, &pointer, true.into());
-    assert_refused(&document, &[(&pointer, "StandardSkuRequired")]);
 }
 
 #[test]
@@ -255,4 +244,58 @@ fn too_many_members_frontends_and_rules_are_refused() {
     let mut document = without(&at("outboundRules"));
     set(&mut document, &at("loadBalancingRules"), rules.into());
     assert_refused(&document, &[(&at("loadBalancingRules"), "LimitExceeded")]);
+}
+
+/// A document of `pools` pools of `members` members each, with a rule for each pool.
+fn many(pools: usize, members: usize) -> Value {
+    let member = |pool: usize, number: usize| {
+        let host = 256 + pool * members + number;
+        let address = format!("10.0.{}.{}", host / 256, host % 256);
+        json!({"name": format!("m{number}"), "properties": {"ipAddress": address}})
+    };
+    let mut document = without(&at("outboundRules"));
+    let all: Vec<Value> = (0..pools)
+        .map(|pool| {
+            let members: Vec<Value> = (0..members).map(|number| member(pool, number)).collect();
+            json!({"name": format!("p{pool}"), "properties":
+                {"loadBalancerBackendAddresses": members}})
+        })
+        .collect();
+    let rules: Vec<Value> = (0..pools)
+        .map(|pool| {
+            let port = Value::from(pool + 1);
+            let id = json!({"id": format!("p{pool}")});
+            rule(
+                &format!("r{pool}"),
+                &[
+                    ("frontendPort", port.clone()),
+                    ("backendPort", port),
+                    ("backendAddressPool", id),
+                ],
+            )
+        })
+        .collect();
+    set(&mut document, &at("backendAddressPools"), all.into());
+    set(&mut document, &at("loadBalancingRules"), rules.into());
+    document
+}
+
+#[test]
+fn pools_of_different_members_have_a_bound_for_their_tables() {
+    accepted(&many(1024, 1));
+    assert_refused(&many(1025, 1), &[(&at("backendAddressPools"), "LimitExceeded")]);
+    let mut same = many(1025, 1);
+    let first = same.pointer(&at("backendAddressPools/0/properties")).expect("a pool").clone();
+    set(&mut same, &at("backendAddressPools/1024/properties"), first);
+    accepted(&same);
+}
+
+#[test]
+fn the_members_behind_a_frontend_have_a_bound() {
+    let mut document = many(10, 1000);
+    accepted(&document);
+    let more = json!({"name": "more", "properties": {"ipAddress": "10.0.255.1"}});
+    set(&mut document, &at(&format!("{POOL}/loadBalancerBackendAddresses/-")), more);
+    let pointer = at("frontendIPConfigurations/0/name");
+    assert_refused(&document, &[(&pointer, "LimitExceeded")]);
 }

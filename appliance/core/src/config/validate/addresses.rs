@@ -39,13 +39,16 @@ fn check_frontends<'d>(
     for draft in load_balancers {
         let mut first_is_public = None;
         for written in &draft.frontends {
-            let Some(meaning) = &written.meaning else { continue };
-            let frontend = &meaning.frontend;
-            let place = if frontend.public { "publicIPAddress" } else { "privateIPAddress" };
-            let error = |code, message| {
-                written.resource.properties.error_at(place, code, message);
-            };
-            let address = frontend.address;
+            let Some(frontend) = &written.meaning else { continue };
+            let properties = &written.resource.properties;
+            let error = |code, message| properties.error_at(frontend.property(), code, message);
+            if *first_is_public.get_or_insert(frontend.public()) != frontend.public() {
+                error(
+                    "MixedPublicAndInternalFrontends",
+                    "A load balancer is public or internal. Write two of them.".to_owned(),
+                );
+            }
+            let Some(address) = frontend.address else { continue };
             if own.contains(&address) {
                 error(
                     "FrontendIsOwnAddress",
@@ -60,15 +63,29 @@ fn check_frontends<'d>(
             } else {
                 known.insert(address, &written.resource.name);
             }
-            if *first_is_public.get_or_insert(frontend.public) != frontend.public {
-                error(
-                    "MixedPublicAndInternalFrontends",
-                    "A load balancer is public or internal. Write two of them.".to_owned(),
-                );
-            }
         }
     }
+    refuse_addresses_of_prefixes(load_balancers, &known);
     known
+}
+
+/// A frontend that owns a prefix owns every address of it (behaviour.md §1.3).
+fn refuse_addresses_of_prefixes(load_balancers: &[Draft<'_>], known: &HashMap<IpAddr, &str>) {
+    for written in load_balancers.iter().flat_map(|draft| &draft.frontends) {
+        let Some(prefix) = written.meaning.as_ref().and_then(|frontend| frontend.prefix) else {
+            continue;
+        };
+        let mut inside: Vec<_> =
+            known.iter().filter(|(address, _)| prefix.contains((**address).into())).collect();
+        inside.sort_unstable();
+        if let Some((address, name)) = inside.first() {
+            written.resource.properties.error_at(
+                "publicIPPrefix",
+                "DuplicateFrontendAddress",
+                format!("{address} of {prefix} is the address of frontend `{name}`. Keep one."),
+            );
+        }
+    }
 }
 
 /// Checks the members of a pool and adds their addresses to those known.
@@ -79,12 +96,10 @@ fn check_members(
     members: &mut HashSet<IpAddr>,
 ) {
     let mut in_pool: HashMap<IpAddr, &str> = HashMap::new();
-    for written in pool.meaning.iter().flat_map(|pool| &pool.members) {
-        let Some(member) = &written.meaning else { continue };
+    for draft in pool.meaning.iter().flat_map(|pool| &pool.members) {
+        let Some(member) = &draft.meaning else { continue };
         let address = member.address;
-        let error = |code, message| {
-            written.resource.properties.error_at("ipAddress", code, message);
-        };
+        let error = |code, message| draft.place.error(code, message);
         if let Some(frontend) = frontends.get(&address) {
             error(
                 "MemberIsFrontend",
