@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Looks at a Weir appliance and changes its configuration.
 #[derive(Debug, Parser)]
@@ -39,6 +39,17 @@ pub(crate) enum Output {
     Json,
 }
 
+/// When a change of one resource is made.
+#[derive(Debug, Args)]
+pub(crate) struct Condition {
+    /// Only if it still has this etag; `*` if it is there at all
+    #[arg(long, value_name = "ETAG")]
+    pub(crate) if_match: Option<String>,
+    /// Only check it; change nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -48,8 +59,36 @@ pub(crate) enum Command {
     Stats,
     /// State and reason of every member of every rule
     Health,
-    /// The configuration in force, in the shape that `apply` takes
-    Get,
+    /// The configuration in force, in the shape that `apply` takes; or one resource
+    #[command(after_help = RESOURCES)]
+    Get {
+        /// The resource, such as loadBalancers/web/probes/http
+        id: Option<String>,
+    },
+    /// The resources of one kind, with their etags
+    #[command(after_help = RESOURCES)]
+    List {
+        /// Such as loadBalancers, or loadBalancers/web/probes
+        collection: String,
+    },
+    /// Replace or add one resource
+    #[command(after_help = RESOURCES)]
+    Put {
+        /// The resource, such as loadBalancers/web/probes/http
+        id: String,
+        /// What it becomes, JSON with `properties`; `-` for standard input
+        file: PathBuf,
+        #[command(flatten)]
+        condition: Condition,
+    },
+    /// Take one resource out
+    #[command(after_help = RESOURCES)]
+    Delete {
+        /// The resource, such as loadBalancers/web/probes/http
+        id: String,
+        #[command(flatten)]
+        condition: Condition,
+    },
     /// Replace the configuration by that of a file
     Apply {
         /// The configuration, JSON; `-` for standard input
@@ -93,6 +132,17 @@ Exit codes:
   1  the appliance reports an error
   2  the configuration was refused, or the command was misspelt
   3  no appliance answers at the control socket";
+
+const RESOURCES: &str = "\
+Examples:
+  weirctl list loadBalancers                       every load balancer
+  weirctl get loadBalancers/web/probes/http        one probe
+  weirctl put loadBalancers/web/probes/http http.json
+  weirctl delete loadBalancers/web/probes/http --dry-run
+  weirctl put loadBalancers/web lb.json --if-match 0123456789abcdef
+
+Ids are those of Azure: absolute, or from the type on, without regard to case.
+A change of one resource is checked and applied as one of everything.";
 
 const HISTORY: &str = "\
 Examples:

@@ -21,12 +21,12 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use thiserror::Error;
 use weir_core::api::{
-    Applied, Apply, Current, Health, History, Method, ResponseError, Rollback, Stats, Status,
-    Version,
+    Applied, Apply, Change, Current, Health, History, Method, Resource, Resources, ResponseError,
+    Rollback, Stats, Status, Version,
 };
 use weir_core::limits::CONFIGURATION_BYTES_MAX;
 
-use arguments::{Arguments, Command, Output};
+use arguments::{Arguments, Command, Condition, Output};
 use client::ClientError;
 
 fn main() -> ExitCode {
@@ -51,7 +51,9 @@ enum Failure {
     TooLong(PathBuf),
     #[error("{path} is not JSON: {source}")]
     NotJson { path: PathBuf, source: serde_json::Error },
-    #[error("{0} is not a configuration: it has to be a JSON object with \"resources\"")]
+    #[error(
+        "{0} holds no JSON object: a configuration has \"resources\", a resource \"properties\""
+    )]
     NotAnObject(PathBuf),
 }
 
@@ -80,21 +82,40 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
         Command::Stats => show::<Stats>(arguments, Method::Stats, render::stats),
         Command::Health => show::<Health>(arguments, Method::Health, render::health),
         Command::Version => show::<Version>(arguments, Method::Version, render::version),
-        Command::Get => show::<Current>(arguments, Method::Get, render::current),
+        Command::Get { id: None } => show::<Current>(arguments, Method::Get(None), render::current),
+        Command::Get { id } => show::<Resource>(arguments, Method::Get(id.clone()), |found| {
+            render::json(&found.resource)
+        }),
+        Command::List { collection } => {
+            show::<Resources>(arguments, Method::List(collection.clone()), render::resources)
+        }
+        Command::Put { id, file, condition } => {
+            let change = change(id, Some(read_object(file)?), condition);
+            show_applied(arguments, Method::Put(change), condition.dry_run)
+        }
+        Command::Delete { id, condition } => {
+            let change = change(id, None, condition);
+            show_applied(arguments, Method::Delete(change), condition.dry_run)
+        }
         Command::History => show::<History>(arguments, Method::History, render::history),
         Command::Rollback { number, dry_run } => {
             let rollback = Rollback { to: *number, dry_run: *dry_run };
-            show::<Applied>(arguments, Method::Rollback(rollback), |applied| {
-                render::applied(applied, *dry_run)
-            })
+            show_applied(arguments, Method::Rollback(rollback), *dry_run)
         }
         Command::Apply { file, dry_run } => {
-            let apply = Apply { configuration: read_configuration(file)?, dry_run: *dry_run };
-            show::<Applied>(arguments, Method::Apply(apply), |applied| {
-                render::applied(applied, *dry_run)
-            })
+            let apply = Apply { configuration: read_object(file)?, dry_run: *dry_run };
+            show_applied(arguments, Method::Apply(apply), *dry_run)
         }
     }
+}
+
+fn change(id: &str, resource: Option<Value>, condition: &Condition) -> Change {
+    let Condition { if_match, dry_run } = condition;
+    Change { id: id.to_owned(), resource, if_match: if_match.clone(), dry_run: *dry_run }
+}
+
+fn show_applied(arguments: &Arguments, method: Method, dry_run: bool) -> Result<String, Failure> {
+    show::<Applied>(arguments, method, |applied| render::applied(applied, dry_run))
 }
 
 fn show<T: DeserializeOwned + Serialize>(
@@ -109,7 +130,7 @@ fn show<T: DeserializeOwned + Serialize>(
     }
 }
 
-fn read_configuration(path: &Path) -> Result<Value, Failure> {
+fn read_object(path: &Path) -> Result<Value, Failure> {
     let unreadable = |source| Failure::Unreadable { path: path.into(), source };
     let input: Box<dyn Read> = if path == Path::new("-") {
         Box::new(io::stdin().lock())

@@ -102,6 +102,32 @@ fn apply_sends_the_document_and_reports_the_generation() {
 }
 
 #[test]
+fn one_resource_is_fetched_listed_put_and_deleted() {
+    let probe = json!({"name": "http", "properties": {"port": 80}});
+    let id = "loadBalancers/web/probes/http";
+    let found = json!({"id": id, "etag": "0123", "resource": probe});
+    let got = run(&["get", id], "", &result(found.clone()));
+    assert_eq!(got.asked["params"], json!({"id": id}));
+    assert!(got.stdout.contains("\"port\": 80") && !got.stdout.contains("0123"), "{}", got.stdout);
+
+    let listed = result(json!({"resources": [found]}));
+    let listed = run(&["list", "loadBalancers/web/probes"], "", &listed);
+    assert_eq!(listed.asked["params"], json!({"collection": "loadBalancers/web/probes"}));
+    let expected = "  RESOURCE                       ETAG\n  loadBalancers/web/probes/http  0123\n";
+    assert_eq!(listed.stdout, expected);
+
+    let applied = result(json!({"generation": 8, "changed": true, "milliseconds": 3}));
+    let body = r#"{"properties": {"port": 81}}"#;
+    let put = run(&["put", id, "-", "--if-match", "0123"], body, &applied);
+    let resource = json!({"properties": {"port": 81}});
+    let expected = json!({"id": id, "resource": resource, "ifMatch": "0123", "dryRun": false});
+    assert_eq!((put.exit, &put.asked["params"]), (0, &expected));
+    let delete = run(&["delete", id, "--dry-run"], "", &applied);
+    assert_eq!(delete.asked["method"], "delete");
+    assert_eq!(delete.asked["params"], json!({"id": id, "dryRun": true}));
+}
+
+#[test]
 fn rollback_sends_its_number_and_reports_where_it_is_stored() {
     let reply = result(json!({"generation": 8, "changed": true, "number": 12, "milliseconds": 3}));
     let named = run(&["rollback", "7"], "", &reply);

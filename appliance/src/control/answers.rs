@@ -29,7 +29,12 @@ impl Running {
                 return self.keeper.seek(Sought { rollback, peer, reply });
             }
             Method::History => Ok(Success::History(self.keeper.history())),
-            Method::Get => Ok(Success::Current(Current {
+            Method::Put(change) | Method::Delete(change) => {
+                return self.change(change, call.peer, call.reply);
+            }
+            Method::Get(Some(id)) => self.resource(&id),
+            Method::List(collection) => self.resources(&collection),
+            Method::Get(None) => Ok(Success::Current(Current {
                 generation: self.generation(),
                 configuration: self.checked.document.clone(),
             })),
@@ -65,7 +70,8 @@ impl Running {
         }
     }
 
-    fn propose(&mut self, origin: Origin, dry_run: bool, reply: oneshot::Sender<Reply>) {
+    /// Checks a document and puts it in line; its author is told when it is in force and stored.
+    pub(super) fn propose(&mut self, origin: Origin, dry_run: bool, reply: oneshot::Sender<Reply>) {
         let started = Instant::now();
         let checked = match check(&origin.configuration, &self.checked) {
             Ok(checked) => checked,
@@ -222,7 +228,7 @@ pub(super) fn not_persisted(why: &str) -> String {
     )
 }
 
-fn author(peer: Peer) -> api::Author {
+pub(super) fn author(peer: Peer) -> api::Author {
     let Peer { process, user, group: _ } = peer;
     api::Author { source: Source::Socket, user: Some(user), process }
 }
@@ -265,7 +271,7 @@ fn told(problem: &Problem) -> api::Problem {
 }
 
 /// Answers a client, who may have gone.
-fn send(reply: oneshot::Sender<Reply>, answer: Reply) {
+pub(super) fn send(reply: oneshot::Sender<Reply>, answer: Reply) {
     let _gone = reply.send(answer);
 }
 

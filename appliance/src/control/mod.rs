@@ -13,6 +13,7 @@
 
 mod announce;
 mod answers;
+mod edits;
 mod error;
 mod kernel;
 mod lane;
@@ -157,6 +158,7 @@ struct Running {
     prober: Prober,
     pump: Rc<RefCell<Pump>>,
     announcer: Announcer,
+    changes: edits::Changes,
     /// What bounds kept out of the mirror, as last told.
     left_out: LeftOut,
     /// Turns and busy turns of each worker, now and a second ago.
@@ -254,6 +256,7 @@ impl Control {
             prober,
             pump,
             announcer: Announcer::default(),
+            changes: edits::Changes::default(),
             left_out: LeftOut::default(),
             turns,
         };
@@ -380,6 +383,7 @@ impl Running {
         let now = self.clock.now().milliseconds;
         let published = self.lane.publish();
         self.after_publication(published).await;
+        self.next_change();
         self.lane.turn(&self.checked, &self.health, &self.world, now);
         for worker in &self.workers {
             for _ in 0..REQUESTS_PER_TURN {

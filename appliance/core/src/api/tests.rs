@@ -80,7 +80,7 @@ fn each_fault_has_its_code_and_answers_to_the_id_it_can() {
         (r#"{"jsonrpc":"2.0","id":{},"method":"get"}"#, null, -32600, "id"),
         (r#"{"jsonrpc":"2.0","id":7,"method":"reboot"}"#, seven.clone(), -32601, "apply, put"),
         (
-            r#"{"jsonrpc":"2.0","id":7,"method":"get","params":[1]}"#,
+            r#"{"jsonrpc":"2.0","id":7,"method":"status","params":[1]}"#,
             seven.clone(),
             -32602,
             "no params",

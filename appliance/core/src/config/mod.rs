@@ -16,6 +16,7 @@ mod appliance;
 mod arm;
 mod document;
 mod echo;
+pub mod edit;
 mod load_balancer;
 mod network_interface;
 mod problem;

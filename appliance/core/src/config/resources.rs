@@ -70,14 +70,19 @@ impl Kind {
         }
     }
 
+    /// What a list of its resources is called: the last part of its type.
+    #[must_use]
+    pub fn collection(self) -> &'static str {
+        self.type_name().rsplit('/').next().unwrap_or_default()
+    }
+
     /// The kind with this name, with or without `Microsoft.Network/` and without regard to case.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let name = name.trim_end_matches('/');
         Self::ALL.into_iter().find(|kind| {
-            let whole = kind.type_name();
-            let last = whole.rsplit('/').next().unwrap_or(whole);
-            whole.eq_ignore_ascii_case(name) || last.eq_ignore_ascii_case(name)
+            kind.type_name().eq_ignore_ascii_case(name)
+                || kind.collection().eq_ignore_ascii_case(name)
         })
     }
 }

@@ -12,7 +12,9 @@ mod table;
 mod tests;
 
 use serde::Serialize;
-use weir_core::api::{Applied, Current, Error, Health, Problem, RuleHealth, Stats, Version};
+use weir_core::api::{
+    Applied, Current, Error, Health, Problem, Resources, RuleHealth, Stats, Version,
+};
 
 pub(crate) use history::history;
 pub(crate) use status::status;
@@ -36,6 +38,18 @@ pub(crate) fn version(version: &Version) -> String {
 /// The configuration alone, so that `weirctl get` writes what `weirctl apply` reads.
 pub(crate) fn current(current: &Current) -> String {
     json(&current.configuration)
+}
+
+/// A collection, a line for each resource.
+pub(crate) fn resources(found: &Resources) -> String {
+    if found.resources.is_empty() {
+        return "There is none.\n".into();
+    }
+    let mut table = Table::new("  ", [("RESOURCE", table::LEFT), ("ETAG", table::LEFT)]);
+    for resource in &found.resources {
+        table.row([resource.id.clone(), resource.etag.clone()]);
+    }
+    table.render()
 }
 
 pub(crate) fn applied(applied: &Applied, dry_run: bool) -> String {
