@@ -74,7 +74,7 @@ impl Running {
         let mut applied = Applied {
             generation: self.generation(),
             changed: checked.configuration != self.checked.configuration,
-            warnings: checked.warnings.iter().map(told).collect(),
+            warnings: checked.warnings.iter().map(|it| told(&it.problem)).collect(),
             ..Applied::default()
         };
         if dry_run {
