@@ -110,6 +110,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario::one(&["memory-in-1m"], |bench| one(memory::inbound(bench, 1_000_000))),
     Scenario::long(&["memory-in-10m"], |bench| one(memory::inbound(bench, 10_000_000))),
     Scenario::one(&["memory-out-1m"], |bench| one(memory::outbound(bench, 1_000_000))),
+    Scenario::long(&["memory-out-5m"], |bench| one(memory::outbound(bench, 5_000_000))),
     Scenario::one(&["flood-scan"], |bench| one(flood::scan(bench, Share::Quarter))),
     Scenario::long(&["flood-scan-16th"], |bench| one(flood::scan(bench, Share::Sixteenth))),
     Scenario::one(&["flood-one-port"], |bench| one(flood::one_port(bench, Share::Quarter))),

@@ -269,6 +269,7 @@ impl Worker {
         for place in 0..PORTS_TRIED {
             let port = match self.take_port(block, parsed, &without_room) {
                 Ok(port) => port,
+                Err(_) if place > 0 => break,
                 Err(reason) => {
                     opened = Err(reason);
                     break;
