@@ -54,7 +54,10 @@ pub(super) fn tell(starting: &Starting) {
     }
     tracing::info!("{}", chosen.told);
     for warning in &chosen.checked.warnings {
-        tracing::warn!(pointer = warning.pointer, code = %warning.code, "{}", warning.message);
+        let Problem { pointer, code, message } = &warning.problem;
+        // What is stored is one document, and stands in no file.
+        let file = Some(warning.file.as_str()).filter(|file| !file.is_empty());
+        tracing::warn!(file, pointer, %code, "{message}");
     }
 }
 

@@ -80,7 +80,7 @@ impl Running {
         let mut applied = Applied {
             generation: self.generation(),
             changed: checked.configuration != self.checked.configuration,
-            warnings: checked.warnings.iter().map(told).collect(),
+            warnings: checked.warnings.iter().map(|it| told(&it.problem)).collect(),
             ..Applied::default()
         };
         if dry_run {

@@ -79,7 +79,7 @@ pub struct Checked {
     /// What the document means.
     pub configuration: Configuration,
     /// What the author should know all the same, in document order.
-    pub warnings: Vec<Problem>,
+    pub warnings: Vec<FileProblem>,
     /// The document as it was written.
     pub document: Value,
     /// The document in Azure's spelling, with everything that is not understood as it was written.

@@ -93,7 +93,7 @@ impl Examined {
         match self.configuration {
             Some(configuration) if problems.is_empty() => Ok(Checked {
                 configuration,
-                warnings: self.warnings.into_iter().map(|it| it.problem).collect(),
+                warnings: self.warnings,
                 document: self.document,
                 echo: self.echo,
             }),

@@ -70,7 +70,7 @@ fn unknown_properties_are_warned_of() {
     let rule = document.pointer_mut(&at(RULE)).expect("a rule");
     rule["frontend/Prot"] = 80.into();
     let checked = accepted(&document);
-    assert_eq!(places(&checked.warnings), [(pointer.as_str(), "UnknownProperty")]);
+    assert_eq!(warned(&checked), [(pointer.as_str(), "UnknownProperty")]);
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_public_rule_that_would_snat_in_azure_is_warned_of() {
     let pointer = at(&format!("{RULE}/disableOutboundSnat"));
     set(&mut document, &pointer, false.into());
     let expected = [(pointer.as_str(), "ImplicitOutboundSnatNotProgrammed")];
-    assert_eq!(places(&accepted(&document).warnings), expected);
+    assert_eq!(warned(&accepted(&document)), expected);
     set(&mut document, &at(FRONTEND), json!({"privateIPAddress": "10.0.0.200"}));
     assert_eq!(accepted(&document).warnings, []);
 }

@@ -96,9 +96,9 @@ fn the_default_allocation_follows_the_size_of_the_pool() {
 fn the_idle_timeout_of_the_public_address_wins() {
     let document = with("/resources/1/properties/idleTimeoutInMinutes", 20.into());
     assert_eq!(balancer(&document).rules[0].idle_timeout_minutes, 20);
-    let warned = at(&format!("{RULE}/idleTimeoutInMinutes"));
-    let expected = [(warned.as_str(), "PublicIPAddressIdleTimeoutWins")];
-    assert_eq!(places(&accepted(&document).warnings), expected);
+    let pointer = at(&format!("{RULE}/idleTimeoutInMinutes"));
+    let expected = [(pointer.as_str(), "PublicIPAddressIdleTimeoutWins")];
+    assert_eq!(warned(&accepted(&document)), expected);
 }
 
 #[test]

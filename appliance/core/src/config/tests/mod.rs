@@ -184,6 +184,12 @@ fn assert_value_refused(pointer: &str, value: Value, code: &str) {
     assert_refused(&with(pointer, value), &[(pointer, code)]);
 }
 
+/// Of what the author of a good document is told, and where.
+fn warned(checked: &Checked) -> Vec<(&str, &str)> {
+    let problems = checked.warnings.iter().map(|it| &it.problem);
+    problems.map(|problem| (problem.pointer.as_str(), problem.code.as_ref())).collect()
+}
+
 fn places(problems: &[Problem]) -> Vec<(&str, &str)> {
     problems.iter().map(|problem| (problem.pointer.as_str(), problem.code.as_ref())).collect()
 }

@@ -70,6 +70,18 @@ fn a_pointer_is_into_the_file_where_the_problem_is() {
 }
 
 #[test]
+fn a_warning_of_a_good_configuration_names_its_file() {
+    let mut files = split();
+    let text = String::from_utf8(files[3].text.clone()).expect("text");
+    files[3].text = text.replacen("\"properties\":", "\"Proprieties\":1,\"properties\":", 1).into();
+    let checked = examine(files).into_checked().expect("good all the same");
+    let [warning] = &checked.warnings[..] else { panic!("one: {:?}", checked.warnings) };
+    let said = warning.to_string();
+    assert!(said.starts_with("etc/loadBalancers/lb.json: /"), "{said}");
+    assert!(said.contains("Proprieties: UnknownProperty: "), "{said}");
+}
+
+#[test]
 fn without_an_appliance_resources_can_be_checked_and_not_applied() {
     let found = examine(vec![source("lb.json", &valid()["resources"])]);
     assert_eq!(told(&found), []);
