@@ -42,7 +42,7 @@ pub(crate) enum Output {
 /// When a change of one resource is made.
 #[derive(Debug, Args)]
 pub(crate) struct Condition {
-    /// Only if it still has this etag; `*` if it is there at all
+    /// Only if it has this etag; `*` if it is there at all
     #[arg(long, value_name = "ETAG")]
     pub(crate) if_match: Option<String>,
     /// Only check it; change nothing
@@ -59,7 +59,7 @@ pub(crate) enum Command {
     Stats,
     /// State and reason of every member of every rule
     Health,
-    /// The configuration in force, in the shape that `apply` takes; or one resource
+    /// The configuration in force as `apply` takes it, or one resource
     #[command(after_help = RESOURCES)]
     Get {
         /// The resource, such as loadBalancers/web/probes/http
