@@ -69,23 +69,24 @@ impl Running {
         self.next_change();
     }
 
-    /// Makes the next change if its turn has come.
+    /// Makes the next change if its turn has come: one at a time, since each is a check of the whole
+    /// configuration.
     pub(super) fn next_change(&mut self) {
-        while self.lane.is_idle()
-            && let Some(Waiting { edit, if_match, dry_run, peer, reply }) =
-                self.changes.0.pop_front()
-        {
-            match edit::apply(&self.checked.echo, edit, &if_match) {
-                Err(error) => send(reply, Err(told(error))),
-                Ok(document) => {
-                    let origin = Origin {
-                        configuration: document.to_string(),
-                        applied_by: author(peer),
-                        restores: None,
-                        file_sha256: None,
-                    };
-                    self.propose(origin, dry_run, reply);
-                }
+        if !self.lane.is_idle() {
+            return;
+        }
+        let Some(waiting) = self.changes.0.pop_front() else { return };
+        let Waiting { edit, if_match, dry_run, peer, reply } = waiting;
+        match edit::apply(&self.checked.echo, edit, &if_match) {
+            Err(error) => send(reply, Err(told(error))),
+            Ok(document) => {
+                let origin = Origin {
+                    configuration: document.to_string(),
+                    applied_by: author(peer),
+                    restores: None,
+                    file_sha256: None,
+                };
+                self.propose(origin, dry_run, reply);
             }
         }
     }
