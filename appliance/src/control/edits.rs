@@ -69,7 +69,7 @@ impl Running {
         self.next_change();
     }
 
-    /// Makes the next change if its turn has come: one at a time, since each is a check of the whole
+    /// Makes the next change if its turn has come: one at a time, since each checks the whole
     /// configuration.
     pub(super) fn next_change(&mut self) {
         if !self.lane.is_idle() {
