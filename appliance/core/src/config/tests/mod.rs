@@ -22,7 +22,7 @@ mod templates;
 
 use serde_json::{Value, json};
 
-use super::{Checked, Examined, Problem, Source, check, examine};
+use super::{Checked, Examined, Problem, Source, check, check_document, examine};
 
 /// The first load balancer of [`valid`].
 const BALANCER: &str = "/resources/2";
@@ -159,8 +159,19 @@ fn without(pointer: &str) -> Value {
     document
 }
 
+/// Checks a document as text, and that it is the same to check it as a value.
 fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
-    check(document.to_string().as_bytes())
+    let text = document.to_string();
+    let found = check(text.as_bytes());
+    match (&found, check_document(document.clone(), &text)) {
+        (Ok(found), Ok(again)) => {
+            assert_eq!(found.configuration, again.configuration);
+            assert_eq!(warned(found), warned(&again));
+        }
+        (Err(found), Err(again)) => assert_eq!(*found, again),
+        (found, again) => panic!("as text {found:#?}, as a value {again:#?}"),
+    }
+    found
 }
 
 /// Everything that is found in a document, with what this version lacks.
