@@ -4,16 +4,14 @@
 //! never computed anew. A UDP datagram over IPv6 without a checksum, which only tunnels may send
 //! (RFC 6935), goes on without one: RFC 6936 §5 asks that of whatever is in the middle.
 //!
-//! Two ways that write the same: [`plain`] for the frame that nearly all are, [`any`] for whatever
-//! the parser accepts.
+//! Two ways that write the same: [`PlainFrame`](super::PlainFrame) for the frame that nearly all
+//! are, [`any`] for whatever the parser accepts.
 
-use zerocopy::big_endian::{U16, U32};
-use zerocopy::{FromBytes, transmute_mut};
+use zerocopy::FromBytes;
+use zerocopy::big_endian::U16;
 
 use super::ipv4::Ipv4Header;
-use super::ipv6::{Ipv6Bytes, Ipv6Header};
-use super::plain::{PlainIpv4, PlainTcp, PlainUdp};
-use super::plain_v6::PlainIpv6;
+use super::ipv6::Ipv6Header;
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
 use super::{Change, Delta, Parsed, ProtocolNumber};
@@ -55,7 +53,7 @@ impl Translation {
 
 /// What replaces an end of a plain segment, its address as it stands on the wire.
 #[derive(Clone, Copy, Debug)]
-pub struct PlainTranslation<'a, A = U32> {
+pub struct PlainTranslation<'a, A> {
     /// Its new address.
     pub address: A,
     /// Its new port.
@@ -63,61 +61,6 @@ pub struct PlainTranslation<'a, A = U32> {
     /// What that changes in the checksums, one hop further: the frontend's share and the member's,
     /// which are read where they stand, each when its turn comes.
     pub shares: [&'a Change; 2],
-}
-
-/// Replaces the source or the destination of a plain UDP datagram and takes one hop away.
-#[inline]
-pub fn plain_datagram(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
-    plain_end(frame, end, to);
-    let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
-    let [frontend, member] = to.shares;
-    frontend.transport.and(member.transport).apply_to_udp(&mut udp.checksum);
-}
-
-#[inline(always)]
-fn plain_end(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
-    frame.take_hop();
-    for share in to.shares {
-        share.network.apply(&mut frame.checksum);
-    }
-    frame.addresses[end as usize] = to.address;
-    frame.ports[end as usize] = to.port;
-}
-
-/// Replaces the source or the destination of a plain segment and takes one hop away.
-#[inline(always)]
-pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
-    plain_end(frame, end, to);
-    let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
-    for share in to.shares {
-        share.transport.apply(&mut tcp.checksum);
-    }
-}
-
-/// As [`plain_datagram`], over IPv6.
-#[inline]
-pub fn plain_datagram_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
-    plain_end_v6(frame, end, to);
-    let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
-    let [frontend, member] = to.shares;
-    frontend.transport.and(member.transport).apply_to_udp(&mut udp.checksum);
-}
-
-/// As [`plain`], over IPv6.
-#[inline(always)]
-pub fn plain_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
-    plain_end_v6(frame, end, to);
-    let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
-    for share in to.shares {
-        share.transport.apply(&mut tcp.checksum);
-    }
-}
-
-#[inline(always)]
-const fn plain_end_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
-    frame.take_hop();
-    frame.addresses[end as usize] = to.address;
-    frame.ports[end as usize] = to.port;
 }
 
 /// Takes one hop away from an IP datagram that `parsed` describes, and replaces an end of it by one
@@ -196,7 +139,7 @@ mod tests {
 
     use super::*;
     use crate::wire::plain::HEAD;
-    use crate::wire::{Content, Head, checksum, parse};
+    use crate::wire::{Content, Head, PlainFrame, PlainIpv4, PlainIpv6, checksum, parse};
 
     const HEADERS: usize = 14 + 40;
 
@@ -245,6 +188,20 @@ mod tests {
         })
     }
 
+    /// The quick way.
+    fn write<V: PlainFrame>(
+        frame: &mut V,
+        udp: bool,
+        end: End,
+        to: PlainTranslation<'_, V::OnWire>,
+    ) {
+        if udp {
+            frame.translate_datagram(end, to);
+        } else {
+            frame.translate_segment(end, to);
+        }
+    }
+
     proptest! {
         #[test]
         fn over_ipv6_the_quick_way_writes_what_the_general_one_writes(
@@ -270,8 +227,7 @@ mod tests {
             let mut general = head;
             let shares = [&to.change, &Change::default()];
             let quick = PlainTranslation { address: address.into(), port: port.into(), shares };
-            let write = if udp { plain_datagram_v6 } else { plain_v6 };
-            write(PlainIpv6::of_mut(&mut head), end, quick);
+            write(PlainIpv6::of_mut(&mut head), udp, end, quick);
             any(&mut general, &parsed, Some(&to));
             prop_assert_eq!(head, general);
         }
@@ -340,8 +296,7 @@ mod tests {
             let (address, port) = (to.address.v4_bits().into(), to.port.into());
             let shares = [&to.change, &Change::default()];
             let quick = PlainTranslation { address, port, shares };
-            let write = if udp { plain_datagram } else { plain };
-            write(PlainIpv4::of_mut(&mut head), end, quick);
+            write(PlainIpv4::of_mut(&mut head), udp, end, quick);
             any(&mut general, &parsed, Some(&to));
             prop_assert_eq!(head, general);
         }
