@@ -39,18 +39,6 @@ pub struct Translation {
     pub change: Change,
 }
 
-impl Translation {
-    /// The translation of a packet that `parsed` describes.
-    #[must_use]
-    pub const fn of(parsed: &Parsed, end: End, address: Address, port: u16) -> Self {
-        let old = match end {
-            End::Source => (parsed.source, parsed.source_port),
-            End::Destination => (parsed.destination, parsed.destination_port),
-        };
-        Self { end, address, port, change: Change::of(old, (address, port)) }
-    }
-}
-
 /// What replaces an end of a plain segment, its address as it stands on the wire.
 #[derive(Clone, Copy, Debug)]
 pub struct PlainTranslation<'a, A> {
@@ -188,6 +176,15 @@ mod tests {
         })
     }
 
+    /// A new end for the packet that `parsed` describes.
+    fn translation(parsed: &Parsed, end: End, address: Address, port: u16) -> Translation {
+        let old = match end {
+            End::Source => (parsed.source, parsed.source_port),
+            End::Destination => (parsed.destination, parsed.destination_port),
+        };
+        Translation { end, address, port, change: Change::of(old, (address, port)) }
+    }
+
     /// The quick way.
     fn write<V: PlainFrame>(
         frame: &mut V,
@@ -223,7 +220,7 @@ mod tests {
             prop_assert_eq!(parse(&head, &mut parsed), Ok(Content::Ipv6));
             let end = if source { End::Source } else { End::Destination };
             let address = Address::from(IpAddr::from(Ipv6Addr::from_bits(address)));
-            let to = Translation::of(&parsed, end, address, port);
+            let to = translation(&parsed, end, address, port);
             let mut general = head;
             let shares = [&to.change, &Change::default()];
             let quick = PlainTranslation { address: address.into(), port: port.into(), shares };
@@ -246,7 +243,7 @@ mod tests {
             prop_assert_eq!(parse(&frame, &mut parsed), Ok(Content::Ipv6));
             let end = if source { End::Source } else { End::Destination };
             let address = Address::from(IpAddr::from(new));
-            any(&mut frame, &parsed, Some(&Translation::of(&parsed, end, address, ports[2])));
+            any(&mut frame, &parsed, Some(&translation(&parsed, end, address, ports[2])));
             let expected = if source {
                 frame_v6(udp, [new, to], [ports[2], ports[1]], &payload)
             } else {
@@ -265,7 +262,7 @@ mod tests {
         frame[HEADERS + 6..HEADERS + 8].fill(0);
         let mut parsed = Parsed::default();
         assert_eq!(parse(&frame, &mut parsed), Ok(Content::Ipv6));
-        let to = Translation::of(&parsed, End::Destination, IpAddr::from(from).into(), 9);
+        let to = translation(&parsed, End::Destination, IpAddr::from(from).into(), 9);
         any(&mut frame, &parsed, Some(&to));
         assert_eq!(frame[HEADERS + 6..HEADERS + 8], [0, 0]);
     }
@@ -291,7 +288,7 @@ mod tests {
             let mut parsed = Parsed::default();
             prop_assert_eq!(parse(&head, &mut parsed), Ok(Content::Ipv4));
             let end = if source { End::Source } else { End::Destination };
-            let to = Translation::of(&parsed, end, Address::from_v4_bits(address), port);
+            let to = translation(&parsed, end, Address::from_v4_bits(address), port);
             let mut general = head;
             let (address, port) = (to.address.v4_bits().into(), to.port.into());
             let shares = [&to.change, &Change::default()];
