@@ -8,6 +8,7 @@ mod azure_rules;
 mod codes;
 mod echo;
 mod examples;
+mod families;
 mod interfaces;
 mod leniency;
 mod meaning;
