@@ -44,9 +44,9 @@ pub use appliance::{
     OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
 };
 pub use load_balancer::{
-    AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatProtocol, InboundNatRule,
-    InboundNatTarget, LoadBalancer, LoadBalancingRule, LoadDistribution, Member, NoHealthyBackends,
-    OutboundProtocol, OutboundRule, Pool, Probe, ProbeProtocol, Sku,
+    AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatRule, InboundNatTarget,
+    LoadBalancer, LoadBalancingRule, LoadDistribution, Member, NoHealthyBackends, OutboundRule,
+    Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
 pub use problem::Problem;
