@@ -19,6 +19,7 @@ mod echo;
 pub mod edit;
 mod load_balancer;
 mod network_interface;
+mod port_mapping;
 mod problem;
 mod public_address;
 mod public_prefix;
@@ -34,6 +35,8 @@ mod tests;
 mod validate;
 mod virtual_network;
 
+use std::sync::OnceLock;
+
 use serde_json::Value;
 
 pub use appliance::{
@@ -42,10 +45,11 @@ pub use appliance::{
 };
 pub use load_balancer::{
     AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatProtocol, InboundNatRule,
-    InboundNatTarget, LoadBalancer, LoadBalancingRule, LoadDistribution, Member, NoHealthyBackends,
-    OutboundProtocol, OutboundRule, Pool, Probe, ProbeProtocol, Sku,
+    InboundNatRulePortMapping, InboundNatTarget, LoadBalancer, LoadBalancingRule, LoadDistribution,
+    Member, NoHealthyBackends, OutboundProtocol, OutboundRule, Pool, Probe, ProbeProtocol, Sku,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
+pub use port_mapping::{PortMappingError, PortMappingQuery, port_mappings};
 pub use problem::Problem;
 pub use resources::Kind;
 pub use security_group::{
@@ -74,7 +78,7 @@ pub struct Configuration {
 }
 
 /// What [`check`] found in a document that can be applied.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Checked {
     /// What the document means.
     pub configuration: Configuration,
@@ -84,6 +88,16 @@ pub struct Checked {
     pub document: Value,
     /// The document in Azure's spelling, with everything that is not understood as it was written.
     pub echo: Value,
+    /// Of the echo, once somebody has asked for it.
+    etag: OnceLock<String>,
+}
+
+impl Checked {
+    /// The etag of the configuration as a whole: a digest of its echo, made once.
+    #[must_use]
+    pub fn etag(&self) -> &str {
+        self.etag.get_or_init(|| edit::etag(&self.echo))
+    }
 }
 
 /// Reads a configuration document.

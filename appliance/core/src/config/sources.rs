@@ -14,6 +14,7 @@
 //! Not here: which files there are (the shell), what resources mean (`resources`).
 
 use std::fmt;
+use std::sync::OnceLock;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -96,6 +97,7 @@ impl Examined {
                 warnings: self.warnings,
                 document: self.document,
                 echo: self.echo,
+                etag: OnceLock::new(),
             }),
             Some(_) | None => Err(problems),
         }

@@ -13,7 +13,9 @@ mod sku;
 pub use frontend::Frontend;
 pub(super) use frontend::{FrontendDraft, Source};
 pub(super) use inbound_nat::InboundNatDraft;
-pub use inbound_nat::{InboundNatPool, InboundNatProtocol, InboundNatRule, InboundNatTarget};
+pub use inbound_nat::{
+    InboundNatPool, InboundNatProtocol, InboundNatRule, InboundNatRulePortMapping, InboundNatTarget,
+};
 pub use outbound_rule::{OutboundProtocol, OutboundRule};
 pub use pool::{AdminState, Member, Pool};
 pub(super) use pool::{MemberDraft, PoolDraft};

@@ -11,7 +11,8 @@ mod examples;
 mod interfaces;
 mod leniency;
 mod meaning;
-mod mutation;
+pub(super) mod mutation;
+mod port_mapping;
 mod resources;
 mod rules;
 mod schema;
@@ -28,7 +29,7 @@ use super::{Checked, Examined, Problem, Source, check, examine};
 const BALANCER: &str = "/resources/2";
 
 /// A small document in which nothing is wrong, and nothing to warn of.
-fn valid() -> Value {
+pub(super) fn valid() -> Value {
     json!({
         "appliance": {
             "ports": [
@@ -73,7 +74,7 @@ fn valid() -> Value {
 }
 
 /// An address of a network interface that joins the pool.
-fn interface(name: &str, address: &str) -> Value {
+pub(super) fn interface(name: &str, address: &str) -> Value {
     json!({"type": "Microsoft.Network/networkInterfaces", "name": name, "properties": {
     "ipConfigurations": [{"name": "ip", "properties": {
         "privateIPAddress": address,
@@ -82,7 +83,7 @@ fn interface(name: &str, address: &str) -> Value {
 }
 
 /// [`valid`] with network interfaces `/resources/3` and `/resources/4` as members.
-fn with_interfaces() -> Value {
+pub(super) fn with_interfaces() -> Value {
     let mut document = with(&at(POOL), json!({}));
     set(&mut document, "/resources/-", interface("nic-a", "10.0.0.11"));
     set(&mut document, "/resources/-", interface("nic-b", "10.0.0.12"));
@@ -120,7 +121,7 @@ fn second_rule(changes: &[(&str, Value)]) -> Value {
 }
 
 /// A place of the first load balancer's properties.
-fn at(place: &str) -> String {
+pub(super) fn at(place: &str) -> String {
     format!("{BALANCER}/properties/{place}")
 }
 
@@ -131,7 +132,7 @@ const POOL: &str = "backendAddressPools/0/properties";
 const FRONTEND: &str = "frontendIPConfigurations/0/properties";
 
 /// Writes `value` at `pointer`, adding the last token if it is missing; `-` appends to a list.
-fn set(document: &mut Value, pointer: &str, value: Value) {
+pub(super) fn set(document: &mut Value, pointer: &str, value: Value) {
     let (parent, token) = pointer.rsplit_once('/').expect("a pointer with a parent");
     match document.pointer_mut(parent).expect("a place in the document") {
         Value::Object(map) => {
@@ -159,7 +160,7 @@ fn without(pointer: &str) -> Value {
     document
 }
 
-fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
+pub(super) fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
     check(document.to_string().as_bytes())
 }
 
@@ -169,7 +170,7 @@ fn examined(document: &Value) -> Examined {
     examine(vec![Source { name: "file.json".to_owned(), text }])
 }
 
-fn accepted(document: &Value) -> Checked {
+pub(super) fn accepted(document: &Value) -> Checked {
     check_value(document).unwrap_or_else(|problems| panic!("refused: {problems:#?}"))
 }
 
