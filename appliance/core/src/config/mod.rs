@@ -31,7 +31,7 @@ mod shapes;
 mod sources;
 mod supported;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod validate;
 mod virtual_network;
 

@@ -26,8 +26,6 @@ pub struct NewMember {
     pub settings: MemberSettings,
     /// The id of the virtual network that the address lies in.
     pub virtual_network: Option<String>,
-    /// The id of the subnet that the address lies in.
-    pub subnet: Option<String>,
 }
 
 /// Which member is meant.
@@ -65,10 +63,8 @@ pub(super) fn add(document: &mut Value, new: NewMember) -> Result<(), EditError>
     let pool = Pool::find(document, &new.pool)?;
     refuse_known(&pool, &new)?;
     let mut properties = json!({"ipAddress": new.ip_address});
-    for (name, id) in [("virtualNetwork", new.virtual_network), ("subnet", new.subnet)] {
-        if let Some(id) = id {
-            properties[name] = json!({"id": id});
-        }
+    if let Some(id) = new.virtual_network {
+        properties["virtualNetwork"] = json!({"id": id});
     }
     let mut entry = json!({"name": new.name, "properties": properties});
     write_settings(&mut entry, new.settings)?;

@@ -59,6 +59,13 @@ impl AdminState {
     const WORDS: [(&'static str, Self); 3] =
         [("None", Self::None), ("Up", Self::Up), ("Down", Self::Down)];
 
+    /// The state with this name, without regard to case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let word = Self::WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(name.trim()));
+        word.map(|(_, state)| *state)
+    }
+
     /// Azure's word.
     #[must_use]
     pub const fn name(self) -> &'static str {

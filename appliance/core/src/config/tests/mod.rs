@@ -11,7 +11,7 @@ mod examples;
 mod interfaces;
 mod leniency;
 mod meaning;
-pub(super) mod mutation;
+pub(crate) mod mutation;
 mod port_mapping;
 mod resources;
 mod rules;
@@ -29,7 +29,7 @@ use super::{Checked, Examined, Problem, Source, check, examine};
 const BALANCER: &str = "/resources/2";
 
 /// A small document in which nothing is wrong, and nothing to warn of.
-pub(super) fn valid() -> Value {
+pub(crate) fn valid() -> Value {
     json!({
         "appliance": {
             "ports": [
@@ -74,7 +74,7 @@ pub(super) fn valid() -> Value {
 }
 
 /// An address of a network interface that joins the pool.
-pub(super) fn interface(name: &str, address: &str) -> Value {
+pub(crate) fn interface(name: &str, address: &str) -> Value {
     json!({"type": "Microsoft.Network/networkInterfaces", "name": name, "properties": {
     "ipConfigurations": [{"name": "ip", "properties": {
         "privateIPAddress": address,
@@ -83,7 +83,7 @@ pub(super) fn interface(name: &str, address: &str) -> Value {
 }
 
 /// [`valid`] with network interfaces `/resources/3` and `/resources/4` as members.
-pub(super) fn with_interfaces() -> Value {
+pub(crate) fn with_interfaces() -> Value {
     let mut document = with(&at(POOL), json!({}));
     set(&mut document, "/resources/-", interface("nic-a", "10.0.0.11"));
     set(&mut document, "/resources/-", interface("nic-b", "10.0.0.12"));
@@ -121,7 +121,7 @@ fn second_rule(changes: &[(&str, Value)]) -> Value {
 }
 
 /// A place of the first load balancer's properties.
-pub(super) fn at(place: &str) -> String {
+pub(crate) fn at(place: &str) -> String {
     format!("{BALANCER}/properties/{place}")
 }
 
@@ -132,7 +132,7 @@ const POOL: &str = "backendAddressPools/0/properties";
 const FRONTEND: &str = "frontendIPConfigurations/0/properties";
 
 /// Writes `value` at `pointer`, adding the last token if it is missing; `-` appends to a list.
-pub(super) fn set(document: &mut Value, pointer: &str, value: Value) {
+pub(crate) fn set(document: &mut Value, pointer: &str, value: Value) {
     let (parent, token) = pointer.rsplit_once('/').expect("a pointer with a parent");
     match document.pointer_mut(parent).expect("a place in the document") {
         Value::Object(map) => {
@@ -160,7 +160,7 @@ fn without(pointer: &str) -> Value {
     document
 }
 
-pub(super) fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
+pub(crate) fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
     check(document.to_string().as_bytes())
 }
 
@@ -170,7 +170,7 @@ fn examined(document: &Value) -> Examined {
     examine(vec![Source { name: "file.json".to_owned(), text }])
 }
 
-pub(super) fn accepted(document: &Value) -> Checked {
+pub(crate) fn accepted(document: &Value) -> Checked {
     check_value(document).unwrap_or_else(|problems| panic!("refused: {problems:#?}"))
 }
 

@@ -35,8 +35,7 @@ fn any_edit() -> impl Strategy<Value = Edit> {
         name: "c".into(),
         ip_address: "10.0.0.13".into(),
         settings,
-        virtual_network: None,
-        subnet: Some("virtualNetworks/vnet/subnets/none".into()),
+        virtual_network: Some("virtualNetworks/none".into()),
     };
     let swap = FRONTENDS.iter().zip(["other", "ip"]).map(|(frontend, address)| FrontendAddress {
         frontend: id(frontend),

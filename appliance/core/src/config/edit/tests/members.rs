@@ -18,7 +18,6 @@ fn new(name: &str, ip_address: &str) -> NewMember {
         ip_address: ip_address.to_owned(),
         settings: MemberSettings::default(),
         virtual_network: None,
-        subnet: None,
     }
 }
 
