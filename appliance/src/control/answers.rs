@@ -45,7 +45,7 @@ impl Running {
             Method::Get(Get { id: None }) => Ok(Success::Current(Current {
                 generation: self.generation(),
                 etag: self.checked.etag().to_owned(),
-                configuration: self.checked.document.clone(),
+                configuration: serde_json::Value::clone(&self.checked.document),
             })),
             Method::Status => Ok(Success::Status(Box::new(self.status()))),
             Method::Stats => Ok(Success::Stats(self.stats())),

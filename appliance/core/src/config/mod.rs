@@ -19,6 +19,7 @@ mod echo;
 pub mod edit;
 mod load_balancer;
 mod network_interface;
+mod pointer;
 mod port_mapping;
 mod problem;
 mod public_address;
@@ -35,7 +36,7 @@ pub(crate) mod tests;
 mod validate;
 mod virtual_network;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -85,9 +86,9 @@ pub struct Checked {
     /// What the author should know all the same, in document order.
     pub warnings: Vec<FileProblem>,
     /// The document as it was written.
-    pub document: Value,
+    pub document: Arc<Value>,
     /// The document in Azure's spelling, with everything that is not understood as it was written.
-    pub echo: Value,
+    pub echo: Arc<Value>,
     /// Of the echo, once somebody has asked for it.
     etag: OnceLock<String>,
 }
@@ -119,11 +120,11 @@ pub fn check(text: &[u8]) -> Result<Checked, Vec<Problem>> {
 struct Reading {
     configuration: Option<Configuration>,
     findings: Findings,
-    echo: Value,
+    echo: Arc<Value>,
 }
 
 /// Reads a document. It has a meaning if nothing keeps it from being applied.
-fn read(document: &Value, report: Report) -> Reading {
+fn read(document: &Arc<Value>, report: Report) -> Reading {
     let configuration = read_all(document, &report);
     let echo = report.edits.apply(document);
     let findings = report.finish();

@@ -96,7 +96,7 @@ fn each_request_as_it_is_meant_gives_a_configuration_that_can_be_applied() {
     for (method, parameters) in requests() {
         let made = carried_out(&line(method, &parameters), &checked).expect(method);
         if let Some(document) = made {
-            assert_ne!(document, checked.echo, "{method}");
+            assert_ne!(document, *checked.echo, "{method}");
             accepted(&document);
         }
     }

@@ -106,7 +106,7 @@ proptest! {
         // As it is in force, if it can be; any other document all the same.
         let text = document.to_string().into_bytes();
         let echo = examine(vec![crate::config::Source { name: String::new(), text }]).echo;
-        for document in [document, echo] {
+        for document in [document, Value::clone(&echo)] {
             match apply(&document, edit.clone(), &if_match) {
                 Err(error) => prop_assert!(!error.to_string().is_empty()),
                 Ok(edited) => {
