@@ -145,7 +145,8 @@ class Resources(unittest.TestCase):
         etag = self.weir.call("get", id=extra)["etag"]
         down = {"pool": POOL, "member": "10.0.0.99", "adminState": "Down"}
         self.weir.call("setMember", **down, ifMatch=etag)
-        self.assertEqual(self.refused("setMember", **down, ifMatch=etag)["code"], PRECONDITION_FAILED)
+        stale = self.refused("setMember", **down, ifMatch=etag)
+        self.assertEqual(stale["code"], PRECONDITION_FAILED)
         found = self.weir.call("get", id=extra)["resource"]["properties"]
         self.assertEqual((found["adminState"], found["extensions"]), ("Down", {"weight": 3}))
         self.weir.call("removeMember", pool=POOL, member="EXTRA")
