@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::change::Applied;
 use super::error::Error;
+use super::mapping::PortMappings;
 use super::status::Status;
 
 /// What the appliance answers to one request.
@@ -23,7 +24,7 @@ pub type Reply = Result<Success, Error>;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Success {
-    /// To `apply`.
+    /// To every method that changes something.
     Applied(Applied),
     /// To `get` without an id.
     Current(Current),
@@ -31,6 +32,8 @@ pub enum Success {
     Resource(Resource),
     /// To `list`.
     Resources(Resources),
+    /// To `queryInboundNatRulePortMapping`.
+    PortMappings(PortMappings),
     /// To `history`.
     History(History),
     /// To `status`.
@@ -80,6 +83,8 @@ pub struct List {
 pub struct Current {
     /// The generation in force.
     pub generation: u32,
+    /// What `ifMatch` of a change of the whole expects; another one as soon as anything changes.
+    pub etag: String,
     /// The configuration document as it was applied.
     pub configuration: Value,
 }
