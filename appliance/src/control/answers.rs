@@ -29,6 +29,7 @@ impl Running {
                 return self.keeper.seek(Sought { rollback, peer, reply });
             }
             Method::History => Ok(Success::History(self.keeper.history())),
+            Method::Subscribe(wanted) => self.subscribe(wanted, &call.feed),
             Method::Put(change) | Method::Delete(change) => {
                 return self.change(change, call.peer, call.reply);
             }
@@ -143,8 +144,9 @@ impl Running {
         let Some(published) = published else { return };
         self.announcer.learn(self.lane.published());
         if let Some(Candidate { checked, origin, author }) = published.candidate {
-            self.checked = checked;
+            let old = std::mem::replace(&mut self.checked, checked);
             tracing::info!("generation {} is in force", self.generation());
+            self.configuration_changed(&old.configuration, &origin.applied_by);
             self.keep(origin, author);
             self.put_in_force().await;
         }

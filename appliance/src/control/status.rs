@@ -9,7 +9,7 @@ use weir_core::compile::{probe_target, rule_view};
 use weir_core::config::{LoadBalancer, LoadBalancingRule, Pool};
 use weir_core::policy::Member;
 use weir_core::telemetry::{DropReason, ObjectCounters, ObjectTotals, Totals};
-use weir_core::units::{Address, MacAddress, MemberId};
+use weir_core::units::{Address, MacAddress, MemberId, Transport};
 
 use super::{HEARTBEAT_MILLISECONDS_MAX, Running, WorkerView, answers};
 use crate::boot::OpenPort;
@@ -238,21 +238,30 @@ impl Running {
             for rule in &load_balancer.outbound_rules {
                 for member in &load_balancer.pools[rule.pool].members {
                     let Some((id, _)) = self.member(member.address.into()) else { continue };
-                    let used = |slot| {
-                        let totals = self.sum(id.index() * 2 + slot, |worker| &worker.outbound);
-                        u32::try_from(totals.flows).unwrap_or(u32::MAX)
-                    };
                     statuses.push(OutboundStatus {
                         rule: rule.name.clone(),
                         address: load_balancer.frontends[rule.frontend].address.to_string(),
                         member: member.address.to_string(),
                         ports_allocated: rule.allocated_outbound_ports,
-                        ports_used: PortsUsed { tcp: used(0), udp: used(1) },
+                        ports_used: PortsUsed {
+                            tcp: self.ports_used(id, Transport::Tcp),
+                            udp: self.ports_used(id, Transport::Udp),
+                        },
                     });
                 }
             }
         }
         statuses
+    }
+
+    /// Outbound ports in use by a member, for one protocol.
+    pub(super) fn ports_used(&self, member: MemberId, protocol: Transport) -> u32 {
+        let slot = match protocol {
+            Transport::Tcp => 0,
+            Transport::Udp => 1,
+        };
+        let totals = self.sum(member.index() * 2 + slot, |worker| &worker.outbound);
+        u32::try_from(totals.flows).unwrap_or(u32::MAX)
     }
 
     fn warnings(&self) -> Vec<String> {

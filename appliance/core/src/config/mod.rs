@@ -37,7 +37,7 @@ mod virtual_network;
 use serde_json::Value;
 
 pub use appliance::{
-    Appliance, Hugepages, Idle, InterfaceAddress, Lcores, Limits, Log, LogFormat, LogLevel,
+    Appliance, ControlSocket, Hugepages, Idle, InterfaceAddress, Lcores, Limits, Log, LogFormat, LogLevel,
     OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
 };
 pub use load_balancer::{
