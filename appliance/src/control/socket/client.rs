@@ -15,12 +15,15 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use weir_core::api::{Error, ErrorCode, Id, Reply, Request, write_response};
+use weir_core::api::{
+    Error, ErrorCode, Happening, Id, Missed, Reply, Request, write_response,
+};
 use weir_core::limits::{CONTROL_LINE_BYTES_MAX, CONTROL_WRITE_MILLISECONDS_MAX};
 
 use super::feed::{Feed, Next};
 use super::lines::{Line, Lines};
 use super::{Access, Call, Peer};
+use crate::control::events;
 
 /// Why a connection ended, for the log.
 #[derive(Debug)]
@@ -136,7 +139,7 @@ impl Client {
     async fn tell(&mut self, next: Next) -> Result<(), Ended> {
         let line = match next {
             Next::Event(line) => line,
-            Next::Missed(count) => events::missed(count).into(),
+            Next::Missed(count) => events::line(Happening::Missed(Missed { count })).into(),
         };
         self.write_half.write_all(line.as_bytes()).await.map_err(Ended::Broken)
     }
