@@ -41,7 +41,7 @@ impl Running {
             Method::Status => Ok(Success::Status(Box::new(self.status()))),
             Method::Stats => Ok(Success::Stats(self.stats())),
             Method::Health => Ok(Success::Health(self.health_report())),
-            Method::Diagnose => Ok(Success::Diagnosis(weir_core::api::Diagnosis::default())),
+            Method::Diagnose => Ok(Success::Diagnosis(self.diagnose())),
             Method::Version => Ok(Success::Version(self.version())),
         };
         send(call.reply, reply);

@@ -13,6 +13,7 @@
 
 mod announce;
 mod answers;
+mod diagnosis;
 mod edits;
 mod error;
 mod events;
@@ -51,6 +52,7 @@ use crate::boot::{LogHandle, OpenPort};
 use crate::worker::{Clock, SharedState};
 
 use announce::Announcer;
+use diagnosis::{Growth, Unresolved};
 pub use error::ControlError;
 use events::Events;
 use kernel::Pump;
@@ -162,6 +164,8 @@ struct Running {
     announcer: Announcer,
     changes: edits::Changes,
     events: Events,
+    growth: Growth,
+    unresolved: Unresolved,
     /// What bounds kept out of the mirror, as last told.
     left_out: LeftOut,
     /// Turns and busy turns of each worker, now and a second ago.
@@ -261,6 +265,8 @@ impl Control {
             announcer: Announcer::default(),
             changes: edits::Changes::default(),
             events: Events::default(),
+            growth: Growth::default(),
+            unresolved: Unresolved::default(),
             left_out: LeftOut::default(),
             turns,
         };
@@ -352,6 +358,7 @@ impl Running {
         addresses.dedup();
         let wanted = wanted_neighbours(&addresses, &self.world);
         note(self.manager.set_wanted(&wanted).await);
+        self.unresolved.want(wanted);
     }
 
     fn learn_verdict(&mut self, result: &ProbeResult) {
@@ -421,6 +428,7 @@ impl Running {
             self.left_out = left_out;
         }
         self.look_after_ports();
+        self.look_after_diagnosis();
         self.announcer.turn(&mut self.pump.borrow_mut());
     }
 }

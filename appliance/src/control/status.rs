@@ -60,10 +60,7 @@ impl Running {
             outbound: self.outbound_statuses(),
             packets: packets(&totals),
             drops: drops(&totals),
-            mbufs: MbufStatus {
-                in_use: u64::from(self.pool.in_use()),
-                capacity: u64::from(self.pool.capacity()),
-            },
+            mbufs: self.mbufs(),
             warnings: self.warnings(),
         }
     }
@@ -97,7 +94,13 @@ impl Running {
         }
     }
 
-    fn worker_statuses(&self) -> Vec<WorkerStatus> {
+    /// Packet buffers.
+    pub(super) fn mbufs(&self) -> MbufStatus {
+        let (in_use, capacity) = (self.pool.in_use(), self.pool.capacity());
+        MbufStatus { in_use: in_use.into(), capacity: capacity.into() }
+    }
+
+    pub(super) fn worker_statuses(&self) -> Vec<WorkerStatus> {
         let now = self.clock.now().milliseconds;
         let status = |(worker, turns): (&WorkerView, &[(u64, u64); 2])| {
             let state = worker.shared.read();
@@ -122,7 +125,7 @@ impl Running {
         self.workers.iter().zip(&self.turns).map(status).collect()
     }
 
-    fn port_statuses(&self) -> Vec<PortStatus> {
+    pub(super) fn port_statuses(&self) -> Vec<PortStatus> {
         let wanted = &self.checked.configuration.appliance.ports;
         let status = |(view, wanted): (&PortView, &weir_core::config::Port)| {
             let link = view.port.link().ok();

@@ -37,8 +37,8 @@ mod virtual_network;
 use serde_json::Value;
 
 pub use appliance::{
-    Appliance, ControlSocket, Hugepages, Idle, InterfaceAddress, Lcores, Limits, Log, LogFormat, LogLevel,
-    OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
+    Appliance, ControlSocket, Hugepages, Idle, InterfaceAddress, Lcores, Limits, Log, LogFormat,
+    LogLevel, OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
 };
 pub use load_balancer::{
     AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatProtocol, InboundNatRule,

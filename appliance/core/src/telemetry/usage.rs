@@ -44,24 +44,24 @@ impl UsageWatch {
     /// Takes in that `used` of `bound` are in use at `now_ms`, milliseconds on the caller's clock.
     /// Of nothing (`bound` 0), nothing is ever used up.
     pub fn observe(&mut self, used: u64, bound: u64, now_ms: u64) -> Option<UsageChange> {
+        use Level::{Exhausted, Normal, Warning};
         let at_least = |percent| used.saturating_mul(100) >= bound.saturating_mul(percent);
-        let (level, change) = match self.level {
-            Level::Exhausted { .. } if bound > 0 && used >= bound => {
-                (Level::Exhausted { last_ms: now_ms }, None)
+        let is_full = bound > 0 && used >= bound;
+        let full = Exhausted { last_ms: now_ms };
+        let (level, change) = match (self.level, is_full) {
+            (Exhausted { .. }, true) => (full, None),
+            (Normal | Warning, true) => (full, Some(UsageChange::Exhausted)),
+            (Normal, false) if bound > 0 && at_least(WARNING_PERCENT) => {
+                (Warning, Some(UsageChange::Warning))
             }
-            Level::Normal | Level::Warning if bound > 0 && used >= bound => {
-                (Level::Exhausted { last_ms: now_ms }, Some(UsageChange::Exhausted))
+            (Normal, false) => (Normal, None),
+            (Warning | Exhausted { .. }, false) if bound == 0 || !at_least(NORMAL_PERCENT) => {
+                (Normal, Some(UsageChange::Recovered))
             }
-            Level::Normal if bound > 0 && at_least(WARNING_PERCENT) => {
-                (Level::Warning, Some(UsageChange::Warning))
+            (Exhausted { last_ms }, false) if now_ms.saturating_sub(last_ms) >= AGAIN_MS => {
+                (Warning, None)
             }
-            Level::Warning | Level::Exhausted { .. } if bound == 0 || !at_least(NORMAL_PERCENT) => {
-                (Level::Normal, Some(UsageChange::Recovered))
-            }
-            Level::Exhausted { last_ms } if now_ms.saturating_sub(last_ms) >= AGAIN_MS => {
-                (Level::Warning, None)
-            }
-            level => (level, None),
+            (level @ (Warning | Exhausted { .. }), false) => (level, None),
         };
         self.level = level;
         change

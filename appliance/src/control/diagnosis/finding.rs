@@ -46,6 +46,9 @@ const NAMED_MAX: usize = 5;
 pub(super) mod tests {
     use super::*;
 
+    /// States, each with a part of its detail.
+    pub(in crate::control::diagnosis) type Expected = [(FindingState, &'static str)];
+
     /// Asserts state by state what was found, and that everything but the good has a remedy.
     pub(in crate::control::diagnosis) fn assert_found(
         name: &str,
@@ -56,7 +59,11 @@ pub(super) mod tests {
         for (finding, (state, part)) in found.iter().zip(expected) {
             assert_eq!(finding.state, *state, "{name}: {finding:?}");
             assert!(finding.detail.contains(part), "{name}: {finding:?}");
-            assert_eq!(finding.remedy.is_empty(), *state == FindingState::Ok, "{name}: {finding:?}");
+            assert_eq!(
+                finding.remedy.is_empty(),
+                *state == FindingState::Ok,
+                "{name}: {finding:?}"
+            );
             let kebab = |byte: u8| byte.is_ascii_lowercase() || byte == b'-';
             assert!(finding.check.bytes().all(kebab), "{name}: {finding:?}");
         }

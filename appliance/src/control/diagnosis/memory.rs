@@ -91,14 +91,23 @@ mod tests {
 
     #[test]
     fn the_fullest_flow_table_counts() {
-        let worker = |worker, flows| WorkerStatus { worker, flows, flows_max: 1_000, ..WorkerStatus::default() };
+        let worker = |worker, flows| WorkerStatus {
+            worker,
+            flows,
+            flows_max: 1_000,
+            ..WorkerStatus::default()
+        };
         for (flows, expected) in [
             ([0, 699], (Ok, "69 %")),
             ([10, 700], (Warning, "worker 1 has 700 of 1000")),
             ([700, 829], (Warning, "worker 0 has 700 of 1000 flow records, worker 1")),
             ([0, 830], (Problem, "no record at their SYN")),
         ] {
-            assert_found("flows", &[self::flows(&[worker(0, flows[0]), worker(1, flows[1])])], &[expected]);
+            assert_found(
+                "flows",
+                &[self::flows(&[worker(0, flows[0]), worker(1, flows[1])])],
+                &[expected],
+            );
         }
     }
 
@@ -113,7 +122,11 @@ mod tests {
             (["transparent", "transparent"], (Ok, "transparent")),
             (["transparent", "ordinary"], (Warning, "workers 1 ")),
         ] {
-            assert_found("pages", &[pages(&[worker(0, kinds[0]), worker(1, kinds[1])])], &[expected]);
+            assert_found(
+                "pages",
+                &[pages(&[worker(0, kinds[0]), worker(1, kinds[1])])],
+                &[expected],
+            );
         }
     }
 }

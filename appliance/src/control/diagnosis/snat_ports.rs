@@ -33,7 +33,8 @@ pub(super) fn judge(uses: &[PortUse]) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let blocks = uses.len();
-        findings.push(fine("snat-ports", format!("below {SCARCE_PERCENT} % in all {blocks} blocks")));
+        findings
+            .push(fine("snat-ports", format!("below {SCARCE_PERCENT} % in all {blocks} blocks")));
     }
     findings
 }

@@ -35,7 +35,10 @@ fn load(workers: &[WorkerStatus]) -> Finding {
     let busy: Vec<String> =
         busy.map(|it| format!("worker {} ({} %)", it.worker, it.busy_percent)).collect();
     if busy.is_empty() {
-        return fine("worker-load", format!("the busiest worker found work in {busiest} % of its turns"));
+        return fine(
+            "worker-load",
+            format!("the busiest worker found work in {busiest} % of its turns"),
+        );
     }
     let alone = busy.len() < workers.len();
     warning(
@@ -63,7 +66,14 @@ mod tests {
     fn worker(worker: u8, state: &str, busy_percent: u8) -> WorkerStatus {
         let heartbeat_milliseconds_ago = if state == "stuck" { 2_500 } else { 3 };
         let state = state.to_owned();
-        WorkerStatus { worker, lcore: 4, state, busy_percent, heartbeat_milliseconds_ago, ..WorkerStatus::default() }
+        WorkerStatus {
+            worker,
+            lcore: 4,
+            state,
+            busy_percent,
+            heartbeat_milliseconds_ago,
+            ..WorkerStatus::default()
+        }
     }
 
     #[test]
@@ -93,7 +103,9 @@ mod tests {
             assert_found(name, &judge(&workers), &expected);
         }
         let remedy = |workers: &[WorkerStatus]| load(workers).remedy;
-        assert!(remedy(&[worker(0, "running", 91), worker(1, "running", 5)]).contains("queues, or one"));
+        assert!(
+            remedy(&[worker(0, "running", 91), worker(1, "running", 5)]).contains("queues, or one")
+        );
         assert!(remedy(&[worker(0, "running", 91)]).contains("Add workers"));
     }
 }

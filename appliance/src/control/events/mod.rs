@@ -29,7 +29,8 @@ use weir_core::units::{Address, Transport};
 use super::Running;
 use super::socket::Feed;
 use health::{HealthChange, HealthWatch};
-use snat::{PortUse, SnatWatch};
+pub(super) use snat::PortUse;
+use snat::SnatWatch;
 
 /// What is watched, and for whom.
 #[derive(Debug, Default)]
@@ -145,7 +146,8 @@ impl Running {
         for load_balancer in &self.checked.configuration.load_balancers {
             for rule in &load_balancer.outbound_rules {
                 let address = load_balancer.frontends[rule.frontend].address.into();
-                let id = || format!("loadBalancers/{}/outboundRules/{}", load_balancer.name, rule.name);
+                let id =
+                    || format!("loadBalancers/{}/outboundRules/{}", load_balancer.name, rule.name);
                 for member in &load_balancer.pools[rule.pool].members {
                     for protocol in rule.protocol.transports() {
                         let block = (address, member.address.into(), *protocol);
@@ -171,7 +173,14 @@ impl Running {
             return None;
         }
         let used = self.ports_used(id, protocol);
-        Some(PortUse { rule: rule(), address, member, protocol, used, allocated: mapping.ports.into() })
+        Some(PortUse {
+            rule: rule(),
+            address,
+            member,
+            protocol,
+            used,
+            allocated: mapping.ports.into(),
+        })
     }
 }
 

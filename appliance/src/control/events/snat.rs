@@ -59,16 +59,25 @@ mod tests {
     fn used(member: &str, protocol: Transport, used: u32) -> PortUse {
         let ip = |text: &str| text.parse::<std::net::IpAddr>().expect("an address").into();
         let rule = "outbound".to_owned();
-        PortUse { rule, address: ip("203.0.113.20"), member: ip(member), protocol, used, allocated: 64 }
+        PortUse {
+            rule,
+            address: ip("203.0.113.20"),
+            member: ip(member),
+            protocol,
+            used,
+            allocated: 64,
+        }
     }
 
     #[test]
     fn members_and_protocols_are_told_apart_and_who_is_gone_begins_anew() {
         let mut watch = SnatWatch::default();
         let (tcp, udp) = (Transport::Tcp, Transport::Udp);
-        let all = vec![used("10.0.0.1", tcp, 64), used("10.0.0.1", udp, 0), used("10.0.0.2", tcp, 48)];
+        let all =
+            vec![used("10.0.0.1", tcp, 64), used("10.0.0.1", udp, 0), used("10.0.0.2", tcp, 48)];
         let said = watch.observe(all.clone(), 0);
-        let expected = [(all[0].clone(), UsageChange::Exhausted), (all[2].clone(), UsageChange::Warning)];
+        let expected =
+            [(all[0].clone(), UsageChange::Exhausted), (all[2].clone(), UsageChange::Warning)];
         assert_eq!(said, expected);
         assert_eq!(watch.observe(all.clone(), 1_000), [], "told once");
         assert_eq!(watch.observe(vec![all[2].clone()], 2_000), []);

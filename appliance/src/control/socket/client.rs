@@ -15,9 +15,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use weir_core::api::{
-    Error, ErrorCode, Happening, Id, Missed, Reply, Request, write_response,
-};
+use weir_core::api::{Error, ErrorCode, Happening, Id, Missed, Reply, Request, write_response};
 use weir_core::limits::{CONTROL_LINE_BYTES_MAX, CONTROL_WRITE_MILLISECONDS_MAX};
 
 use super::feed::{Feed, Next};

@@ -202,11 +202,15 @@ async fn a_crowd_that_reads_does_not_keep_out_who_changes_nor_the_other_way_roun
 async fn the_read_only_socket_reads_and_says_where_changes_go() {
     beside_two_servers(|path, read_only| async move {
         let mut reader = Client::connect(&read_only).await;
-        let delete = r#"{"jsonrpc":"2.0","id":7,"method":"delete","params":{"id":"loadBalancers/lb"}}"#;
+        let delete =
+            r#"{"jsonrpc":"2.0","id":7,"method":"delete","params":{"id":"loadBalancers/lb"}}"#;
         let refused = reader.ask(delete).await;
         assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(7), &json!(-32007)));
         let text = refused["error"]["message"].as_str().expect("a sentence");
-        assert!(text.contains("only reads") && text.contains(path.to_str().expect("text")), "{text}");
+        assert!(
+            text.contains("only reads") && text.contains(path.to_str().expect("text")),
+            "{text}"
+        );
         assert_eq!(reader.ask(VERSION).await["id"], json!(1), "the connection stays");
         reader.send(&format!("{}\n", delete.replace("\"id\":7,", ""))).await;
         assert_eq!(reader.ask(VERSION).await["id"], json!(1), "a notification is not carried out");
@@ -290,7 +294,10 @@ async fn events_come_between_replies_and_while_one_is_waited_for() {
         assert_eq!(client.reply().await["event"], json!(2));
         feed.miss();
         let missed = client.reply().await;
-        assert_eq!((&missed["method"], &missed["params"]["kind"]), (&json!("event"), &json!("Missed")));
+        assert_eq!(
+            (&missed["method"], &missed["params"]["kind"]),
+            (&json!("event"), &json!("Missed"))
+        );
         assert_eq!(missed["params"]["count"], json!(1));
 
         client.send(&format!("{VERSION}\n")).await;

@@ -39,7 +39,11 @@ pub fn changed_appliance_fields(old: &Appliance, new: &Appliance) -> Vec<&'stati
     let control = changed_socket_fields(
         Some(control_socket),
         Some(&new.control_socket),
-        ["/appliance/controlSocket", "/appliance/controlSocketMode", "/appliance/controlSocketGroup"],
+        [
+            "/appliance/controlSocket",
+            "/appliance/controlSocketMode",
+            "/appliance/controlSocketGroup",
+        ],
     );
     let read_only = changed_socket_fields(
         read_only_control_socket.as_ref(),

@@ -38,7 +38,7 @@ fn configuration(rules: &[(&str, u16, Option<&str>)], members: &[(u8, &str)]) ->
     let document = json!({
         "appliance": {"ports": [
             {"name": "front", "device": "net_null0", "addresses": ["198.51.100.1/24"]},
-            {"name": "back", "device": "net_null1", "addresses": ["10.0.0.1/24"]},
+            {"name": "back", "device": "net_null1", "addresses": ["10.0.0.254/24"]},
         ]},
         "resources": [
             {"type": "Microsoft.Network/virtualNetworks", "name": "net", "properties": {
