@@ -32,10 +32,13 @@ fn every_method_reads_what_the_client_writes() {
         Method::Get(Get::default()),
         Method::Get(Get { id: Some("loadBalancers/web".into()) }),
         Method::List(List { collection: "loadBalancers".into() }),
+        Method::Subscribe(Subscribe::default()),
+        Method::Subscribe(Subscribe { events: vec![Topic::Health, Topic::Snat] }),
         Method::History,
         Method::Status,
         Method::Stats,
         Method::Health,
+        Method::Diagnose,
         Method::Version,
     ];
     let mut names: Vec<_> = methods.iter().map(Method::name).collect();
