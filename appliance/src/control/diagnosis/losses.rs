@@ -53,7 +53,7 @@ fn probes(growth: &Growth, now_ms: u64) -> Finding {
         None => fine("probe-lateness", "no probe was late within the last minute"),
         Some(count) => warning(
             "probe-lateness",
-            format!("Weir itself was late with {count} probes since the start, and discarded them"),
+            format!("verdicts discarded because Weir itself was late: {count} since the start"),
             "The control side lacks time: give it a CPU of its own (`appliance.lcores.control`), \
              or lengthen the probes' intervals.",
         ),
@@ -100,7 +100,7 @@ mod tests {
         let expected = [
             (Warning, "port front (7 since the start)"),
             (Warning, "growing: drop_handoff_full_packets, drop_no_route_packets"),
-            (Warning, "late with 2 probes"),
+            (Warning, "was late: 2 since"),
         ];
         assert_found("losing", &judge(&ports, &growth, 2_000), &expected);
         assert_found("long ago", &judge(&ports, &growth, 100_000), &quiet);

@@ -54,7 +54,7 @@ fn pages(workers: &[WorkerStatus]) -> Finding {
     }
     warning(
         "flow-pages",
-        format!("the flow tables of workers {ordinary} stand on ordinary pages"),
+        format!("on ordinary pages: the flow tables of worker {ordinary}"),
         "With many flows each packet takes longer. Write `madvise` into \
          /sys/kernel/mm/transparent_hugepage/enabled, or reserve hugepages and set \
          `appliance.limits.hugepages` to `Require`; then restart.",
@@ -120,7 +120,7 @@ mod tests {
         for (kinds, expected) in [
             (["1 GiB", "2 MiB"], (Ok, "1 GiB, 2 MiB")),
             (["transparent", "transparent"], (Ok, "transparent")),
-            (["transparent", "ordinary"], (Warning, "workers 1 ")),
+            (["transparent", "ordinary"], (Warning, "of worker 1")),
         ] {
             assert_found(
                 "pages",

@@ -59,7 +59,7 @@ pub(super) fn judge(unresolved: &Unresolved, network: Network<'_>, now_ms: u64) 
     }
     if findings.is_empty() {
         let count = unresolved.wanted.len();
-        findings.push(fine("neighbour", format!("all {count} next hops are resolved")));
+        findings.push(fine("neighbour", format!("every next hop is resolved ({count})")));
     }
     findings
 }
@@ -88,7 +88,7 @@ mod tests {
             let found = judge(&unresolved, network, second * 1_000);
             assert_found(&format!("second {second}"), &found, expected);
         };
-        look(&world, &[], 0, &[(Ok, "all 0")]);
+        look(&world, &[], 0, &[(Ok, "resolved (0)")]);
         look(&world, &["10.0.0.11"], 1, &[(Warning, "10.0.0.11 on back (0 s)")]);
         look(&world, &["10.0.0.11"], 5, &[(Warning, "(4 s)")]);
         look(&world, &["10.0.0.11"], 6, &[(Problem, "10.0.0.11 on back (5 s)")]);
@@ -96,6 +96,6 @@ mod tests {
         look(&world, &both, 7, &[(Problem, "10.0.0.11"), (Warning, "10.0.0.12")]);
         learn(&mut world, 1, "10.0.0.11");
         look(&world, &both, 8, &[(Warning, "10.0.0.12 on back (1 s)")]);
-        look(&world, &["10.0.0.11"], 9, &[(Ok, "all 1")]);
+        look(&world, &["10.0.0.11"], 9, &[(Ok, "resolved (1)")]);
     }
 }

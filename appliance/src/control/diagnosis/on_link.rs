@@ -29,8 +29,7 @@ pub(super) fn judge(network: Network<'_>) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let count = subnets.len();
-        let text =
-            format!("in the {count} subnets of members neither frontends nor clients are known");
+        let text = format!("no frontend and no client is known in members' subnets ({count})");
         findings.push(fine("on-link", text));
     }
     findings
@@ -101,14 +100,14 @@ mod tests {
             [("0.0.0.0/0", 0, Some("198.51.100.254")), ("10.9.0.0/16", 1, Some("10.0.0.254"))];
         type Row<'a> = (&'a str, &'a str, &'a [(u8, &'a str)], &'a [(FindingState, &'a str)]);
         let cases: [Row<'_>; 5] = [
-            ("quiet", "203.0.113.10", &[], &[(Ok, "in the 1 subnets")]),
+            ("quiet", "203.0.113.10", &[], &[(Ok, "subnets (1)")]),
             (
                 "members, routers and own addresses belong there",
                 "203.0.113.10",
                 &[(1, "10.0.0.11"), (1, "10.0.0.254"), (1, "10.0.0.1"), (0, "198.51.100.7")],
-                &[(Ok, "in the 1 subnets")],
+                &[(Ok, "subnets (1)")],
             ),
-            ("on the other link", "198.51.100.100", &[], &[(Ok, "in the 1 subnets")]),
+            ("on the other link", "198.51.100.100", &[], &[(Ok, "subnets (1)")]),
             ("a frontend", "10.0.0.100", &[], &[(Warning, "10.0.0.0/24, where members")]),
             (
                 "both",

@@ -44,7 +44,7 @@ pub(super) fn judge(health: &HealthTable) -> Vec<Finding> {
         ));
     }
     if findings.is_empty() {
-        findings.push(fine("probe", format!("all {} probed endpoints are up", health.len())));
+        findings.push(fine("probe", format!("every probed endpoint is up ({})", health.len())));
     }
     findings
 }
@@ -111,7 +111,7 @@ mod tests {
         use Verdict::{Refused, TcpConnected, Timeout};
         let cases: [(&str, &[&[Verdict]], &Expected); 6] = [
             ("nothing", &[], &[(Ok, "nothing is probed")]),
-            ("up", &[&[TcpConnected], &[TcpConnected]], &[(Ok, "all 2")]),
+            ("up", &[&[TcpConnected], &[TcpConnected]], &[(Ok, "is up (2)")]),
             ("not yet", &[&[]], &[(Unknown, "tcp://10.0.0.0:80")]),
             ("once", &[&[TcpConnected, Timeout]], &[(FindingState::Warning, "was up before")]),
             (
@@ -122,7 +122,7 @@ mod tests {
                     (Problem, "(1; refused the TCP connection): tcp://10.0.0.1:80"),
                 ],
             ),
-            ("back", &[&[Timeout, TcpConnected]], &[(Ok, "all 1")]),
+            ("back", &[&[Timeout, TcpConnected]], &[(Ok, "is up (1)")]),
         ];
         for (name, stories, expected) in cases {
             let mut health = HealthTable::default();

@@ -37,7 +37,8 @@ pub(super) fn judge(network: Network<'_>) -> Vec<Finding> {
     findings.extend(clients(network));
     if findings.is_empty() {
         let count = routed.len();
-        findings.push(fine("route", format!("routes lead to all {count} members and to clients")));
+        findings
+            .push(fine("route", format!("routes lead to every member ({count}) and to clients")));
     }
     findings
 }
@@ -97,7 +98,7 @@ mod tests {
     fn members_and_clients_without_a_route_are_named() {
         type Routes = &'static [(&'static str, u8, Option<&'static str>)];
         let cases: [(&str, Routes, &[&str], &Expected); 4] = [
-            ("all", &[DEFAULT], &["10.0.0.11", "10.0.0.12"], &[(Ok, "all 2 members")]),
+            ("all", &[DEFAULT], &["10.0.0.11", "10.0.0.12"], &[(Ok, "every member (2)")]),
             (
                 "no default",
                 &[],
@@ -114,7 +115,7 @@ mod tests {
                 "behind a router",
                 &[DEFAULT, ("10.9.0.0/16", 1, Some("10.0.0.254"))],
                 &["10.9.0.1"],
-                &[(Ok, "all 1")],
+                &[(Ok, "every member (1)")],
             ),
         ];
         for (name, routes, members, expected) in cases {

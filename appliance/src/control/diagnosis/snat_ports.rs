@@ -33,8 +33,10 @@ pub(super) fn judge(uses: &[PortUse]) -> Vec<Finding> {
     }
     if findings.is_empty() {
         let blocks = uses.len();
-        findings
-            .push(fine("snat-ports", format!("below {SCARCE_PERCENT} % in all {blocks} blocks")));
+        findings.push(fine(
+            "snat-ports",
+            format!("below {SCARCE_PERCENT} % in every block ({blocks})"),
+        ));
     }
     findings
 }
@@ -74,7 +76,7 @@ mod tests {
     fn scarce_and_exhausted_ports_are_told_apart() {
         for (name, uses, expected) in [
             ("none", vec![], &[(Ok, "no member")][..]),
-            ("plenty", vec![block(1, 47), block(2, 0)], &[(Ok, "all 2 blocks")]),
+            ("plenty", vec![block(1, 47), block(2, 0)], &[(Ok, "in every block (2)")]),
             ("scarce", vec![block(1, 48)], &[(Warning, "10.0.0.1 on 203.0.0.1 (48 of 64 Tcp")]),
             (
                 "both",

@@ -18,7 +18,7 @@ fn heartbeats(workers: &[WorkerStatus]) -> Finding {
         })
         .collect();
     if stuck.is_empty() {
-        return fine("worker-heartbeat", format!("all {} workers turn", workers.len()));
+        return fine("worker-heartbeat", format!("every worker turns ({})", workers.len()));
     }
     problem(
         "worker-heartbeat",
@@ -82,7 +82,7 @@ mod tests {
             (
                 "well",
                 vec![worker(0, "running", 90), worker(1, "asleep", 0)],
-                [(Ok, "all 2 workers"), (Ok, "90 %")],
+                [(Ok, "every worker turns (2)"), (Ok, "90 %")],
             ),
             (
                 "one stuck",
@@ -92,12 +92,12 @@ mod tests {
             (
                 "one busy",
                 vec![worker(0, "running", 91), worker(1, "running", 5)],
-                [(Ok, "all 2"), (Warning, "worker 0 (91 %)")],
+                [(Ok, "every worker turns (2)"), (Warning, "worker 0 (91 %)")],
             ),
             (
                 "all busy",
                 vec![worker(0, "running", 100), worker(1, "running", 99)],
-                [(Ok, "all 2"), (Warning, "worker 0 (100 %), worker 1 (99 %)")],
+                [(Ok, "every worker turns (2)"), (Warning, "worker 0 (100 %), worker 1 (99 %)")],
             ),
         ] {
             assert_found(name, &judge(&workers), &expected);
