@@ -36,7 +36,7 @@ impl Running {
             Method::List(List { collection }) => self.resources(&collection),
             Method::Get(Get { id: None }) => Ok(Success::Current(Current {
                 generation: self.generation(),
-                configuration: self.checked.document.clone(),
+                configuration: serde_json::Value::clone(&self.checked.document),
             })),
             Method::Status => Ok(Success::Status(Box::new(self.status()))),
             Method::Stats => Ok(Success::Stats(self.stats())),
