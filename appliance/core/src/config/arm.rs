@@ -136,12 +136,12 @@ impl<'a> Object<'a> {
         default: T,
         read: impl FnOnce(&Field<'a>) -> Option<T>,
     ) -> Option<Option<T>> {
-        self.report.shapes.note(&self.pointer_of(name), || Shape::Nullable);
+        self.report.shapes.note(|| self.at(name), || Shape::Nullable);
         let Some((key, Value::Null)) = self.find(name) else {
             return self.or(name, default, read).map(Some);
         };
         self.ask(name, || Shape::Optional);
-        self.report.edits.spell(&child_pointer(&self.pointer, key), key, name);
+        self.report.edits.spell(&self.pointer.key(key), key, name);
         Some(None)
     }
 
