@@ -156,6 +156,14 @@ impl Running {
         self.ports.iter().zip(wanted).map(status).collect()
     }
 
+    /// What each port's device dropped since no worker fetched it in time.
+    pub(super) fn missed_packets(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.ports.iter().map(|view| {
+            let stats = view.port.stats().unwrap_or_default();
+            (view.name.as_str(), stats.rx_missed)
+        })
+    }
+
     fn frontend_statuses(&self) -> Vec<FrontendStatus> {
         let mut statuses = Vec::new();
         for load_balancer in &self.checked.configuration.load_balancers {

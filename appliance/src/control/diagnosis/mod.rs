@@ -71,8 +71,10 @@ impl Running {
             }
         }
         self.growth.observe("probes_late", self.prober.late(), now);
-        for port in self.port_statuses() {
-            self.growth.observe(&losses::missed(&port.name), port.missed, now);
+        let missed = self.missed_packets();
+        let missed: Vec<_> = missed.map(|(port, count)| (losses::missed(port), count)).collect();
+        for (name, count) in missed {
+            self.growth.observe(&name, count, now);
         }
     }
 }

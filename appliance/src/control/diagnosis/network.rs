@@ -79,7 +79,10 @@ pub(super) mod tests {
         frontend: &str,
     ) -> Configuration {
         let reference = |kind: &str, name: &str| json!({"id": format!("{kind}/{name}")});
-        let port = |(number, (name, own)): (usize, &(&str, &str))| json!({"name": name, "device": format!("net_null{number}"), "addresses": [own]});
+        let port = |(number, (name, own)): (usize, &(&str, &str))| {
+            let device = format!("net_null{number}");
+            json!({"name": name, "device": device, "addresses": [own]})
+        };
         let member = |address: &&str| {
             json!({"name": address.replace('.', "-"), "properties": {"ipAddress": address,
                 "virtualNetwork": reference("virtualNetworks", "net")}})

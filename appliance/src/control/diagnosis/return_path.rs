@@ -44,11 +44,15 @@ pub(super) fn judge(network: Network<'_>, growth: &Growth, now_ms: u64) -> Vec<F
 
 /// Members on the link of a router that clients come by.
 fn one_armed(network: Network<'_>) -> BTreeSet<(PortId, Address)> {
-    let is_shared = |(port, member): &(PortId, Address)| {
-        network.routers(member.is_v4()).iter().any(|(router, _)| router == port)
+    let ports = |is_v4| -> BTreeSet<PortId> {
+        network.routers(is_v4).into_iter().map(|(port, _)| port).collect()
     };
-    let members = network.members();
-    let placed = members.iter().filter_map(|it| Some((network.world.route_to(*it)?.0, *it)));
+    let (of_v4, of_v6) = (ports(true), ports(false));
+    let members = network.members().into_iter();
+    let placed = members.filter_map(|it| Some((network.world.route_to(it)?.0, it)));
+    let is_shared = |(port, member): &(PortId, Address)| {
+        if member.is_v4() { of_v4.contains(port) } else { of_v6.contains(port) }
+    };
     placed.filter(is_shared).collect()
 }
 

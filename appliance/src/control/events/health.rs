@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::IpAddr;
 
 use weir_core::compile::{probe_target, rule_view};
-use weir_core::config::{Configuration, LoadBalancer, LoadBalancingRule};
+use weir_core::config::{Configuration, LoadBalancer, LoadBalancingRule, Probe};
 use weir_core::health::{HealthTable, MemberView, ProbeTarget};
 
 /// A member's new state for one rule.
@@ -79,12 +79,12 @@ impl HealthWatch {
         }
     }
 
-    /// Notes that a target's state has changed.
+    /// Notes that a target's state has changed. Groups that do not know its address wait already.
     pub(super) fn suspect(&mut self, configuration: &Configuration, target: &ProbeTarget) {
         for position in 0..self.groups.len() {
             let group = &self.groups[position];
             let probe = &configuration.load_balancers[group.load_balancer].probes[group.probe];
-            if probe_target(probe, target.address) == *target {
+            if group.known.contains_key(&target.address) && asks(probe, target) {
                 self.wait(position);
             }
         }
@@ -179,6 +179,14 @@ impl Group {
             detail: verdict.map_or_else(String::new, |verdict| verdict.to_string()),
         }
     }
+}
+
+/// Whether a target is one of this probe's.
+fn asks(probe: &Probe, target: &ProbeTarget) -> bool {
+    (probe.port, &probe.protocol) == (target.port, &target.protocol)
+        && probe.interval_milliseconds == target.interval_milliseconds
+        && probe.timeout_milliseconds == target.timeout_milliseconds
+        && probe.threshold == target.threshold
 }
 
 /// The rules that have a probe, by pool and probe. Members of others are always up.
