@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::change::Applied;
+use super::diagnosis::Diagnosis;
 use super::error::Error;
+use super::event::Subscribed;
 use super::mapping::PortMappings;
 use super::status::Status;
 
@@ -42,6 +44,10 @@ pub enum Success {
     Stats(Stats),
     /// To `health`.
     Health(Health),
+    /// To `subscribe`.
+    Subscribed(Subscribed),
+    /// To `diagnose`.
+    Diagnosis(Diagnosis),
     /// To `version`.
     Version(Version),
 }
