@@ -10,6 +10,7 @@ Not here: who sends the commands (`stage.py`).
 
 import asyncio
 import json
+import math
 import socket
 import struct
 import sys
@@ -77,10 +78,9 @@ class Probes:
         late = sorted(self.late)
         count = len(late)
         self.forget()
-        if not count:
-            return {"probes": 0}
         rank = min(count - 1, count * 99 // 100)
-        return {"probes": count, "late_p99_ms": late[rank] * 1e3, "late_max_ms": late[-1] * 1e3}
+        p99, most = (late[rank] * 1e3, late[-1] * 1e3) if late else (math.inf, math.inf)
+        return {"probes": count, "late_p99_ms": p99, "late_max_ms": most}
 
 
 class TcpProbe(asyncio.Protocol):
