@@ -15,6 +15,7 @@ mod announce;
 mod answers;
 mod edits;
 mod error;
+pub mod inquiries;
 mod kernel;
 mod lane;
 pub mod probe;
@@ -51,6 +52,7 @@ use crate::worker::{Clock, SharedState};
 
 use announce::Announcer;
 pub use error::ControlError;
+use inquiries::Inquirer;
 use kernel::Pump;
 use lane::{Origin, PublishLane};
 use probe::{ProbeResult, Prober, SourceAddresses};
@@ -148,6 +150,8 @@ struct Running {
     keeper: Keeper,
     ports: Vec<PortView>,
     workers: Vec<WorkerView>,
+    /// The way to ask them about their flows.
+    inquirer: Inquirer,
     log: LogHandle,
     clock: Clock,
     pool: Mempool,
@@ -246,6 +250,7 @@ impl Control {
             file_sha256,
             keeper: Keeper::new(store),
             ports: self.ports,
+            inquirer: Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared))),
             workers: self.kit.workers,
             log: self.log,
             clock: self.kit.clock,
@@ -385,6 +390,7 @@ impl Running {
         self.after_publication(published).await;
         self.next_change();
         self.lane.turn(&self.checked, &self.health, &self.world, now);
+        self.inquirer.collect();
         for worker in &self.workers {
             for _ in 0..REQUESTS_PER_TURN {
                 let Some(request) = worker.shared.requests.pop() else { break };
