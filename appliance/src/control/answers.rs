@@ -33,6 +33,8 @@ impl Running {
             Method::Delete(delete) => return self.delete(delete, call.peer, call.reply),
             Method::Get(Get { id: Some(id) }) => self.resource(&id),
             Method::List(List { collection }) => self.resources(&collection),
+            Method::Flows(wanted) => return self.list_flows(&wanted, call.reply),
+            Method::Snat(wanted) => return self.list_snat(&wanted, call.reply),
             Method::Get(Get { id: None }) => Ok(Success::Current(Current {
                 generation: self.generation(),
                 configuration: self.checked.document.clone(),

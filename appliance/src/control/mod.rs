@@ -18,6 +18,7 @@ mod error;
 pub mod inquiries;
 mod kernel;
 mod lane;
+mod listings;
 pub mod probe;
 pub mod socket;
 mod status;
@@ -55,6 +56,7 @@ pub use error::ControlError;
 use inquiries::Inquirer;
 use kernel::Pump;
 use lane::{Origin, PublishLane};
+use listings::Listings;
 use probe::{ProbeResult, Prober, SourceAddresses};
 use socket::{Call, Listener};
 use status::PortView;
@@ -152,6 +154,7 @@ struct Running {
     workers: Vec<WorkerView>,
     /// The way to ask them about their flows.
     inquirer: Inquirer,
+    listings: Listings,
     log: LogHandle,
     clock: Clock,
     pool: Mempool,
@@ -243,6 +246,7 @@ impl Control {
         tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
         crate::boot::keep_network();
         let turns = vec![[(0, 0); 2]; self.kit.workers.len()];
+        let inquirer = Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared)));
         let running = Running {
             lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts),
             checked: chosen.checked,
@@ -250,7 +254,8 @@ impl Control {
             file_sha256,
             keeper: Keeper::new(store),
             ports: self.ports,
-            inquirer: Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared))),
+            listings: Listings::new(inquirer.clone()),
+            inquirer,
             workers: self.kit.workers,
             log: self.log,
             clock: self.kit.clock,

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::change::{Apply, Delete, Put, Rollback};
 use super::error::{Error, ErrorCode};
+use super::listing::{Flows, Snat};
 use super::reply::{Get, List};
 
 macro_rules! methods {
@@ -96,6 +97,15 @@ methods! {
             "get takes {\"id\": the id of a resource}, or nothing for everything";
         /// The resources of a collection; answered by `Resources`.
         List(List) = "list" Reads "list takes {\"collection\": such as \"loadBalancers\"}";
+        /// Live flows; answered by `FlowList`.
+        Flows(Flows) = "flows" Reads
+            "flows takes {\"protocol\", \"source\", \"sourcePort\", \"destination\", \
+             \"destinationPort\", \"rule\", \"member\", \"worker\", \"limit\", \"cursor\"}, all of \
+             them optional";
+        /// Outbound ports; answered by `SnatList`.
+        Snat(Snat) = "snat" Reads
+            "snat takes {\"rule\", \"member\", \"destinations\": true or false, \"limit\", \
+             \"cursor\"}, all of them optional";
     }
     without {
         /// The stored configurations; answered by `History`.

@@ -14,6 +14,7 @@ use serde_json::Value;
 
 use super::change::Applied;
 use super::error::Error;
+use super::listing::{FlowList, SnatList};
 use super::status::Status;
 
 /// What the appliance answers to one request.
@@ -31,6 +32,10 @@ pub enum Success {
     Resource(Resource),
     /// To `list`.
     Resources(Resources),
+    /// To `flows`.
+    Flows(FlowList),
+    /// To `snat`.
+    Snat(SnatList),
     /// To `history`.
     History(History),
     /// To `status`.
