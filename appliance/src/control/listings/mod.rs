@@ -16,6 +16,8 @@ mod cursor;
 mod flows;
 mod names;
 mod snat;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::net::IpAddr;
