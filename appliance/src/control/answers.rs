@@ -37,7 +37,7 @@ impl Running {
             Method::Snat(wanted) => return self.list_snat(&wanted, call.reply),
             Method::Get(Get { id: None }) => Ok(Success::Current(Current {
                 generation: self.generation(),
-                configuration: self.checked.document.clone(),
+                configuration: serde_json::Value::clone(&self.checked.document),
             })),
             Method::Status => Ok(Success::Status(Box::new(self.status()))),
             Method::Stats => Ok(Success::Stats(self.stats())),
