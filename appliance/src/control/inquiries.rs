@@ -27,7 +27,8 @@ use weir_core::units::WorkerId;
 use crate::worker::SharedState;
 use crate::worker::inquiries::{Inquiry, QUESTIONS_WAITING, Question};
 
-/// How long a worker may take for one question. It needs some 10 ms for the longest.
+/// How long a worker may take for one question. With all hands full it needs a tenth of a second
+/// for the longest.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why a worker could not be asked, or did not answer.
@@ -186,7 +187,7 @@ pub(super) mod tests {
         /// One turn; whether there was a question.
         pub(in crate::control) fn turn(&mut self) -> bool {
             let inquiries = &self.shared.inquiries;
-            self.desk.turn(inquiries, &self.worker, &self.snapshot, Now::default())
+            self.desk.turn(inquiries, &self.worker, &self.snapshot, Now::default(), false)
         }
     }
 

@@ -20,6 +20,9 @@ const FRONT: PortId = PortId(0);
 const BACK: PortId = PortId(1);
 const FRONTENDS: [&str; 3] = ["203.0.113.10:80", "203.0.113.11:80", "[2001:db8::cb00:710a]:80"];
 
+/// Slots that a worker without packets looks at in a turn.
+const SLOTS: u32 = 256;
+
 /// A flow as it was seen from outside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Seen {
@@ -99,14 +102,19 @@ fn open(simulation: &mut Simulation, opening: Opening) -> Seen {
 }
 
 /// Everything that the workers tell, slice by slice.
-fn listed(simulation: &Simulation, query: FlowQuery, views_max: usize) -> Vec<FlowView> {
+fn listed(
+    simulation: &Simulation,
+    query: FlowQuery,
+    views_max: usize,
+    budget: u32,
+) -> Vec<FlowView> {
     let mut views = Vec::new();
     for worker in &simulation.workers {
         let mut slice = FlowSlice::new(query, 0, views_max);
         let mut scanned = 0;
         loop {
             while !slice.is_answered() {
-                worker.list(simulation.snapshot(), simulation.now(), &mut slice);
+                worker.list(simulation.snapshot(), simulation.now(), &mut slice, budget);
             }
             assert!(slice.views().len() <= views_max);
             scanned += slice.scanned();
@@ -184,6 +192,7 @@ proptest! {
         length in any::<u8>(),
         example in any::<prop::sample::Index>(),
         views_max in 1usize..80,
+        budget in 1u32..300,
         workers in 1u8..5,
         seed in any::<u64>(),
     ) {
@@ -193,7 +202,7 @@ proptest! {
         seen.dedup();
         let (query, fits) = question(&simulation, parts, length, *example.get(&seen));
         let mut told: Vec<Seen> = Vec::new();
-        for view in listed(&simulation, query, views_max) {
+        for view in listed(&simulation, query, views_max, budget) {
             prop_assert_eq!(Some(view.member), member(&simulation, Seen::from(&view).member()));
             told.push((&view).into());
         }
@@ -209,7 +218,7 @@ proptest! {
     ) {
         let mut simulation = simulation(3, seed);
         openings.iter().for_each(|it| { open(&mut simulation, *it); });
-        for view in listed(&simulation, FlowQuery::default(), 1000) {
+        for view in listed(&simulation, FlowQuery::default(), 1000, SLOTS) {
             let ((source, source_port), (destination, port)) = (view.source, view.destination);
             let keys = match view.through {
                 Through::Rule(rule) => vec![key::inbound(source, source_port, rule)],
@@ -237,7 +246,8 @@ proptest! {
 fn a_flow_is_told_with_its_state_its_silence_and_its_end() {
     let mut simulation = simulation(2, 1);
     let seen = open(&mut simulation, Opening::Inbound { frontend: 0, client: 1, port: 1000 });
-    let told = |simulation: &Simulation| match listed(simulation, FlowQuery::default(), 10)[..] {
+    let told = |simulation: &Simulation| match listed(simulation, FlowQuery::default(), 10, SLOTS)[..]
+    {
         [view] => (view.tcp.name(), view.idle_ticks / 8, view.expires_in_ticks.div_ceil(8)),
         ref other => panic!("one flow: {other:?}"),
     };
@@ -251,7 +261,7 @@ fn a_flow_is_told_with_its_state_its_silence_and_its_end() {
     simulation.advance_to(60_000);
     assert_eq!(told(&simulation), ("Established", 60, 4 * 60 - 60 + 1));
     simulation.advance_to(242_000);
-    assert_eq!(listed(&simulation, FlowQuery::default(), 10), []);
+    assert_eq!(listed(&simulation, FlowQuery::default(), 10, SLOTS), []);
 }
 
 #[test]
@@ -274,7 +284,7 @@ fn what_the_next_packet_would_end_is_not_told_and_not_found() {
     let records: usize = simulation.records().iter().sum();
     assert_eq!(records, 60 + 2 * 3, "nothing was ended yet");
     let mut told: Vec<Seen> =
-        listed(&simulation, FlowQuery::default(), 7).iter().map(Into::into).collect();
+        listed(&simulation, FlowQuery::default(), 7, SLOTS).iter().map(Into::into).collect();
     told.sort_unstable();
     flows.retain(|flow| flow.member() != gone);
     flows.sort_unstable();
@@ -315,7 +325,7 @@ fn how_long_a_turn_of_a_listing_takes() {
             slice = slice.again();
             while !slice.is_answered() {
                 let turn = Instant::now();
-                worker.list(snapshot, simulation.now(), &mut slice);
+                worker.list(snapshot, simulation.now(), &mut slice, SLOTS);
                 turns.push(turn.elapsed());
             }
             scanned += slice.scanned();
