@@ -74,19 +74,17 @@ impl Told {
         let (names, inquirer) = ((self.names)(), self.inquirer.clone());
         let listing = SnatListing::new(wanted, names, &self.snapshot, inquirer, &self.seal)?;
         let pause = Duration::from_millis(1);
-        match asked(&mut self.owners, &self.inquirer, pause, listing.run()).await? {
-            Success::Snat(list) => Ok(list),
-            other => panic!("{other:?}"),
-        }
+        let answer = asked(&mut self.owners, &self.inquirer, pause, listing.run()).await?;
+        let Success::Snat(list) = answer else { panic!("{answer:?}") };
+        Ok(list)
     }
 
     async fn flows(&mut self, pause: Duration, wanted: &api::Flows) -> Result<FlowList, Error> {
         let (names, inquirer) = ((self.names)(), self.inquirer.clone());
         let listing = FlowListing::new(wanted, names, &self.snapshot, inquirer, &self.seal)?;
-        match asked(&mut self.owners, &self.inquirer, pause, listing.run()).await? {
-            Success::Flows(list) => Ok(list),
-            other => panic!("{other:?}"),
-        }
+        let answer = asked(&mut self.owners, &self.inquirer, pause, listing.run()).await?;
+        let Success::Flows(list) = answer else { panic!("{answer:?}") };
+        Ok(list)
     }
 }
 
@@ -163,7 +161,7 @@ async fn destinations_are_summed_up_and_the_most_used_come_first_page_by_page() 
         }
         let sums: Vec<_> = sums.iter().map(|(member, ports)| (member.as_str(), *ports)).collect();
         assert_eq!(sums, expected);
-        let in_order: Vec<_> = (0..ports.len()).map(|it| 440 + it as u16 % 3).collect();
+        let in_order: Vec<u16> = (440..443).cycle().take(ports.len()).collect();
         assert_eq!(ports, in_order, "each once, and those with as many in order");
     }
 }
