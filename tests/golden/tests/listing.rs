@@ -222,10 +222,13 @@ proptest! {
             let ((source, source_port), (destination, port)) = (view.source, view.destination);
             let keys = match view.through {
                 Through::Rule(rule) => vec![key::inbound(source, source_port, rule)],
-                Through::OutboundAddress(address) => vec![
-                    key::outbound(view.protocol, view.member, source_port, destination, port),
-                    key::outbound_reply(view.protocol, address, view.translated.1, destination, port),
-                ],
+                Through::OutboundAddress(address) => {
+                    let (protocol, taken) = (view.protocol, view.translated.1);
+                    vec![
+                        key::outbound(protocol, view.member, source_port, destination, port),
+                        key::outbound_reply(protocol, address, taken, destination, port),
+                    ]
+                }
             };
             let (snapshot, now) = (simulation.snapshot(), simulation.now());
             for key in keys {
@@ -246,10 +249,10 @@ proptest! {
 fn a_flow_is_told_with_its_state_its_silence_and_its_end() {
     let mut simulation = simulation(2, 1);
     let seen = open(&mut simulation, Opening::Inbound { frontend: 0, client: 1, port: 1000 });
-    let told = |simulation: &Simulation| match listed(simulation, FlowQuery::default(), 10, SLOTS)[..]
-    {
-        [view] => (view.tcp.name(), view.idle_ticks / 8, view.expires_in_ticks.div_ceil(8)),
-        ref other => panic!("one flow: {other:?}"),
+    let told = |simulation: &Simulation| {
+        let views = listed(simulation, FlowQuery::default(), 10, SLOTS);
+        let [view] = views[..] else { panic!("one flow: {views:?}") };
+        (view.tcp.name(), view.idle_ticks / 8, view.expires_in_ticks.div_ceil(8))
     };
     assert_eq!(told(&simulation), ("Opening", 0, 33));
     for (port, from, to, flags) in [

@@ -25,9 +25,9 @@ use crate::units::{
     Address, Generation, MemberId, OutboundAddressId, Prefix, RuleId, Tick, Transport,
 };
 
-/// Of so many slots that a turn looks at, one may hold a record that it looks at closely, because that
-/// is what is wanted: the other direction's record of an outbound flow stands anywhere, and one that
-/// is older than the last change is held against its whole pool.
+/// Of so many slots that a turn looks at, one may hold a record that it looks at closely, because
+/// that is what is wanted: the other direction's record of an outbound flow stands anywhere, and
+/// one that is older than the last change is held against its whole pool.
 const SLOTS_PER_WANTED: u32 = 8;
 /// Slots after which a slice goes back, whatever was found: some 10 ms of a worker's turns. Whoever
 /// asked decides then whether to go on.

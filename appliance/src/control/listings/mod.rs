@@ -12,6 +12,7 @@
 //!
 //! Not here: how owners are asked (`inquiries`), what they tell (`weir_core::path`).
 
+mod allocations;
 mod cursor;
 mod flows;
 mod names;
