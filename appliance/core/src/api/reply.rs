@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::change::Applied;
 use super::error::Error;
 use super::listing::{FlowList, SnatList};
+use super::mapping::PortMappings;
 use super::status::Status;
 
 /// What the appliance answers to one request.
@@ -24,7 +25,7 @@ pub type Reply = Result<Success, Error>;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Success {
-    /// To `apply`.
+    /// To every method that changes something.
     Applied(Applied),
     /// To `get` without an id.
     Current(Current),
@@ -36,6 +37,8 @@ pub enum Success {
     Flows(FlowList),
     /// To `snat`.
     Snat(SnatList),
+    /// To `queryInboundNatRulePortMapping`.
+    PortMappings(PortMappings),
     /// To `history`.
     History(History),
     /// To `status`.
@@ -85,6 +88,8 @@ pub struct List {
 pub struct Current {
     /// The generation in force.
     pub generation: u32,
+    /// What `ifMatch` of a change of the whole expects; another one as soon as anything changes.
+    pub etag: String,
     /// The configuration document as it was applied.
     pub configuration: Value,
 }
