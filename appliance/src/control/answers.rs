@@ -43,6 +43,8 @@ impl Running {
             Method::Subscribe(wanted) => self.subscribe(wanted, &call.feed),
             Method::Get(Get { id: Some(id) }) => self.resource(&id),
             Method::List(List { collection }) => self.resources(&collection),
+            Method::Flows(wanted) => return self.list_flows(&wanted, call.reply),
+            Method::Snat(wanted) => return self.list_snat(&wanted, call.reply),
             Method::Get(Get { id: None }) => Ok(Success::Current(Current {
                 generation: self.generation(),
                 etag: self.checked.etag().to_owned(),

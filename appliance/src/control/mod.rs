@@ -17,8 +17,10 @@ mod diagnosis;
 mod edits;
 mod error;
 mod events;
+pub mod inquiries;
 mod kernel;
 mod lane;
+mod listings;
 pub mod probe;
 pub mod socket;
 mod status;
@@ -55,8 +57,10 @@ use announce::Announcer;
 use diagnosis::{Growth, Unresolved};
 pub use error::ControlError;
 use events::Events;
+use inquiries::Inquirer;
 use kernel::Pump;
 use lane::{Origin, PublishLane};
+use listings::Listings;
 use probe::{ProbeResult, Prober, SourceAddresses};
 use socket::{Call, Listener};
 use status::PortView;
@@ -152,6 +156,9 @@ struct Running {
     keeper: Keeper,
     ports: Vec<PortView>,
     workers: Vec<WorkerView>,
+    /// The way to ask them about their flows.
+    inquirer: Inquirer,
+    listings: Listings,
     log: LogHandle,
     clock: Clock,
     pool: Mempool,
@@ -246,6 +253,7 @@ impl Control {
         tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
         crate::boot::keep_network();
         let turns = vec![[(0, 0); 2]; self.kit.workers.len()];
+        let inquirer = Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared)));
         let running = Running {
             lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts),
             checked: chosen.checked,
@@ -253,6 +261,8 @@ impl Control {
             file_sha256,
             keeper: Keeper::new(store),
             ports: self.ports,
+            listings: Listings::new(inquirer.clone()),
+            inquirer,
             workers: self.kit.workers,
             log: self.log,
             clock: self.kit.clock,
@@ -401,6 +411,7 @@ impl Running {
         self.next_change();
         self.lane.turn(&self.checked, &self.health, &self.world, now);
         self.tell_health();
+        self.inquirer.collect();
         for worker in &self.workers {
             for _ in 0..REQUESTS_PER_TURN {
                 let Some(request) = worker.shared.requests.pop() else { break };

@@ -11,6 +11,7 @@ use super::change::{
 };
 use super::error::{Error, ErrorCode};
 use super::event::Subscribe;
+use super::listing::{Flows, Snat};
 use super::mapping::QueryInboundNatRulePortMapping;
 use super::reply::{Get, List};
 
@@ -118,6 +119,15 @@ methods! {
             "get takes {\"id\": the id of a resource}, or nothing for everything";
         /// The resources of a collection; answered by `Resources`.
         List(List) = "list" Reads "list takes {\"collection\": such as \"loadBalancers\"}";
+        /// Live flows; answered by `FlowList`.
+        Flows(Flows) = "flows" Reads
+            "flows takes {\"protocol\", \"source\", \"sourcePort\", \"destination\", \
+             \"destinationPort\", \"rule\", \"member\", \"worker\", \"limit\", \"cursor\"}, all of \
+             them optional";
+        /// Outbound ports; answered by `SnatList`.
+        Snat(Snat) = "snat" Reads
+            "snat takes {\"rule\", \"member\", \"destinations\": true or false, \"limit\", \
+             \"cursor\"}, all of them optional";
         /// Which frontend ports lead to a member; answered by `PortMappings`.
         QueryInboundNatRulePortMapping(QueryInboundNatRulePortMapping) =
             "queryInboundNatRulePortMapping" Reads

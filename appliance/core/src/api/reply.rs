@@ -16,6 +16,7 @@ use super::change::Applied;
 use super::diagnosis::Diagnosis;
 use super::error::Error;
 use super::event::Subscribed;
+use super::listing::{FlowList, SnatList};
 use super::mapping::PortMappings;
 use super::status::Status;
 
@@ -34,6 +35,10 @@ pub enum Success {
     Resource(Resource),
     /// To `list`.
     Resources(Resources),
+    /// To `flows`.
+    Flows(FlowList),
+    /// To `snat`.
+    Snat(SnatList),
     /// To `queryInboundNatRulePortMapping`.
     PortMappings(PortMappings),
     /// To `history`.
