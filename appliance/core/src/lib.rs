@@ -16,6 +16,8 @@ pub mod compile;
 #[forbid(unsafe_code)]
 pub mod config;
 #[forbid(unsafe_code)]
+pub mod explain;
+#[forbid(unsafe_code)]
 pub mod flow;
 #[forbid(unsafe_code)]
 pub mod health;

@@ -42,7 +42,7 @@ mod sort;
 mod steer;
 mod worker;
 
-pub use batch::{Batch, Frames, Tag, Verdict};
+pub use batch::{Action, Batch, Frames, Tag, Verdict};
 pub use worker::{Now, Originated, OriginatedFrame, ResolveRequest, Sizes, Worker};
 
 use crate::policy::Snapshot;
