@@ -40,7 +40,7 @@ pub(crate) enum Output {
 }
 
 /// When a change of one resource is made.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct Condition {
     /// Only if it has this etag; `*` if it is there at all
     #[arg(long, value_name = "ETAG")]

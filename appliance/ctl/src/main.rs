@@ -18,11 +18,11 @@ use std::process::ExitCode;
 use clap::Parser;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use thiserror::Error;
 use weir_core::api::{
-    Applied, Apply, Change, Current, Health, History, Method, Resource, Resources, ResponseError,
-    Rollback, Stats, Status, Version,
+    Applied, Apply, Current, Delete, Get, Health, History, List, Method, Put, Resource, Resources,
+    ResponseError, Rollback, Stats, Status, Version,
 };
 use weir_core::limits::CONFIGURATION_BYTES_MAX;
 
@@ -82,36 +82,39 @@ fn run(arguments: &Arguments) -> Result<String, Failure> {
         Command::Stats => show::<Stats>(arguments, Method::Stats, render::stats),
         Command::Health => show::<Health>(arguments, Method::Health, render::health),
         Command::Version => show::<Version>(arguments, Method::Version, render::version),
-        Command::Get { id: None } => show::<Current>(arguments, Method::Get(None), render::current),
-        Command::Get { id } => show::<Resource>(arguments, Method::Get(id.clone()), |found| {
-            render::json(&found.resource)
-        }),
+        Command::Get { id: None } => {
+            show::<Current>(arguments, Method::Get(Get::default()), render::current)
+        }
+        Command::Get { id } => {
+            show::<Resource>(arguments, Method::Get(Get { id: id.clone() }), |found| {
+                render::json(&found.resource)
+            })
+        }
         Command::List { collection } => {
-            show::<Resources>(arguments, Method::List(collection.clone()), render::resources)
+            let list = List { collection: collection.clone() };
+            show::<Resources>(arguments, Method::List(list), render::resources)
         }
         Command::Put { id, file, condition } => {
-            let change = change(id, Some(read_object(file)?), condition);
-            show_applied(arguments, Method::Put(change), condition.dry_run)
+            let Condition { if_match, dry_run } = condition.clone();
+            let put = Put { id: id.clone(), resource: read_object(file)?, if_match, dry_run };
+            show_applied(arguments, Method::Put(put), dry_run)
         }
         Command::Delete { id, condition } => {
-            let change = change(id, None, condition);
-            show_applied(arguments, Method::Delete(change), condition.dry_run)
+            let Condition { if_match, dry_run } = condition.clone();
+            let delete = Delete { id: id.clone(), if_match, dry_run };
+            show_applied(arguments, Method::Delete(delete), dry_run)
         }
         Command::History => show::<History>(arguments, Method::History, render::history),
         Command::Rollback { number, dry_run } => {
-            let rollback = Rollback { to: *number, dry_run: *dry_run };
+            let rollback = Rollback { to: *number, if_match: None, dry_run: *dry_run };
             show_applied(arguments, Method::Rollback(rollback), *dry_run)
         }
         Command::Apply { file, dry_run } => {
-            let apply = Apply { configuration: read_object(file)?, dry_run: *dry_run };
+            let configuration = read_object(file)?;
+            let apply = Apply { configuration, if_match: None, dry_run: *dry_run };
             show_applied(arguments, Method::Apply(apply), *dry_run)
         }
     }
-}
-
-fn change(id: &str, resource: Option<Value>, condition: &Condition) -> Change {
-    let Condition { if_match, dry_run } = condition;
-    Change { id: id.to_owned(), resource, if_match: if_match.clone(), dry_run: *dry_run }
 }
 
 fn show_applied(arguments: &Arguments, method: Method, dry_run: bool) -> Result<String, Failure> {
@@ -130,7 +133,7 @@ fn show<T: DeserializeOwned + Serialize>(
     }
 }
 
-fn read_object(path: &Path) -> Result<Value, Failure> {
+fn read_object(path: &Path) -> Result<Map<String, Value>, Failure> {
     let unreadable = |source| Failure::Unreadable { path: path.into(), source };
     let input: Box<dyn Read> = if path == Path::new("-") {
         Box::new(io::stdin().lock())
@@ -143,12 +146,11 @@ fn read_object(path: &Path) -> Result<Value, Failure> {
     if text.len() as u64 > bytes_max {
         return Err(Failure::TooLong(path.into()));
     }
-    let configuration: Value = serde_json::from_slice(&text)
-        .map_err(|source| Failure::NotJson { path: path.into(), source })?;
-    if !configuration.is_object() {
-        return Err(Failure::NotAnObject(path.into()));
+    match serde_json::from_slice(&text) {
+        Ok(Value::Object(fields)) => Ok(fields),
+        Ok(_) => Err(Failure::NotAnObject(path.into())),
+        Err(source) => Err(Failure::NotJson { path: path.into(), source }),
     }
-    Ok(configuration)
 }
 
 fn print(text: &str) -> ExitCode {

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant, SystemTime};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use weir_core::api::{
-    self, API_VERSION, Applied, Apply, Current, Error, ErrorCode, Method, Reply, Source, Stats,
-    Success, Version,
+    self, API_VERSION, Applied, Apply, Current, Error, ErrorCode, Get, List, Method, Reply, Source,
+    Stats, Success, Version,
 };
 use weir_core::compile::PortsFragmented;
 use weir_core::config::{self, Checked, Problem, changed_appliance_fields};
@@ -29,12 +29,11 @@ impl Running {
                 return self.keeper.seek(Sought { rollback, peer, reply });
             }
             Method::History => Ok(Success::History(self.keeper.history())),
-            Method::Put(change) | Method::Delete(change) => {
-                return self.change(change, call.peer, call.reply);
-            }
-            Method::Get(Some(id)) => self.resource(&id),
-            Method::List(collection) => self.resources(&collection),
-            Method::Get(None) => Ok(Success::Current(Current {
+            Method::Put(put) => return self.put(put, call.peer, call.reply),
+            Method::Delete(delete) => return self.delete(delete, call.peer, call.reply),
+            Method::Get(Get { id: Some(id) }) => self.resource(&id),
+            Method::List(List { collection }) => self.resources(&collection),
+            Method::Get(Get { id: None }) => Ok(Success::Current(Current {
                 generation: self.generation(),
                 configuration: self.checked.document.clone(),
             })),
@@ -50,8 +49,7 @@ impl Running {
     /// stored.
     fn apply(&mut self, apply: Apply, peer: Peer, reply: oneshot::Sender<Reply>) {
         let dry_run = apply.dry_run;
-        let configuration = apply.configuration.to_string();
-        drop(apply);
+        let configuration = serde_json::Value::Object(apply.configuration).to_string();
         let origin =
             Origin { configuration, applied_by: author(peer), restores: None, file_sha256: None };
         self.propose(origin, dry_run, reply);

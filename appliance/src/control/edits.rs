@@ -6,8 +6,9 @@
 
 use std::collections::VecDeque;
 
+use serde_json::Value;
 use tokio::sync::oneshot;
-use weir_core::api::{Change, Error, ErrorCode, Reply, Resource, Resources, Success};
+use weir_core::api::{Delete, Error, ErrorCode, Put, Reply, Resource, Resources, Success};
 use weir_core::config::edit::{self, Collection, Edit, EditError, Found, IfMatch, ResourceId};
 
 use super::Running;
@@ -25,6 +26,11 @@ pub(super) struct Changes(VecDeque<Waiting>);
 struct Waiting {
     edit: Edit,
     if_match: IfMatch,
+    author: Author,
+}
+
+/// Who wants a change, and whether it is meant.
+struct Author {
     dry_run: bool,
     peer: Peer,
     reply: oneshot::Sender<Reply>,
@@ -45,27 +51,40 @@ impl Running {
         Ok(Success::Resources(Resources { resources: found.into_iter().map(shown).collect() }))
     }
 
-    /// Puts a change in line.
-    pub(super) fn change(&mut self, change: Change, peer: Peer, reply: oneshot::Sender<Reply>) {
-        let Change { id, resource, if_match, dry_run } = change;
-        let id = match ResourceId::parse(&id) {
-            Ok(id) => id,
-            Err(error) => return send(reply, Err(unsuitable(error))),
+    /// Puts a new or changed resource in line.
+    pub(super) fn put(&mut self, put: Put, peer: Peer, reply: oneshot::Sender<Reply>) {
+        let Put { id, resource, if_match, dry_run } = put;
+        let edit = ResourceId::parse(&id).map(|id| Edit::Put(id, Value::Object(resource)));
+        self.change(edit, if_match, Author { dry_run, peer, reply });
+    }
+
+    /// Puts the end of a resource in line.
+    pub(super) fn delete(&mut self, delete: Delete, peer: Peer, reply: oneshot::Sender<Reply>) {
+        let Delete { id, if_match, dry_run } = delete;
+        let edit = ResourceId::parse(&id).map(Edit::Delete);
+        self.change(edit, if_match, Author { dry_run, peer, reply });
+    }
+
+    fn change(
+        &mut self,
+        edit: Result<Edit, edit::IdError>,
+        if_match: Option<String>,
+        author: Author,
+    ) {
+        let edit = match edit {
+            Ok(edit) => edit,
+            Err(error) => return send(author.reply, Err(unsuitable(error))),
         };
         if self.changes.0.len() >= CHANGES_WAITING {
             let text = "too many changes wait for their turn: try again";
-            return send(reply, Err(Error::new(ErrorCode::Internal, text)));
+            return send(author.reply, Err(Error::new(ErrorCode::Busy, text)));
         }
-        let edit = match resource {
-            Some(resource) => Edit::Put(id, resource),
-            None => Edit::Delete(id),
-        };
-        let if_match = match if_match.as_deref() {
+        let if_match = match if_match {
             None => IfMatch::Anything,
-            Some("*") => IfMatch::Existing,
-            Some(etag) => IfMatch::Etag(etag.to_owned()),
+            Some(any) if any == "*" => IfMatch::Existing,
+            Some(etag) => IfMatch::Etag(etag),
         };
-        self.changes.0.push_back(Waiting { edit, if_match, dry_run, peer, reply });
+        self.changes.0.push_back(Waiting { edit, if_match, author });
         self.next_change();
     }
 
@@ -76,7 +95,7 @@ impl Running {
             return;
         }
         let Some(waiting) = self.changes.0.pop_front() else { return };
-        let Waiting { edit, if_match, dry_run, peer, reply } = waiting;
+        let Waiting { edit, if_match, author: Author { dry_run, peer, reply } } = waiting;
         match edit::apply(&self.checked.echo, edit, &if_match) {
             Err(error) => send(reply, Err(told(error))),
             Ok(document) => {

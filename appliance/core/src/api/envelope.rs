@@ -1,6 +1,6 @@
-//! How does one line become a request, and a reply one line? (JSON-RPC 2.0 §4 to §7.)
+//! How does one line become a request, and a reply or event one line? (JSON-RPC 2.0 §4 to §7.)
 //!
-//! Not here: what the replies hold (`reply`, `status`), how long a line may be (`limits`).
+//! Not here: which methods there are (`method`), how long a line may be (`limits`).
 
 use std::fmt;
 
@@ -9,7 +9,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use thiserror::Error as ThisError;
 
-use super::reply::{Problem, Refusal, Reply};
+use super::error::{Error, ErrorCode};
+use super::event::Event;
+use super::method::Method;
+use super::reply::Reply;
 
 /// The id that a client gave its request; the reply repeats it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,141 +24,6 @@ pub enum Id {
     Number(serde_json::Number),
     /// A string.
     Text(String),
-}
-
-/// `apply`: replace the configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Apply {
-    /// The configuration document, as written.
-    pub configuration: Value,
-    /// Only check and compile; change nothing.
-    pub dry_run: bool,
-}
-
-/// `rollback`: put a stored configuration in force again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Rollback {
-    /// Its number; that before the one in force when absent.
-    pub to: Option<u64>,
-    /// Only check and compile; change nothing.
-    pub dry_run: bool,
-}
-
-/// `put` and `delete`: change one resource or child resource.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Change {
-    /// The resource's id, relative or absolute.
-    pub id: String,
-    /// What it becomes; nothing when it is deleted.
-    pub resource: Option<Value>,
-    /// The etag that it must have, or `*` if it must be there; anything when absent.
-    pub if_match: Option<String>,
-    /// Only check and compile; change nothing.
-    pub dry_run: bool,
-}
-
-/// What is asked.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Method {
-    /// Replace the configuration; answered by `Applied` or refused with problems.
-    Apply(Apply),
-    /// Put a stored configuration in force again; answered by `Applied`.
-    Rollback(Rollback),
-    /// The stored configurations; answered by `History`.
-    History,
-    /// The configuration in force, answered by `Current`; or the resource with this id, answered by
-    /// `Resource`.
-    Get(Option<String>),
-    /// The resources of a collection; answered by `Resources`.
-    List(String),
-    /// Replace or add one resource; answered by `Applied`.
-    Put(Change),
-    /// Take one resource out; answered by `Applied`.
-    Delete(Change),
-    /// What an operator looks at first; answered by `Status`.
-    Status,
-    /// Every counter; answered by `Stats`.
-    Stats,
-    /// State and reason of every member of every rule; answered by `Health`.
-    Health,
-    /// Name and versions; answered by `Version`.
-    Version,
-}
-
-impl Method {
-    /// The names of all methods, as errors list them.
-    pub const NAMES: [&str; 11] = [
-        "apply", "put", "delete", "rollback", "history", "get", "list", "status", "stats",
-        "health", "version",
-    ];
-
-    /// Whether it may change something, as opposed to reading.
-    #[must_use]
-    pub const fn changes(&self) -> bool {
-        match self {
-            Self::Apply(_) | Self::Put(_) | Self::Delete(_) | Self::Rollback(_) => true,
-            Self::History
-            | Self::Get(_)
-            | Self::List(_)
-            | Self::Status
-            | Self::Stats
-            | Self::Health
-            | Self::Version => false,
-        }
-    }
-
-    /// The name on the wire.
-    #[must_use]
-    pub const fn name(&self) -> &'static str {
-        match self {
-            Self::Apply(_) => "apply",
-            Self::Rollback(_) => "rollback",
-            Self::History => "history",
-            Self::Get(_) => "get",
-            Self::List(_) => "list",
-            Self::Put(_) => "put",
-            Self::Delete(_) => "delete",
-            Self::Status => "status",
-            Self::Stats => "stats",
-            Self::Health => "health",
-            Self::Version => "version",
-        }
-    }
-
-    fn parameters(&self) -> Option<Value> {
-        match self {
-            Self::Apply(apply) => Some(json!({
-                "configuration": apply.configuration,
-                "dryRun": apply.dry_run,
-            })),
-            Self::Rollback(Rollback { to: Some(to), dry_run }) => {
-                Some(json!({"to": to, "dryRun": dry_run}))
-            }
-            Self::Rollback(Rollback { to: None, dry_run }) => Some(json!({"dryRun": dry_run})),
-            Self::Get(Some(id)) => Some(json!({"id": id})),
-            Self::List(collection) => Some(json!({"collection": collection})),
-            Self::Put(change) | Self::Delete(change) => Some(change.parameters()),
-            Self::History
-            | Self::Get(None)
-            | Self::Status
-            | Self::Stats
-            | Self::Health
-            | Self::Version => None,
-        }
-    }
-}
-
-impl Change {
-    fn parameters(&self) -> Value {
-        let mut parameters = json!({"id": self.id, "dryRun": self.dry_run});
-        if let Value::Object(fields) = &mut parameters {
-            let resource = self.resource.clone().map(|resource| ("resource", resource));
-            let if_match = self.if_match.clone().map(|etag| ("ifMatch", Value::String(etag)));
-            let given = resource.into_iter().chain(if_match);
-            fields.extend(given.map(|(name, value)| (name.to_owned(), value)));
-        }
-        parameters
-    }
 }
 
 /// One request.
@@ -204,7 +72,7 @@ impl Request {
         let Some(name) = message.get("method").and_then(Value::as_str).map(str::to_owned) else {
             return Err(invalid(visible_id, "a request names its \"method\" as a string"));
         };
-        match parse_method(&name, message.remove("params")) {
+        match Method::read(&name, message.remove("params")) {
             Ok(method) => Ok(Self { id, method }),
             Err(error) => Err(Box::new(Rejection { id, error })),
         }
@@ -223,229 +91,12 @@ fn take_id(message: &mut Map<String, Value>) -> Result<Option<Id>, Box<Rejection
     }
 }
 
-fn parse_method(name: &str, parameters: Option<Value>) -> Result<Method, Error> {
-    let method = match name {
-        "apply" => return parse_apply(parameters).map(Method::Apply),
-        "rollback" => return parse_rollback(parameters).map(Method::Rollback),
-        "history" => Method::History,
-        "get" => return parse_get(parameters).map(Method::Get),
-        "list" => return parse_list(parameters).map(Method::List),
-        "put" => return parse_put(parameters).map(Method::Put),
-        "delete" => return parse_delete(parameters).map(Method::Delete),
-        "status" => Method::Status,
-        "stats" => Method::Stats,
-        "health" => Method::Health,
-        "version" => Method::Version,
-        unknown => {
-            let known = Method::NAMES.join(", ");
-            let text = format!("there is no method {unknown:?}; there are {known}");
-            return Err(Error::new(ErrorCode::MethodNotFound, text));
-        }
-    };
-    let empty = match &parameters {
-        None | Some(Value::Null) => true,
-        Some(Value::Object(fields)) => fields.is_empty(),
-        Some(Value::Array(values)) => values.is_empty(),
-        Some(Value::Bool(_) | Value::Number(_) | Value::String(_)) => false,
-    };
-    if empty { Ok(method) } else { Err(bad_parameters(format!("{name} takes no params"))) }
-}
-
-fn parse_apply(parameters: Option<Value>) -> Result<Apply, Error> {
-    const SHAPE: &str = "apply takes {\"configuration\": {…}, \"dryRun\": true or false}";
-    let Some(Value::Object(mut fields)) = parameters else {
-        return Err(bad_parameters(SHAPE));
-    };
-    let Some(configuration) = fields.remove("configuration").filter(Value::is_object) else {
-        return Err(bad_parameters(format!("{SHAPE}; \"configuration\" is missing or no object")));
-    };
-    let dry_run = take_dry_run(&mut fields)?;
-    expect_no_more(&fields, SHAPE)?;
-    Ok(Apply { configuration, dry_run })
-}
-
-fn parse_get(parameters: Option<Value>) -> Result<Option<String>, Error> {
-    const SHAPE: &str = "get takes {\"id\": the id of a resource}, or nothing for everything";
-    let mut fields = fields_of(parameters, SHAPE)?;
-    let id = take_text(&mut fields, "id", SHAPE)?;
-    expect_no_more(&fields, SHAPE)?;
-    Ok(id)
-}
-
-fn parse_list(parameters: Option<Value>) -> Result<String, Error> {
-    const SHAPE: &str = "list takes {\"collection\": such as \"loadBalancers\"}";
-    let mut fields = fields_of(parameters, SHAPE)?;
-    let collection = take_text(&mut fields, "collection", SHAPE)?;
-    expect_no_more(&fields, SHAPE)?;
-    collection.ok_or_else(|| bad_parameters(SHAPE))
-}
-
-fn parse_put(parameters: Option<Value>) -> Result<Change, Error> {
-    const SHAPE: &str = "put takes {\"id\": …, \"resource\": {…}, \"ifMatch\": an etag or \"*\", \
-                         \"dryRun\": true or false}";
-    let mut fields = fields_of(parameters, SHAPE)?;
-    let resource = fields.remove("resource").filter(Value::is_object);
-    let resource = resource
-        .ok_or_else(|| bad_parameters(format!("{SHAPE}; \"resource\" is missing or no object")))?;
-    Ok(Change { resource: Some(resource), ..parse_change(fields, SHAPE)? })
-}
-
-fn parse_delete(parameters: Option<Value>) -> Result<Change, Error> {
-    const SHAPE: &str = "delete takes {\"id\": …, \"ifMatch\": an etag or \"*\", \"dryRun\": true or \
-                         false}";
-    parse_change(fields_of(parameters, SHAPE)?, SHAPE)
-}
-
-fn parse_change(mut fields: Map<String, Value>, shape: &str) -> Result<Change, Error> {
-    let id = take_text(&mut fields, "id", shape)?.ok_or_else(|| bad_parameters(shape))?;
-    let if_match = take_text(&mut fields, "ifMatch", shape)?;
-    let dry_run = take_dry_run(&mut fields)?;
-    expect_no_more(&fields, shape)?;
-    Ok(Change { id, resource: None, if_match, dry_run })
-}
-
-fn fields_of(parameters: Option<Value>, shape: &str) -> Result<Map<String, Value>, Error> {
-    match parameters {
-        None | Some(Value::Null) => Ok(Map::new()),
-        Some(Value::Object(fields)) => Ok(fields),
-        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            Err(bad_parameters(shape))
-        }
-    }
-}
-
-fn take_text(
-    fields: &mut Map<String, Value>,
-    name: &str,
-    shape: &str,
-) -> Result<Option<String>, Error> {
-    match fields.remove(name) {
-        None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
-        Some(_) => Err(bad_parameters(format!("{shape}; {name:?} is a string"))),
-    }
-}
-
-fn parse_rollback(parameters: Option<Value>) -> Result<Rollback, Error> {
-    const SHAPE: &str = "rollback takes {\"to\": a number of `history`, \"dryRun\": true or false}";
-    let mut fields = fields_of(parameters, SHAPE)?;
-    let to = match fields.remove("to") {
-        None => None,
-        Some(number) => Some(number.as_u64().ok_or_else(|| bad_parameters(SHAPE))?),
-    };
-    let dry_run = take_dry_run(&mut fields)?;
-    expect_no_more(&fields, SHAPE)?;
-    Ok(Rollback { to, dry_run })
-}
-
-fn take_dry_run(fields: &mut Map<String, Value>) -> Result<bool, Error> {
-    match fields.remove("dryRun") {
-        None => Ok(false),
-        Some(Value::Bool(dry_run)) => Ok(dry_run),
-        Some(_) => Err(bad_parameters("\"dryRun\" is true or false")),
-    }
-}
-
-/// A misspelt dryRun must not become a change.
-fn expect_no_more(fields: &Map<String, Value>, shape: &str) -> Result<(), Error> {
-    match fields.keys().next() {
-        Some(unknown) => Err(bad_parameters(format!("{shape}; it does not know {unknown:?}"))),
-        None => Ok(()),
-    }
-}
-
 fn reject(id: Option<Id>, code: ErrorCode, message: impl Into<String>) -> Box<Rejection> {
     Box::new(Rejection { id, error: Error::new(code, message) })
 }
 
 fn invalid(id: Id, message: &str) -> Box<Rejection> {
     reject(Some(id), ErrorCode::InvalidRequest, message)
-}
-
-fn bad_parameters(message: impl Into<String>) -> Error {
-    Error::new(ErrorCode::InvalidParameters, message)
-}
-
-/// The error codes of the control socket: JSON-RPC's own and six of Weir's.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(i32)]
-pub enum ErrorCode {
-    /// The line is not JSON.
-    ParseError = -32700,
-    /// The JSON is not a request.
-    InvalidRequest = -32600,
-    /// No such method.
-    MethodNotFound = -32601,
-    /// The parameters do not fit the method.
-    InvalidParameters = -32602,
-    /// The appliance could not answer.
-    Internal = -32603,
-    /// The configuration has problems; `data.problems` names all of them.
-    ConfigurationRefused = -32001,
-    /// All places for clients are taken; the connection is closed.
-    TooManyClients = -32002,
-    /// The line is longer than a configuration may be; the connection is closed.
-    LineTooLong = -32003,
-    /// The stored configuration that was asked for is not there, or is damaged.
-    NotStored = -32004,
-    /// There is no such resource.
-    NotFound = -32005,
-    /// The resource has another etag than the caller expects.
-    PreconditionFailed = -32006,
-}
-
-impl ErrorCode {
-    /// The number on the wire.
-    #[must_use]
-    pub const fn number(self) -> i32 {
-        self as i32
-    }
-}
-
-/// A JSON-RPC error object.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ThisError)]
-#[error("{message} (code {code})")]
-pub struct Error {
-    /// One of `ErrorCode`; a number, since a newer appliance may know more.
-    pub code: i32,
-    /// What was wrong and what to do, for people.
-    pub message: String,
-    /// Details for programs.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub data: Option<Value>,
-}
-
-impl Error {
-    /// An error without details.
-    #[must_use]
-    pub fn new(code: ErrorCode, message: impl Into<String>) -> Self {
-        Self { code: code.number(), message: message.into(), data: None }
-    }
-
-    /// The refusal of a configuration, with every problem found.
-    #[must_use]
-    pub fn configuration_refused(problems: Vec<Problem>) -> Self {
-        Self {
-            data: Some(json!(Refusal { problems })),
-            ..Self::new(ErrorCode::ConfigurationRefused, "configuration refused")
-        }
-    }
-
-    /// The problems of a refused configuration; `None` for any other error.
-    #[must_use]
-    pub fn problems(&self) -> Option<Vec<Problem>> {
-        if self.code != ErrorCode::ConfigurationRefused.number() {
-            return None;
-        }
-        let refusal: Refusal = serde_json::from_value(self.data.clone()?).ok()?;
-        Some(refusal.problems)
-    }
-}
-
-impl From<Error> for Reply {
-    fn from(error: Error) -> Self {
-        Err(error)
-    }
 }
 
 /// A reply as one line with its newline.
@@ -461,6 +112,12 @@ pub fn write_response(id: &Id, reply: &Reply) -> String {
         unreachable!("replies have string keys only, so they are always JSON");
     };
     line + "\n"
+}
+
+/// An event as one line with its newline: a notification that the appliance sends.
+#[must_use]
+pub fn write_event(event: &Event) -> String {
+    json!({"jsonrpc": "2.0", "method": "event", "params": event}).to_string() + "\n"
 }
 
 /// A request as one line with its newline.

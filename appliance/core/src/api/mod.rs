@@ -9,19 +9,43 @@
 //!
 //! Not here: the socket (`appliance/src/control/socket`), what `apply` does (`config`, `compile`).
 
+mod change;
+mod diagnosis;
 mod envelope;
+mod error;
+mod event;
+mod explanation;
+mod listing;
+mod mapping;
+mod method;
+mod plan;
 mod reply;
 mod status;
 #[cfg(test)]
 mod tests;
 
-pub use envelope::{
-    Apply, Change, Error, ErrorCode, Id, Method, Rejection, Request, ResponseError, Rollback,
-    read_response, write_request, write_response,
+pub use change::{
+    AddMember, Applied, Apply, Delete, FrontendAddress, FrontendAddressProperties, Problem, Put,
+    Refusal, RemoveMember, Rollback, SetMember, SubResource, SwapPublicIpAddresses,
 };
+pub use diagnosis::{Diagnosis, Finding, FindingState};
+pub use envelope::{
+    Id, Rejection, Request, ResponseError, read_response, write_event, write_request,
+    write_response,
+};
+pub use error::{Error, ErrorCode};
+pub use event::{
+    ConfigurationChange, Event, Happening, MemberChange, Missed, SnatPorts, Subscribe, Subscribed,
+    Topic,
+};
+pub use explanation::{Explain, Explanation, NextHop, Tuple};
+pub use listing::{Flow, FlowList, Flows, Snat, SnatAllocation, SnatDestination, SnatList};
+pub use mapping::{PortMapping, PortMappings, QueryInboundNatRulePortMapping};
+pub use method::Method;
+pub use plan::{Difference, FlowEffect, FlowEffects, Plan, PlanFor, ResourceChange};
 pub use reply::{
-    Applied, Author, Current, Health, History, LoadBalancerHealth, MemberHealth, Problem, Refusal,
-    Reply, Resource, Resources, RuleHealth, Source, Stats, StoredConfiguration, Success, Version,
+    Author, Current, Get, Health, History, List, LoadBalancerHealth, MemberHealth, Reply, Resource,
+    Resources, RuleHealth, Source, Stats, StoredConfiguration, Success, Version,
 };
 pub use status::{
     DropCount, FrontendStatus, Link, MbufStatus, MemberStatus, OutboundStatus, PacketStatus,

@@ -1,9 +1,10 @@
-//! What does each method answer?
+//! What do the methods that only read answer?
 //!
 //! Replies are read as leniently as possible, so that a `weirctl` of another release still shows
 //! what it knows: a missing field has its default, an unknown one is skipped.
 //!
-//! Not here: the long reply of `status` (`status`), envelopes and errors (`envelope`).
+//! Not here: the long reply of `status` (`status`), those with a file of their own, envelopes
+//! (`envelope`), errors (`error`).
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -11,7 +12,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::envelope::Error;
+use super::change::Applied;
+use super::error::Error;
 use super::status::Status;
 
 /// What the appliance answers to one request.
@@ -55,43 +57,24 @@ pub struct Version {
     pub dpdk: String,
 }
 
-/// The reply to `apply` and `rollback`.
+/// `get`: show the configuration in force, or one resource of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Applied {
-    /// The generation in force after the call; unchanged by a dry run.
-    pub generation: u32,
-    /// Whether anything changed, or would change in a dry run.
-    pub changed: bool,
-    /// The number under which it is stored; `null` after a dry run, or when it could not be stored.
-    pub number: Option<u64>,
-    /// What is acceptable, but perhaps not meant.
-    pub warnings: Vec<Problem>,
-    /// From request to publication.
-    pub milliseconds: u64,
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Get {
+    /// The resource's id; the whole configuration when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<String>,
 }
 
-/// The `data` of the error that refuses a configuration.
+/// `list`: show all resources of one kind.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Refusal {
-    /// All problems, in the order of the document.
-    pub problems: Vec<Problem>,
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct List {
+    /// Such as `loadBalancers`, or `loadBalancers/web/probes`.
+    pub collection: String,
 }
 
-/// One problem or warning of a configuration.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-pub struct Problem {
-    /// Where in the document: a JSON pointer (RFC 6901).
-    pub pointer: String,
-    /// Which kind, as a word that programs can compare.
-    pub code: String,
-    /// What is wrong and what to do.
-    pub message: String,
-}
-
-/// The reply to `get`.
+/// The reply to `get` without an id.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Current {

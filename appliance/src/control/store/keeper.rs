@@ -315,7 +315,7 @@ mod tests {
     fn seek(keeper: &mut Keeper, to: Option<u64>) {
         let peer = Peer { process: None, user: 0, group: 0 };
         let (reply, _) = oneshot::channel();
-        keeper.seek(Sought { rollback: Rollback { to, dry_run: false }, peer, reply });
+        keeper.seek(Sought { rollback: Rollback { to, ..Rollback::default() }, peer, reply });
     }
 
     /// What the next rollback finds, once what waits before it is stored.

@@ -1,0 +1,166 @@
+//! How are live flows and outbound ports listed?
+//!
+//! A listing is served by the workers that own what it shows, a slice at a time. It is no snapshot:
+//! flows begin and end while it goes on.
+
+use serde::{Deserialize, Serialize};
+
+use super::status::PortsUsed;
+
+/// `flows`: list live flows. Every filter that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Flows {
+    /// `Tcp` or `Udp`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// An address or a prefix: where the flow was opened from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+    /// The port that it was opened from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source_port: Option<u16>,
+    /// An address or a prefix: where the flow was opened to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination: Option<String>,
+    /// The port that it was opened to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub destination_port: Option<u16>,
+    /// The id of a rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The address of a member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// Only this worker's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub worker: Option<u8>,
+    /// At most so many; 100 when absent, 1,000 at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Go on where an earlier reply ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// The reply to `flows`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct FlowList {
+    /// The flows, in no order that means anything.
+    pub flows: Vec<Flow>,
+    /// What `cursor` must be to go on; `null` at the end.
+    pub cursor: Option<String>,
+    /// Records that were looked at for this reply.
+    pub scanned: u64,
+}
+
+/// One live flow.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Flow {
+    /// The worker that owns it.
+    pub worker: u8,
+    /// `Inbound` or `Outbound`.
+    pub kind: String,
+    /// `Tcp` or `Udp`.
+    pub protocol: String,
+    /// Where it was opened from.
+    pub source: String,
+    /// The port that it was opened from.
+    pub source_port: u16,
+    /// Where it was opened to: a frontend, or the remote end.
+    pub destination: String,
+    /// The port that it was opened to.
+    pub destination_port: u16,
+    /// What Weir put in: the member's address, or the public one.
+    pub translated_address: String,
+    /// The port that goes with it.
+    pub translated_port: u16,
+    /// The load balancer's name; `null` when it has none by now.
+    pub load_balancer: Option<String>,
+    /// The rule's name.
+    pub rule: Option<String>,
+    /// The member's address.
+    pub member: Option<String>,
+    /// The state of a TCP connection; `null` for UDP.
+    pub state: Option<String>,
+    /// Since its last packet, in seconds.
+    pub idle_seconds: u32,
+    /// Until it ends if nothing comes, in seconds.
+    pub expires_in_seconds: u32,
+    /// The generation that it began in.
+    pub generation: u32,
+}
+
+/// `snat`: list outbound ports.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase", deny_unknown_fields)]
+pub struct Snat {
+    /// The id of an outbound rule.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// The address of a member.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// Also by destination.
+    pub destinations: bool,
+    /// At most so many of each; 100 when absent, 1,000 at most.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<u32>,
+    /// Go on where an earlier reply ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// The reply to `snat`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SnatList {
+    /// Which member may use which ports.
+    pub allocations: Vec<SnatAllocation>,
+    /// Where ports are used towards, the most used first; only if asked for.
+    pub destinations: Vec<SnatDestination>,
+    /// What `cursor` must be to go on; `null` at the end.
+    pub cursor: Option<String>,
+}
+
+/// The ports that one member may use.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SnatAllocation {
+    /// The outbound rule's id.
+    pub rule: String,
+    /// The public address.
+    pub address: String,
+    /// The member's address.
+    pub member: String,
+    /// The worker that owns them.
+    pub worker: u8,
+    /// The first one.
+    pub first_port: u16,
+    /// How many there are.
+    pub ports: u16,
+    /// How many are in use.
+    pub ports_used: PortsUsed,
+}
+
+/// The ports in use towards one destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SnatDestination {
+    /// The member's address.
+    pub member: String,
+    /// The public address.
+    pub address: String,
+    /// `Tcp` or `Udp`.
+    pub protocol: String,
+    /// The destination's address.
+    pub destination: String,
+    /// The destination's port.
+    pub destination_port: u16,
+    /// How many are in use.
+    pub ports: u32,
+    /// The worker that owns them.
+    pub worker: u8,
+}

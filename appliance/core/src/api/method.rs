@@ -1,0 +1,171 @@
+//! Which methods are there, and how are their parameters read?
+//!
+//! One table: name, parameters, whether it changes something, and the shape that errors show. All
+//! else is made from it. Not here: what a method does (the shell), what it answers (`reply`).
+
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+
+use super::change::{Apply, Delete, Put, Rollback};
+use super::error::{Error, ErrorCode};
+use super::reply::{Get, List};
+
+macro_rules! methods {
+    (
+        with parameters {
+            $(
+                $(#[$about:meta])*
+                $variant:ident($parameters:ty) = $name:literal $effect:ident $shape:literal;
+            )+
+        }
+        without {
+            $($(#[$bare_about:meta])* $bare:ident = $bare_name:literal;)+
+        }
+    ) => {
+        /// What is asked.
+        #[derive(Clone, Debug, PartialEq)]
+        pub enum Method {
+            $($(#[$about])* $variant($parameters),)+
+            $($(#[$bare_about])* $bare,)+
+        }
+
+        impl Method {
+            /// The names of all methods, as errors list them.
+            pub const NAMES: &[&str] = &[$($name,)+ $($bare_name,)+];
+
+            /// The name on the wire.
+            #[must_use]
+            pub const fn name(&self) -> &'static str {
+                match self {
+                    $(Self::$variant(_) => $name,)+
+                    $(Self::$bare => $bare_name,)+
+                }
+            }
+
+            /// Whether it may change something, as opposed to reading.
+            #[must_use]
+            pub const fn changes(&self) -> bool {
+                match self {
+                    $(Self::$variant(_) => Effect::$effect.changes(),)+
+                    $(Self::$bare => false,)+
+                }
+            }
+
+            /// Reads the method that has this name.
+            ///
+            /// # Errors
+            /// There is no such method, or the parameters do not suit it.
+            pub(super) fn read(name: &str, parameters: Option<Value>) -> Result<Self, Error> {
+                match name {
+                    $($name => read(parameters, $shape).map(Self::$variant),)+
+                    $($bare_name => expect_none(name, parameters).map(|()| Self::$bare),)+
+                    unknown => Err(unknown_method(unknown)),
+                }
+            }
+
+            /// The parameters on the wire; nothing for a method that takes none.
+            pub(super) fn parameters(&self) -> Option<Value> {
+                match self {
+                    $(Self::$variant(parameters) => some(json!(parameters)),)+
+                    $(Self::$bare => None,)+
+                }
+            }
+        }
+    };
+}
+
+methods! {
+    with parameters {
+        /// Replace the configuration; answered by `Applied` or refused with problems.
+        Apply(Apply) = "apply" Changes
+            "apply takes {\"configuration\": {…}, \"ifMatch\": an etag, \"dryRun\": true or false}";
+        /// Put a stored configuration in force again; answered by `Applied`.
+        Rollback(Rollback) = "rollback" Changes
+            "rollback takes {\"to\": a number of `history`, \"ifMatch\": an etag, \"dryRun\": true \
+             or false}";
+        /// Replace or add one resource; answered by `Applied`.
+        Put(Put) = "put" Changes
+            "put takes {\"id\": …, \"resource\": {…}, \"ifMatch\": an etag or \"*\", \"dryRun\": \
+             true or false}";
+        /// Take one resource out; answered by `Applied`.
+        Delete(Delete) = "delete" Changes
+            "delete takes {\"id\": …, \"ifMatch\": an etag or \"*\", \"dryRun\": true or false}";
+        /// The configuration in force, answered by `Current`; or the resource with this id,
+        /// answered by `Resource`.
+        Get(Get) = "get" Reads
+            "get takes {\"id\": the id of a resource}, or nothing for everything";
+        /// The resources of a collection; answered by `Resources`.
+        List(List) = "list" Reads "list takes {\"collection\": such as \"loadBalancers\"}";
+    }
+    without {
+        /// The stored configurations; answered by `History`.
+        History = "history";
+        /// What an operator looks at first; answered by `Status`.
+        Status = "status";
+        /// Every counter; answered by `Stats`.
+        Stats = "stats";
+        /// State and reason of every member of every rule; answered by `Health`.
+        Health = "health";
+        /// Name and versions; answered by `Version`.
+        Version = "version";
+    }
+}
+
+/// What a method may do.
+#[derive(Clone, Copy)]
+enum Effect {
+    Changes,
+    Reads,
+}
+
+impl Effect {
+    const fn changes(self) -> bool {
+        matches!(self, Self::Changes)
+    }
+}
+
+/// Parameters, if there are any.
+fn some(parameters: Value) -> Option<Value> {
+    Some(parameters).filter(|it| it.as_object().is_none_or(|fields| !fields.is_empty()))
+}
+
+/// Reads parameters by name. Unknown ones are refused: a misspelt `dryRun` must not become a
+/// change.
+fn read<T: DeserializeOwned>(parameters: Option<Value>, shape: &str) -> Result<T, Error> {
+    let fields = match parameters {
+        None | Some(Value::Null) => Value::Object(Map::new()),
+        Some(fields @ Value::Object(_)) => fields,
+        // JSON-RPC also knows parameters by position, which nobody can read.
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            return Err(unsuitable(shape));
+        }
+    };
+    serde_path_to_error::deserialize(fields).map_err(|error| {
+        let place = error.path().to_string();
+        let why = error.into_inner();
+        unsuitable(match place.as_str() {
+            "." => format!("{shape}; {why}"),
+            field => format!("{shape}; {field}: {why}"),
+        })
+    })
+}
+
+fn expect_none(name: &str, parameters: Option<Value>) -> Result<(), Error> {
+    let empty = match &parameters {
+        None | Some(Value::Null) => true,
+        Some(Value::Object(fields)) => fields.is_empty(),
+        Some(Value::Array(values)) => values.is_empty(),
+        Some(Value::Bool(_) | Value::Number(_) | Value::String(_)) => false,
+    };
+    if empty { Ok(()) } else { Err(unsuitable(format!("{name} takes no params"))) }
+}
+
+fn unknown_method(name: &str) -> Error {
+    let known = Method::NAMES.join(", ");
+    let text = format!("there is no method {name:?}; there are {known}");
+    Error::new(ErrorCode::MethodNotFound, text)
+}
+
+fn unsuitable(message: impl Into<String>) -> Error {
+    Error::new(ErrorCode::InvalidParameters, message)
+}
