@@ -266,7 +266,11 @@ fn told(course: &Course) -> Deed {
             let tuple = course.leaves_as.expect("what leaves has ends");
             let hop = course.departure.expect("and a next hop");
             assert_eq!(hop.port, port);
-            End::Wire(port, hop.mac, [socket(tuple.source), socket(tuple.destination)])
+            End::Wire(
+                port,
+                hop.mac.expect("resolved"),
+                [socket(tuple.source), socket(tuple.destination)],
+            )
         }
         Verdict::Punt(_) => End::Kernel(course.question.ingress),
         Verdict::Drop(reason) => End::Drop(reason.name().to_owned()),
@@ -293,8 +297,11 @@ proptest! {
         let course = explain::follow(simulation.snapshot(), &question).expect("the port is there");
         let deed = sent(&mut simulation, &scene, &question);
         prop_assert_eq!(told(&course), deed, "{:?}", course);
-        let hop = course.departure.map(|hop| packet::mac_of_host(hop.address.to_ip()));
-        prop_assert_eq!(hop, course.departure.map(|hop| hop.mac), "the address is the MAC's");
+        if let Some((hop, mac)) = course.departure.and_then(|hop| Some((hop, hop.mac?))) {
+            prop_assert_eq!(packet::mac_of_host(hop.address.to_ip()), mac, "{:?}", hop);
+        }
+        let unresolved = Verdict::Drop(DropReason::NeighbourUnresolved);
+        prop_assert!(course.verdict != unresolved || course.departure.is_some());
     }
 
     #[test]

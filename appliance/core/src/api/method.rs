@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 use super::change::{Apply, Delete, Put, Rollback};
 use super::error::{Error, ErrorCode};
+use super::explanation::Explain;
+use super::plan::PlanFor;
 use super::reply::{Get, List};
 
 macro_rules! methods {
@@ -96,6 +98,14 @@ methods! {
             "get takes {\"id\": the id of a resource}, or nothing for everything";
         /// The resources of a collection; answered by `Resources`.
         List(List) = "list" Reads "list takes {\"collection\": such as \"loadBalancers\"}";
+        /// Say what a configuration would change; answered by `Plan`.
+        Plan(PlanFor) = "plan" Reads
+            "plan takes {\"configuration\": {…}, \"ifMatch\": an etag}";
+        /// Say what would become of a packet, and why; answered by `Explanation`.
+        Explain(Explain) = "explain" Reads
+            "explain takes {\"protocol\": \"Tcp\" or \"Udp\", \"source\": …, \"sourcePort\": …, \
+             \"destination\": …, \"destinationPort\": …, \"port\": the name of the port it comes \
+             in by}";
     }
     without {
         /// The stored configurations; answered by `History`.

@@ -14,6 +14,8 @@ use serde_json::Value;
 
 use super::change::Applied;
 use super::error::Error;
+use super::explanation::Explanation;
+use super::plan::Plan;
 use super::status::Status;
 
 /// What the appliance answers to one request.
@@ -41,6 +43,10 @@ pub enum Success {
     Health(Health),
     /// To `version`.
     Version(Version),
+    /// To `plan`.
+    Plan(Box<Plan>),
+    /// To `explain`.
+    Explanation(Box<Explanation>),
 }
 
 /// The reply to `version`.

@@ -5,6 +5,7 @@ use super::{Question, Segment};
 use crate::path::{Action, Batch, Now, Sizes, Verdict, Worker};
 use crate::policy::{NextHop, OutboundMapping, Snapshot};
 use crate::tables::PageRequest;
+use crate::telemetry::DropReason;
 use crate::units::{
     Address, AdjacencyId, MacAddress, MemberId, PortId, RuleId, Transport, WorkerId,
 };
@@ -28,8 +29,8 @@ pub struct Departure {
     pub port: PortId,
     /// The host on that port's link that gets it.
     pub address: Address,
-    /// Its Ethernet address.
-    pub mac: MacAddress,
+    /// Its Ethernet address; `None` while it has not told it.
+    pub mac: Option<MacAddress>,
 }
 
 /// A packet's way, from the wire to its end.
@@ -49,7 +50,7 @@ pub struct Course {
     pub member: Option<MemberId>,
     /// Its ends as it leaves, if it does.
     pub leaves_as: Option<Tuple>,
-    /// Its next hop, if it leaves.
+    /// Its next hop, if it leaves, or would but for the next hop's Ethernet address.
     pub departure: Option<Departure>,
     /// The ports that the member's flow may use, of a member's packet to the outside.
     pub mapping: Option<OutboundMapping>,
@@ -93,7 +94,8 @@ pub fn follow(snapshot: &Snapshot, question: &Question) -> Option<Course> {
         rule,
         member,
         leaves_as,
-        departure: departure(snapshot, verdict, action, leaves_as, &frame),
+        departure: departure(snapshot, verdict, action, leaves_as, &frame)
+            .or_else(|| awaited(verdict, &worker)),
         mapping: mapping(snapshot, question.protocol, action, verdict, member),
         is_recorded: !worker.flows().is_empty(),
     })
@@ -102,7 +104,7 @@ pub fn follow(snapshot: &Snapshot, question: &Question) -> Option<Course> {
 /// Whether the packet may also be the reply to a connection that a client has opened to this
 /// endpoint: then a further packet of it goes another way than the first.
 #[must_use]
-pub fn may_be_reply(snapshot: &Snapshot, question: &Question) -> bool {
+pub(super) fn may_be_reply(snapshot: &Snapshot, question: &Question) -> bool {
     let ((address, port), protocol) = (question.source, question.protocol);
     question.segment == Segment::Opening
         && protocol == Transport::Tcp
@@ -178,7 +180,14 @@ fn departure(
         all.into_iter().find_map(|id| names(&id))
     };
     let address = expected.as_ref().and_then(names).or_else(of_all)?;
-    Some(Departure { port, address, mac })
+    Some(Departure { port, address, mac: Some(mac) })
+}
+
+/// The next hop that a packet was dropped for: the one that was asked for last.
+fn awaited(verdict: Verdict, worker: &Worker) -> Option<Departure> {
+    let Verdict::Drop(DropReason::NeighbourUnresolved) = verdict else { return None };
+    let request = worker.requests.last()?;
+    Some(Departure { port: request.port, address: request.address, mac: None })
 }
 
 fn routed(snapshot: &Snapshot, destination: Address) -> Option<AdjacencyId> {

@@ -19,15 +19,11 @@ mod course;
 mod frame;
 mod names;
 mod remedy;
-mod reply;
-#[cfg(test)]
-mod tests;
 mod words;
 
 pub use course::{Course, Departure, Tuple, follow};
-pub use names::Names;
+pub use names::{EndName, Names};
 pub use remedy::remedy;
-pub use reply::{Explanation, NextHop as R, Translated};
 pub use words::explanation;
 
 use crate::policy::{NextHop, OwnerFunction, Snapshot};

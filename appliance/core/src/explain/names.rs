@@ -2,7 +2,7 @@
 //!
 //! Snapshots know ids and addresses; people know names.
 
-use super::Course;
+use super::{Course, Question};
 use crate::config::{Configuration, LoadBalancer, LoadBalancingRule, OutboundRule};
 use crate::policy::{Rule, Snapshot};
 use crate::units::{Address, Transport};
@@ -20,8 +20,19 @@ pub struct Names {
     pub rule: String,
     /// The rule's pool.
     pub pool: String,
-    /// The member, by its name in that pool, or in any.
+    /// The member, by its name in that pool.
     pub member: String,
+    /// What source and destination are, where no rule tells.
+    pub ends: [EndName; 2],
+}
+
+/// What the configuration calls an address.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EndName {
+    /// The frontend that it is, with its load balancer.
+    pub frontend: Option<[String; 2]>,
+    /// The member that it is, with its pool.
+    pub member: Option<[String; 2]>,
 }
 
 impl Names {
@@ -37,10 +48,12 @@ impl Names {
         } else if let Some((owner, rule)) = outbound_rule(configuration, snapshot, course, member) {
             names.take(owner, rule.frontend, &rule.name, rule.pool, member);
         } else {
-            names.take_frontend(configuration, course.question.destination.0);
-            if let Some(member) = member {
-                names.take_member(configuration, member);
-            }
+            let Question { source, destination, .. } = course.question;
+            names.ends = [source, destination].map(|(end, _)| EndName::of(configuration, end));
+            let first = |of: fn(&EndName) -> &Option<[String; 2]>| {
+                names.ends.iter().rev().find_map(|end| of(end).clone()).unwrap_or_default()
+            };
+            [names.frontend, names.load_balancer] = first(|end| &end.frontend);
         }
         names
     }
@@ -63,27 +76,21 @@ impl Names {
         let member = pool.members.iter().find(|it| Some(it.address.into()) == member);
         self.member = member.map(|it| it.name.clone()).unwrap_or_default();
     }
+}
 
-    /// Of a frontend that has no rule for the packet.
-    fn take_frontend(&mut self, configuration: &Configuration, address: Address) {
-        for owner in &configuration.load_balancers {
-            if let Some(frontend) = owner.frontends.iter().find(|it| it.address == address.to_ip())
-            {
-                self.load_balancer.clone_from(&owner.name);
-                self.frontend.clone_from(&frontend.name);
-            }
-        }
-    }
-
-    /// Of a member's packet that no rule takes.
-    fn take_member(&mut self, configuration: &Configuration, address: Address) {
-        let pools = configuration.load_balancers.iter().flat_map(|it| &it.pools);
-        for pool in pools {
-            if let Some(member) = pool.members.iter().find(|it| it.address == address.to_ip()) {
-                self.pool.clone_from(&pool.name);
-                self.member.clone_from(&member.name);
-            }
-        }
+impl EndName {
+    fn of(configuration: &Configuration, address: Address) -> Self {
+        let address = address.to_ip();
+        let balancers = || configuration.load_balancers.iter();
+        let frontend = balancers().find_map(|owner| {
+            let frontend = owner.frontends.iter().find(|it| it.address == address)?;
+            Some([frontend.name.clone(), owner.name.clone()])
+        });
+        let member = balancers().flat_map(|owner| &owner.pools).find_map(|pool| {
+            let member = pool.members.iter().find(|it| it.address == address)?;
+            Some([member.name.clone(), pool.name.clone()])
+        });
+        Self { frontend, member }
     }
 }
 

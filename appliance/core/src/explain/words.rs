@@ -4,11 +4,12 @@
 //! happened (`course`).
 
 use super::course::{Course, Tuple, follow, may_be_reply};
-use super::reply::{Explanation, NextHop, Translated};
+use super::names::EndName;
 use super::{Names, Question, Segment, remedy};
+use crate::api::{self, Explanation};
 use crate::path::{Action, Verdict};
 use crate::policy::{LoadDistribution, OutboundMapping, Rule, Snapshot};
-use crate::telemetry::{DropReason, PuntClass};
+use crate::telemetry::DropReason;
 use crate::units::{Address, PortId, Transport};
 
 /// A course in words and fields; `names` are those of the same snapshot.
@@ -22,16 +23,16 @@ pub fn explanation(snapshot: &Snapshot, course: &Course, names: &Names) -> Expla
         verdict: verdict_name(course.verdict).to_owned(),
         reason: drop_reason(course.verdict).map(|reason| reason.name().to_owned()),
         worker: course.worker().0,
-        is_known_flow: false,
+        flow: None,
         load_balancer: known(&names.load_balancer),
         frontend: known(&names.frontend),
         rule: known(&names.rule),
         member: member.map(|member| member.address.to_string()),
         translated: teller.translated(),
-        next_hop: course.departure.map(|hop| NextHop {
+        next_hop: course.departure.map(|hop| api::NextHop {
             port: teller.port(hop.port).to_owned(),
             address: hop.address.to_string(),
-            mac: hop.mac.to_string(),
+            mac: hop.mac.map(|mac| mac.to_string()),
         }),
         steps: teller.steps,
     }
@@ -69,10 +70,11 @@ impl Teller<'_> {
             (Transport::Udp, _) => "The datagram",
         };
         let worker = question.receiver;
-        let mut text =
-            format!("{packet} comes in by port {port}, whose hash brings it to worker {worker}");
+        let mut text = format!("{packet} comes in by port {port}, at worker {worker}");
         for owner in workers.iter().skip(1) {
-            text.push_str(&format!(", which hands it over to worker {owner}, its flow's owner"));
+            text.push_str(&format!(
+                ", which hands it over to worker {owner}, the owner of its flow"
+            ));
         }
         self.steps.push(text + ".");
     }
@@ -113,9 +115,9 @@ impl Teller<'_> {
             return;
         };
         let hashed = match rule.distribution {
-            LoadDistribution::Default => "both addresses and ports, and the protocol",
-            LoadDistribution::SourceIp => "both addresses",
-            LoadDistribution::SourceIpProtocol => "both addresses, and the protocol",
+            LoadDistribution::Default => "addresses, ports and protocol",
+            LoadDistribution::SourceIp => "the addresses",
+            LoadDistribution::SourceIpProtocol => "addresses and protocol",
         };
         let (address, name) = (member.address, &self.names.member);
         self.steps.push(format!(
@@ -156,35 +158,28 @@ impl Teller<'_> {
 
     /// A packet that no rule has to do with: what its ends are.
     fn tell_ends(&mut self) {
-        let question = &self.course.question;
-        for (address, role) in
-            [(question.source.0, "source"), (question.destination.0, "destination")]
-        {
-            if let Some(text) = self.host(address) {
+        let Question { source, destination, .. } = self.course.question;
+        let ends = [("source", source.0), ("destination", destination.0)];
+        for ((role, address), name) in ends.into_iter().zip(&self.names.ends) {
+            if let Some(text) = self.host(address, name) {
                 self.steps.push(format!("The {role} {address} is {text}."));
             }
         }
     }
 
-    fn host(&self, address: Address) -> Option<String> {
+    fn host(&self, address: Address, name: &EndName) -> Option<String> {
         let host = self.snapshot.hosts.get(address);
-        let Names { frontend, load_balancer, member, pool, .. } = self.names;
         if host.is_own() {
             return Some("an address of the appliance itself".to_owned());
         }
-        if host.is_frontend() && !frontend.is_empty() {
+        if let Some([frontend, load_balancer]) = &name.frontend {
             return Some(format!("frontend '{frontend}' of load balancer '{load_balancer}'"));
         }
-        if host.is_answered_for() {
-            return Some("an address that members' flows are translated to".to_owned());
-        }
-        if host.as_member().is_some() {
+        if let Some([member, pool]) = &name.member {
             return Some(format!("member '{member}' of pool '{pool}'"));
         }
-        self.snapshot
-            .routes
-            .is_routed(address)
-            .then(|| "in a virtual network or in routedPrefixes".to_owned())
+        let is_routed = self.snapshot.routes.is_routed(address);
+        is_routed.then(|| "in a virtual network or in routedPrefixes".to_owned())
     }
 
     fn tell_translation(&mut self) {
@@ -198,7 +193,9 @@ impl Teller<'_> {
         } else if destination != question.destination {
             self.steps.push(format!("The destination becomes {}.", end(destination)));
         } else if self.course.action == Some(Action::Route) {
-            self.steps.push("Both ends may reach each other: it is routed as it is.".to_owned());
+            let text =
+                "Both ends are in virtual networks or routedPrefixes: it is routed as it is.";
+            self.steps.push(text.to_owned());
         }
     }
 
@@ -207,11 +204,16 @@ impl Teller<'_> {
             Verdict::Transmit(port) => self.departs(port),
             Verdict::Answer(port) => format!("It is answered by port {}.", self.port(port)),
             Verdict::Punt(class) => format!(
-                "It goes to the kernel twin of port {}: {}",
+                "It goes to the kernel twin of port {} ({}): {}",
                 self.port(self.course.question.ingress),
-                passed(class)
+                class.name(),
+                class.help()
             ),
             Verdict::Drop(reason) => {
+                if let Some(hop) = self.course.departure {
+                    let (port, address) = (self.port(hop.port), hop.address);
+                    self.steps.push(format!("Its next hop is {address} on port {port}."));
+                }
                 let (name, why) = (reason.name(), reason.help());
                 self.steps.push(format!("It is dropped ({name}): {why}"));
                 remedy(reason).to_owned()
@@ -227,12 +229,9 @@ impl Teller<'_> {
         let (Some(hop), Some(tuple)) = (self.course.departure, self.course.leaves_as) else {
             return format!("It leaves by port {port}.");
         };
-        let (address, mac) = (hop.address, hop.mac);
-        if address == tuple.destination.0 {
-            format!("It leaves by port {port} to {address}, which is on the link at {mac}.")
-        } else {
-            format!("It leaves by port {port} to the next hop {address} at {mac}.")
-        }
+        let mac = hop.mac.map(|mac| format!(" ({mac})")).unwrap_or_default();
+        let role = if hop.address == tuple.destination.0 { "" } else { "the next hop " };
+        format!("It leaves by port {port} to {role}{}{mac}.", hop.address)
     }
 
     /// Of an opening segment from a member's endpoint: what a reply would meet.
@@ -255,10 +254,10 @@ impl Teller<'_> {
         ));
     }
 
-    fn translated(&self) -> Option<Translated> {
+    fn translated(&self) -> Option<api::Tuple> {
         let Tuple { source, destination } = self.course.leaves_as?;
         let is_port_known = self.course.mapping.is_none();
-        Some(Translated {
+        Some(api::Tuple {
             source: source.0.to_string(),
             source_port: is_port_known.then_some(source.1),
             destination: destination.0.to_string(),
@@ -303,9 +302,4 @@ const fn drop_reason(verdict: Verdict) -> Option<DropReason> {
         Verdict::Drop(reason) => Some(reason),
         Verdict::Transmit(_) | Verdict::Answer(_) | Verdict::Punt(_) | Verdict::HandOff(_) => None,
     }
-}
-
-/// Why the kernel gets a packet.
-const fn passed(class: PuntClass) -> &'static str {
-    class.help()
 }

@@ -68,6 +68,13 @@ impl Run {
         self.blessed.join("\n") + "\n"
     }
 
+    /// The simulation as the last line left it.
+    #[must_use]
+    pub fn into_simulation(mut self) -> Simulation {
+        self.begun();
+        self.simulation.expect("it has begun")
+    }
+
     /// Whether the case says that its numbers hold for one worker only.
     #[must_use]
     pub const fn is_for_one_worker(&self) -> bool {
