@@ -28,6 +28,8 @@ pub mod neighbour;
 #[forbid(unsafe_code)]
 pub mod path;
 #[forbid(unsafe_code)]
+pub mod plan;
+#[forbid(unsafe_code)]
 pub mod policy;
 #[allow(unsafe_code, reason = "the one publication pointer; see docs/unsafe.md")]
 pub mod rcu;

@@ -1,6 +1,7 @@
 //! How are the control socket's requests answered, and the file or directory read again?
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
@@ -37,6 +38,7 @@ impl Running {
                 generation: self.generation(),
                 configuration: self.checked.document.clone(),
             })),
+            Method::Explain(asked) => return self.explain(&asked, call.reply),
             Method::Status => Ok(Success::Status(Box::new(self.status()))),
             Method::Stats => Ok(Success::Stats(self.stats())),
             Method::Health => Ok(Success::Health(self.health_report())),
@@ -88,7 +90,7 @@ impl Running {
         let (author, outcome) = oneshot::channel();
         // What is under way may be another configuration: then even the one in force must wait.
         if !applied.changed && self.lane.is_idle() {
-            self.checked = checked;
+            self.checked = Arc::new(checked);
             self.keep(origin, Some(author));
         } else if self.lane.apply(Candidate { checked, origin, author: Some(author) }).is_err() {
             let text = "too many configurations wait to be applied: try again";
@@ -141,7 +143,7 @@ impl Running {
         let Some(published) = published else { return };
         self.announcer.learn(self.lane.published());
         if let Some(Candidate { checked, origin, author }) = published.candidate {
-            self.checked = checked;
+            self.checked = Arc::new(checked);
             tracing::info!("generation {} is in force", self.generation());
             self.keep(origin, author);
             self.put_in_force().await;

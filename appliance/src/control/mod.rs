@@ -15,6 +15,7 @@ mod announce;
 mod answers;
 mod edits;
 mod error;
+mod explanations;
 mod kernel;
 mod lane;
 pub mod probe;
@@ -33,7 +34,7 @@ use std::time::Duration;
 use dpdk::{Burst, Mempool, RingConsumer, RingProducer};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::LocalSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use weir_core::compile::{Changes, Compiler, PortFacts, probe_targets};
@@ -141,7 +142,7 @@ pub struct Control {
 
 /// The control side, running.
 struct Running {
-    checked: Checked,
+    checked: Arc<Checked>,
     path: PathBuf,
     /// The file as it was when it was last accepted.
     file_sha256: Sha256,
@@ -159,6 +160,8 @@ struct Running {
     pump: Rc<RefCell<Pump>>,
     announcer: Announcer,
     changes: edits::Changes,
+    /// The turn to answer what takes a thread aside: one question at a time.
+    aside: Arc<Semaphore>,
     /// What bounds kept out of the mirror, as last told.
     left_out: LeftOut,
     /// Turns and busy turns of each worker, now and a second ago.
@@ -241,7 +244,7 @@ impl Control {
         let turns = vec![[(0, 0); 2]; self.kit.workers.len()];
         let running = Running {
             lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts),
-            checked: chosen.checked,
+            checked: Arc::new(chosen.checked),
             path,
             file_sha256,
             keeper: Keeper::new(store),
@@ -257,6 +260,7 @@ impl Control {
             pump,
             announcer: Announcer::default(),
             changes: edits::Changes::default(),
+            aside: Arc::new(Semaphore::new(1)),
             left_out: LeftOut::default(),
             turns,
         };

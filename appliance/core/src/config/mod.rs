@@ -46,7 +46,7 @@ pub use load_balancer::{
     OutboundProtocol, OutboundRule, Pool, Probe, ProbeProtocol, Sku,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
-pub use problem::Problem;
+pub use problem::{Problem, child_pointer};
 pub use resources::Kind;
 pub use security_group::{
     AddressMatch, Direction, NetworkSecurityGroup, SecurityProtocol, SecurityRule,

@@ -154,6 +154,7 @@ pub(super) fn position(document: &Value, pointer: &str) -> Vec<usize> {
 }
 
 /// The pointer of a child: `token` escaped and appended (RFC 6901 §3).
-pub(super) fn child_pointer(parent: &str, token: &str) -> String {
+#[must_use]
+pub fn child_pointer(parent: &str, token: &str) -> String {
     format!("{parent}/{}", token.replace('~', "~0").replace('/', "~1"))
 }

@@ -19,7 +19,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
-pub use id::{Collection, IdError, ResourceId};
+pub use id::{Collection, IdError, ResourceId, children_of};
 
 use super::resources::Kind;
 
