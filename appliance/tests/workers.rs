@@ -27,6 +27,7 @@ use dpdk::{
 use golden::document::Document;
 use golden::packet::{Direction, encode};
 use golden::simulation::World;
+use weir::worker::inquiries::Desk;
 use weir::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
 use weir_core::path::{Sizes, Worker};
 use weir_core::policy::{OwnerFunction, Snapshot};
@@ -170,6 +171,7 @@ impl Fleet {
                 ports: Arc::clone(&numbers),
                 pool: pool().clone(),
                 shared: Arc::default(),
+                desk: Desk::default(),
                 idle: Idle::new(true),
                 clock,
             });

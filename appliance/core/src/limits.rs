@@ -190,3 +190,15 @@ pub const PROBES_IN_FLIGHT_MAX: usize = 4_096;
 pub const PROBE_HEAD_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a probe response's body that are read and thrown away before the connection closes.
 pub const PROBE_BODY_BYTES_MAX: usize = 64 << 10;
+
+/// Listings of flows or outbound ports under way at a time. A further one is refused: error -32008.
+pub const LISTINGS_MAX: usize = 4;
+/// Entries of one reply to a listing that names no limit. A cursor goes on from there.
+pub const LISTING_LIMIT_DEFAULT: usize = 100;
+/// Entries of one reply to a listing at most. More are refused.
+pub const LISTING_LIMIT_MAX: usize = 1_000;
+/// Milliseconds after which a listing of flows ends with a cursor, whatever it has found.
+pub const LISTING_MILLISECONDS_MAX: u64 = 2_000;
+/// Destinations that the flows of one worker are summed up by. Flows towards further ones are
+/// counted as `omitted`.
+pub const SNAT_DESTINATIONS_SUMMED_MAX: usize = 65_536;

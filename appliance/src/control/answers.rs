@@ -34,10 +34,13 @@ impl Running {
             Method::Delete(delete) => return self.delete(delete, call.peer, call.reply),
             Method::Get(Get { id: Some(id) }) => self.resource(&id),
             Method::List(List { collection }) => self.resources(&collection),
+            Method::Flows(wanted) => return self.list_flows(&wanted, call.reply),
+            Method::Snat(wanted) => return self.list_snat(&wanted, call.reply),
             Method::Get(Get { id: None }) => Ok(Success::Current(Current {
                 generation: self.generation(),
                 configuration: self.checked.document.clone(),
             })),
+            Method::Plan(plan) => return self.plan(plan, call.reply),
             Method::Explain(asked) => return self.explain(&asked, call.reply),
             Method::Status => Ok(Success::Status(Box::new(self.status()))),
             Method::Stats => Ok(Success::Stats(self.stats())),
@@ -203,8 +206,7 @@ async fn conclude(
 ) -> Reply {
     let stopping = || Error::new(ErrorCode::Internal, "weir is stopping");
     let outcome = outcome.await.map_err(|_| stopping())?;
-    let outcome = outcome
-        .map_err(|refused| refusal(vec![problem("", "PortsFragmented", refused.to_string())]))?;
+    let outcome = outcome.map_err(|refused| uncompiled(&refused))?;
     applied.generation = outcome.generation;
     applied.milliseconds = milliseconds(outcome.published.saturating_duration_since(started));
     let kept = match timeout(STORE_WITHIN, outcome.kept).await {
@@ -238,7 +240,7 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 /// Checks a configuration, and that it changes nothing that only a restart can.
-fn check(text: &str, current: &Checked) -> Result<Checked, Vec<Problem>> {
+pub(super) fn check(text: &str, current: &Checked) -> Result<Checked, Vec<Problem>> {
     let checked = config::check(text.as_bytes())?;
     let problems = unchangeable(current, &checked);
     if problems.is_empty() { Ok(checked) } else { Err(problems) }
@@ -258,11 +260,16 @@ fn problem(pointer: &str, code: &'static str, message: String) -> Problem {
     Problem { pointer: pointer.to_owned(), code: code.into(), message }
 }
 
-fn refusal(problems: Vec<Problem>) -> Error {
+/// A configuration that is valid, and cannot be put in force.
+pub(super) fn uncompiled(refused: &PortsFragmented) -> Error {
+    refusal(vec![problem("", "PortsFragmented", refused.to_string())])
+}
+
+pub(super) fn refusal(problems: Vec<Problem>) -> Error {
     Error::configuration_refused(problems.iter().map(told).collect())
 }
 
-fn told(problem: &Problem) -> api::Problem {
+pub(super) fn told(problem: &Problem) -> api::Problem {
     api::Problem {
         pointer: problem.pointer.clone(),
         code: problem.code.to_string(),

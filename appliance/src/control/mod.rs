@@ -16,8 +16,11 @@ mod answers;
 mod edits;
 mod error;
 mod explanations;
+pub mod inquiries;
 mod kernel;
 mod lane;
+mod listings;
+mod plans;
 pub mod probe;
 pub mod socket;
 mod status;
@@ -52,8 +55,10 @@ use crate::worker::{Clock, SharedState};
 
 use announce::Announcer;
 pub use error::ControlError;
+use inquiries::Inquirer;
 use kernel::Pump;
 use lane::{Origin, PublishLane};
+use listings::Listings;
 use probe::{ProbeResult, Prober, SourceAddresses};
 use socket::{Call, Listener};
 use status::PortView;
@@ -149,6 +154,9 @@ struct Running {
     keeper: Keeper,
     ports: Vec<PortView>,
     workers: Vec<WorkerView>,
+    /// The way to ask them about their flows.
+    inquirer: Inquirer,
+    listings: Listings,
     log: LogHandle,
     clock: Clock,
     pool: Mempool,
@@ -160,6 +168,7 @@ struct Running {
     pump: Rc<RefCell<Pump>>,
     announcer: Announcer,
     changes: edits::Changes,
+    plans: plans::Plans,
     /// The turn to answer what takes a thread aside: one question at a time.
     aside: Arc<Semaphore>,
     /// What bounds kept out of the mirror, as last told.
@@ -242,6 +251,7 @@ impl Control {
         tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
         crate::boot::keep_network();
         let turns = vec![[(0, 0); 2]; self.kit.workers.len()];
+        let inquirer = Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared)));
         let running = Running {
             lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts),
             checked: Arc::new(chosen.checked),
@@ -249,6 +259,8 @@ impl Control {
             file_sha256,
             keeper: Keeper::new(store),
             ports: self.ports,
+            listings: Listings::new(inquirer.clone()),
+            inquirer,
             workers: self.kit.workers,
             log: self.log,
             clock: self.kit.clock,
@@ -260,6 +272,7 @@ impl Control {
             pump,
             announcer: Announcer::default(),
             changes: edits::Changes::default(),
+            plans: plans::Plans::default(),
             aside: Arc::new(Semaphore::new(1)),
             left_out: LeftOut::default(),
             turns,
@@ -388,7 +401,9 @@ impl Running {
         let published = self.lane.publish();
         self.after_publication(published).await;
         self.next_change();
+        self.next_plan();
         self.lane.turn(&self.checked, &self.health, &self.world, now);
+        self.inquirer.collect();
         for worker in &self.workers {
             for _ in 0..REQUESTS_PER_TURN {
                 let Some(request) = worker.shared.requests.pop() else { break };

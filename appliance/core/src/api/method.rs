@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use super::change::{Apply, Delete, Put, Rollback};
 use super::error::{Error, ErrorCode};
 use super::explanation::Explain;
+use super::listing::{Flows, Snat};
 use super::plan::PlanFor;
 use super::reply::{Get, List};
 
@@ -106,6 +107,15 @@ methods! {
             "explain takes {\"protocol\": \"Tcp\" or \"Udp\", \"source\": …, \"sourcePort\": …, \
              \"destination\": …, \"destinationPort\": …, \"port\": the name of the port it comes \
              in by}";
+        /// Live flows; answered by `FlowList`.
+        Flows(Flows) = "flows" Reads
+            "flows takes {\"protocol\", \"source\", \"sourcePort\", \"destination\", \
+             \"destinationPort\", \"rule\", \"member\", \"worker\", \"limit\", \"cursor\"}, all of \
+             them optional";
+        /// Outbound ports; answered by `SnatList`.
+        Snat(Snat) = "snat" Reads
+            "snat takes {\"rule\", \"member\", \"destinations\": true or false, \"limit\", \
+             \"cursor\"}, all of them optional";
     }
     without {
         /// The stored configurations; answered by `History`.

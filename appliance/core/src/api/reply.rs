@@ -15,6 +15,7 @@ use serde_json::Value;
 use super::change::Applied;
 use super::error::Error;
 use super::explanation::Explanation;
+use super::listing::{FlowList, SnatList};
 use super::plan::Plan;
 use super::status::Status;
 
@@ -33,6 +34,10 @@ pub enum Success {
     Resource(Resource),
     /// To `list`.
     Resources(Resources),
+    /// To `flows`.
+    Flows(FlowList),
+    /// To `snat`.
+    Snat(SnatList),
     /// To `history`.
     History(History),
     /// To `status`.

@@ -32,6 +32,13 @@ fn every_method_reads_what_the_client_writes() {
         Method::Get(Get::default()),
         Method::Get(Get { id: Some("loadBalancers/web".into()) }),
         Method::List(List { collection: "loadBalancers".into() }),
+        Method::Flows(Flows {
+            protocol: Some("Tcp".into()),
+            source: Some("192.0.2.0/24".into()),
+            destination_port: Some(80),
+            ..Flows::default()
+        }),
+        Method::Snat(Snat { destinations: true, limit: Some(10), ..Snat::default() }),
         Method::History,
         Method::Status,
         Method::Stats,

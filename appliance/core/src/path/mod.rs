@@ -32,6 +32,7 @@ mod decide;
 mod expire;
 mod family;
 mod find;
+mod listing;
 mod local;
 mod parse;
 mod places;
@@ -43,6 +44,8 @@ mod steer;
 mod worker;
 
 pub use batch::{Action, Batch, Frames, Tag, Verdict};
+
+pub use listing::{FlowQuery, FlowSlice, FlowView, SLOTS_PER_SLICE, Through};
 pub use worker::{Now, Originated, OriginatedFrame, ResolveRequest, Sizes, Worker};
 
 use crate::policy::Snapshot;

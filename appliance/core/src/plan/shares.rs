@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 
 use super::fates::{Flows, Outlook};
+use crate::policy::Snapshot;
 use crate::units::{MemberId, RuleId};
 
 /// Rounds of fitting. Counts of a thousand rules on a thousand members agree to a flow by then.
@@ -22,6 +23,23 @@ pub struct Gauges {
     pub rules: BTreeMap<RuleId, u64>,
     /// Of each member, by its id: of rules, and to the outside.
     pub members: BTreeMap<MemberId, u64>,
+}
+
+impl Gauges {
+    /// Of everything that is live in a snapshot, as these tell.
+    #[must_use]
+    pub fn of(
+        snapshot: &Snapshot,
+        of_rule: impl Fn(RuleId) -> u64,
+        of_member: impl Fn(MemberId) -> u64,
+    ) -> Self {
+        let rules = (0u32..).zip(snapshot.rules.iter()).filter(|(_, rule)| rule.live);
+        let members = (0u32..).zip(snapshot.members.iter()).filter(|(_, member)| member.live);
+        Self {
+            rules: rules.map(|(id, _)| (RuleId(id), of_rule(RuleId(id)))).collect(),
+            members: members.map(|(id, _)| (MemberId(id), of_member(MemberId(id)))).collect(),
+        }
+    }
 }
 
 /// How many flows each outlook speaks of; altogether as many as members have.
