@@ -100,7 +100,7 @@ impl Running {
 }
 
 impl Making {
-    fn make(self, compiler: Compiler) -> Reply {
+    fn make(mut self, compiler: Compiler) -> Reply {
         let etag = edit::etag(&self.checked.echo);
         if let Some(wanted) = self.plan.if_match.as_deref().filter(|it| *it != "*" && *it != etag) {
             let text = format!(
@@ -108,7 +108,7 @@ impl Making {
             );
             return Err(Error::new(ErrorCode::PreconditionFailed, text));
         }
-        let text = Value::Object(self.plan.configuration.clone()).to_string();
+        let text = Value::Object(std::mem::take(&mut self.plan.configuration)).to_string();
         let planned = check(&text, &self.checked).map_err(refusal)?;
         let mut health = HealthTable::clone(&self.health);
         health.set_targets(&probe_targets(&planned.configuration));

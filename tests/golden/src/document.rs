@@ -64,6 +64,12 @@ impl Document {
         configuration
     }
 
+    /// Whether nothing is wrong with it.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        config::check(self.value.to_string().as_bytes()).is_ok()
+    }
+
     /// Puts a value under a path.
     ///
     /// # Errors
