@@ -1,7 +1,7 @@
 //! How does `explain` answer?
 //!
-//! On a thread aside, one question at a time: the packet goes through the path of the snapshot in
-//! force on a worker of its own. Not here: what becomes of it, and the words
+//! The owner of its flow is asked first, if there may be one. Then, on a thread aside, one question
+//! at a time, the packet goes through the path of the snapshot in force on a worker of its own. Not here: what becomes of it, and the words
 //! (`weir_core::explain`).
 
 use std::net::IpAddr;
@@ -11,11 +11,13 @@ use tokio::sync::oneshot;
 use weir_core::api::{Error, ErrorCode, Explain, Reply, Success};
 use weir_core::config::Checked;
 use weir_core::explain::{self, Names, Question, Segment};
+use weir_core::path::FlowView;
 use weir_core::policy::Snapshot;
-use weir_core::units::{Address, PortId, Transport};
+use weir_core::units::{Address, PortId, Transport, WorkerId};
 
-use super::Running;
 use super::answers::send;
+use super::inquiries::{Inquirer, Unanswered};
+use super::{Running, listings};
 
 impl Running {
     /// Explains what would become of a packet.
@@ -24,12 +26,17 @@ impl Running {
             Ok(question) => question,
             Err(error) => return send(reply, Err(error)),
         };
-        let (snapshot, checked) = (Arc::clone(self.lane.published()), Arc::clone(&self.checked));
-        let aside = Arc::clone(&self.aside);
+        let asking = Asking {
+            question,
+            snapshot: Arc::clone(self.lane.published()),
+            checked: Arc::clone(&self.checked),
+        };
+        let (aside, inquirer) = (Arc::clone(&self.aside), self.inquirer.clone());
         tokio::task::spawn_local(async move {
+            let known = asking.ask_owners(&inquirer).await;
             let turn = aside.acquire_owned().await;
             let told = tokio::task::spawn_blocking(move || {
-                let told = explanation(&snapshot, &checked, &question);
+                let told = asking.answer(known);
                 drop(turn);
                 told
             });
@@ -76,12 +83,53 @@ impl Running {
     }
 }
 
-fn explanation(snapshot: &Snapshot, checked: &Checked, question: &Question) -> Reply {
-    let course = explain::follow(snapshot, question).ok_or_else(|| {
-        Error::new(ErrorCode::Busy, "no configuration is in force yet: try again in a moment")
-    })?;
-    let names = Names::of(&checked.configuration, snapshot, &course);
-    Ok(Success::Explanation(Box::new(explain::explanation(snapshot, &course, &names))))
+/// A question under the configuration in force.
+struct Asking {
+    question: Question,
+    snapshot: Arc<Snapshot>,
+    checked: Arc<Checked>,
+}
+
+/// The flow that its owner knows, or who did not say whether there is one.
+type Known = Result<Option<(WorkerId, FlowView)>, Unanswered>;
+
+impl Asking {
+    /// Asks those who may have the packet's flow.
+    async fn ask_owners(&self, inquirer: &Inquirer) -> Known {
+        for (owner, key) in explain::owners(&self.snapshot, &self.question) {
+            if let Some(flow) = inquirer.find(owner, key).await? {
+                return Ok(Some((owner, flow)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn answer(self, known: Known) -> Reply {
+        let (known, unanswered) = match known {
+            Ok(known) => (known, None),
+            Err(unanswered) => (None, Some(unanswered)),
+        };
+        let segment = if known.is_some() { Segment::Further } else { Segment::Opening };
+        let question = Question { segment, ..self.question };
+        let (configuration, snapshot) = (&self.checked.configuration, &*self.snapshot);
+        let flow = known.as_ref().map(|(_, flow)| flow);
+        let course = explain::follow(snapshot, &question, flow).ok_or_else(|| {
+            Error::new(ErrorCode::Busy, "no configuration is in force yet: try again in a moment")
+        })?;
+        let names = Names::of(configuration, snapshot, &course);
+        let mut told = explain::explanation(snapshot, &course, &names);
+        if let Some((owner, flow)) = &known {
+            let names = listings::Names::of(configuration, snapshot);
+            let flow = names.flow(*owner, flow);
+            told.load_balancer = told.load_balancer.or_else(|| flow.load_balancer.clone());
+            told.rule = told.rule.or_else(|| flow.rule.clone());
+            told.flow = Some(flow);
+        }
+        if let Some(why) = unanswered {
+            told.steps.insert(0, format!("This is told as of a new flow, since {why}."));
+        }
+        Ok(Success::Explanation(Box::new(told)))
+    }
 }
 
 /// Without regard to case, as everywhere in Azure.

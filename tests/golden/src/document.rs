@@ -70,6 +70,15 @@ impl Document {
         config::check(self.value.to_string().as_bytes()).is_ok()
     }
 
+    /// The document in Azure's spelling.
+    ///
+    /// # Panics
+    /// When something is wrong with it.
+    #[must_use]
+    pub fn echo(&self) -> Value {
+        config::check(self.value.to_string().as_bytes()).expect("a valid configuration").echo
+    }
+
     /// Puts a value under a path.
     ///
     /// # Errors

@@ -162,6 +162,23 @@ impl Scene {
         }
     }
 
+    /// Asks about the answer to what was sent last: its ends, as it left, the other way round.
+    fn turn(&mut self, simulation: &mut Simulation) {
+        let outputs = simulation.take_outputs();
+        let last = outputs.iter().rev().find_map(|output| match output {
+            Output::Wire(port, bytes) => Some((port, packet::ends(bytes)?)),
+            Output::Kernel(..) | Output::Resolve(..) => None,
+        });
+        let Some((port, [from, to])) = last else { return };
+        let host = |end: SocketAddr| {
+            let known = (0..HOSTS.len()).find(|host| self.address(*host) == end.ip())?;
+            Some((known, end.port()))
+        };
+        if let (Some(from), Some(to)) = (host(from), host(to)) {
+            (self.ends, self.ingress) = ([to, from], Some(port.0));
+        }
+    }
+
     fn question(&self, simulation: &Simulation) -> Question {
         let [source, destination] = self.ends.map(|(host, port)| (self.address(host).into(), port));
         let back = explain::port_towards(simulation.snapshot(), source.0);
@@ -294,7 +311,7 @@ proptest! {
     fn what_is_explained_is_what_happens_to_the_first_packet_of_a_flow(scene in scene()) {
         let mut simulation = scene.simulation();
         let question = scene.question(&simulation);
-        let course = explain::follow(simulation.snapshot(), &question).expect("the port is there");
+        let course = explain::follow(simulation.snapshot(), &question, None).expect("the port is there");
         let deed = sent(&mut simulation, &scene, &question);
         prop_assert_eq!(told(&course), deed, "{:?}", course);
         if let Some((hop, mac)) = course.departure.and_then(|hop| Some((hop, hop.mac?))) {
@@ -305,27 +322,45 @@ proptest! {
     }
 
     #[test]
-    fn flows_of_others_change_nothing_but_the_port_of_an_outbound_flow(scene in scene()) {
+    fn what_is_explained_of_a_flow_that_is_known_is_what_happens_to_its_next_packet(
+        mut scene in scene(),
+        is_among_them in any::<bool>(),
+        is_turned in any::<bool>(),
+    ) {
         let mut simulation = scene.simulation();
-        for ends in scene.before.iter().filter(|ends| **ends != scene.ends) {
-            let frame = simulation.frame(PortId(1), &scene.line(*ends));
+        scene.is_further = false;
+        if is_among_them {
+            scene.before.push(scene.ends);
+        }
+        for ends in &scene.before {
+            let back = explain::port_towards(simulation.snapshot(), scene.address(ends[0].0).into());
+            let frame = simulation.frame(back.unwrap_or(PortId(0)), &scene.line(*ends));
             simulation.receive([frame]);
         }
+        if is_turned {
+            scene.turn(&mut simulation);
+        }
         simulation.take_outputs();
-        let question = scene.question(&simulation);
-        let course = explain::follow(simulation.snapshot(), &question).expect("the port is there");
+        let mut question = scene.question(&simulation);
+        let (snapshot, now) = (simulation.snapshot(), simulation.now());
+        let owners = explain::owners(snapshot, &question);
+        let known = owners.iter().find_map(|(owner, key)| {
+            simulation.workers[owner.index()].look_up(snapshot, now, key)
+        });
+        scene.is_further = known.is_some();
+        question.segment = if known.is_some() { Segment::Further } else { Segment::Opening };
+        let course = explain::follow(snapshot, &question, known.as_ref()).expect("a port");
         let deed = sent(&mut simulation, &scene, &question);
-        match (&course.mapping, &deed.end) {
-            (Some(mapping), End::Wire(port, _, [from, to])) => {
+        match (&course.mapping, &deed.end, known) {
+            (Some(mapping), End::Wire(port, _, [from, to]), None) => {
                 let offset = from.port().checked_sub(mapping.first_port);
                 prop_assert!(offset.is_some_and(|it| it < mapping.ports), "{from} of {mapping:?}");
                 let tuple = course.leaves_as.expect("it leaves");
                 prop_assert_eq!(course.verdict, Verdict::Transmit(*port));
                 prop_assert_eq!(tuple.source.0.to_ip(), from.ip());
-                prop_assert_eq!((tuple.destination.0.to_ip(), tuple.destination.1), (to.ip(), to.port()));
+                let far = (tuple.destination.0.to_ip(), tuple.destination.1);
+                prop_assert_eq!(far, (to.ip(), to.port()));
             }
-            // A flow that exists is its owner's to explain.
-            _ if may_be_known(&scene) => {}
             _ => prop_assert_eq!(told(&course), deed, "{:?}", course),
         }
     }
@@ -336,7 +371,7 @@ proptest! {
         let question = scene.question(&simulation);
         let courses = (0..scene.workers).map(|receiver| {
             let question = Question { receiver: WorkerId(receiver), ..question };
-            explain::follow(simulation.snapshot(), &question).expect("the port is there")
+            explain::follow(simulation.snapshot(), &question, None).expect("the port is there")
         });
         let mut ends: Vec<_> = courses
             .map(|course| (course.verdict, course.rule, course.member, course.leaves_as))
@@ -344,9 +379,4 @@ proptest! {
         ends.dedup();
         prop_assert_eq!(ends.len(), 1, "{:?}", ends);
     }
-}
-
-/// Whether a packet before this one had an end in common with it, and so may be of its flow.
-fn may_be_known(scene: &Scene) -> bool {
-    scene.before.iter().flatten().any(|end| scene.ends.contains(end))
 }

@@ -136,7 +136,7 @@ fn every_explanation_reads_as_the_page_has_it() {
         let simulation = stanza.simulation();
         let question = read(&simulation, stanza.question());
         let snapshot = simulation.snapshot();
-        let course = explain::follow(snapshot, &question).expect("the port is there");
+        let course = explain::follow(snapshot, &question, None).expect("the port is there");
         if let Verdict::Drop(reason) = course.verdict {
             met.insert(reason);
         }

@@ -7,12 +7,15 @@
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 
 use golden::document::Document;
 use golden::packet;
 use golden::random::at_random;
 use golden::simulation::{Options, Output, Simulation};
 use proptest::prelude::*;
+use weir_core::api::{FlowEffects, ResourceChange};
+use weir_core::compile::probe_targets;
 use weir_core::flow::{FlowKey, Kind};
 use weir_core::health::HealthTable;
 use weir_core::plan::{self, Before, Effects, Fate, Flows, Gauges, Planned};
@@ -154,20 +157,73 @@ struct Told {
 }
 
 /// Plans and applies.
-fn plan_and_apply(simulation: &mut Simulation, document: &Document) -> Told {
+fn plan_and_apply(
+    simulation: &mut Simulation,
+    document: &Document,
+    changes: &[ResourceChange],
+) -> Told {
     let before = simulation.world.configuration().clone();
     let old = simulation.snapshot().clone();
     let gauges = gauges(simulation);
     let planned = document.check();
+    let mut health: HealthTable = simulation.world.health().clone();
+    health.set_targets(&probe_targets(&planned));
     simulation.world.configure(planned.clone());
-    let health: HealthTable = simulation.world.health().clone();
     simulation.publish();
     let before = Before { configuration: &before, snapshot: &old };
     let next = simulation.snapshot();
     let wanted = Planned { configuration: &planned, snapshot: next, health: &health };
     let outlooks = plan::outlooks(before, wanted);
-    let effects = plan::effects(before, wanted, &gauges, &[]);
+    let effects = plan::effects(before, wanted, &gauges, changes);
     Told { outlooks, effects }
+}
+
+fn page() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("plans.txt")
+}
+
+/// What is told of the changes that the lines of a stanza make, with 48 flows open.
+fn told_of(head: &[&str]) -> Vec<String> {
+    let (mut document, mut simulation) = simulation();
+    open(&mut simulation, &(0..48).collect::<Vec<_>>());
+    let before = document.echo();
+    for line in head.iter().filter(|line| !line.starts_with('#')) {
+        let done = match line.splitn(3, ' ').collect::<Vec<_>>()[..] {
+            ["set", path, json] => document.set(path, json),
+            ["unset", path] => document.unset(path),
+            _ => Err(format!("'{line}' is no change")),
+        };
+        done.expect(line);
+    }
+    let changes = plan::changes(&before, &document.echo()).changes;
+    let effects = plan_and_apply(&mut simulation, &document, &changes).effects;
+    let mut lines: Vec<_> =
+        changes.iter().map(|change| format!("  {} {}", change.change, change.id)).collect();
+    let FlowEffects { keep, drain, end } = effects.flows;
+    lines.push(format!("  flows: {keep} keep, {drain} drain, {end} end"));
+    let told = effects.effects.iter();
+    lines.extend(told.map(|it| format!("  {} {} {}: {}", it.effect, it.flows, it.id, it.why)));
+    lines
+}
+
+#[test]
+fn every_plan_reads_as_the_page_has_it() {
+    let text = std::fs::read_to_string(page()).expect("the page");
+    let (mut written, mut wrong) = (Vec::new(), Vec::new());
+    for stanza in text.trim_end().split("\n\n") {
+        let (answer, head): (Vec<&str>, Vec<&str>) =
+            stanza.lines().partition(|line| line.starts_with("  "));
+        let told = told_of(&head);
+        if told != answer {
+            wrong.push(format!("{}\n{}", head.join("\n"), told.join("\n")));
+        }
+        written.push(format!("{}\n{}", head.join("\n"), told.join("\n")));
+    }
+    if std::env::var("BLESS").is_ok_and(|value| value == "1") {
+        std::fs::write(page(), written.join("\n\n") + "\n").expect("the page can be written");
+    } else {
+        assert!(wrong.is_empty(), "{}", wrong.join("\n\n"));
+    }
 }
 
 proptest! {
@@ -191,7 +247,7 @@ proptest! {
             prop_assume!(done.is_ok());
         }
         prop_assume!(document.is_valid());
-        let told = plan_and_apply(&mut simulation, &document);
+        let told = plan_and_apply(&mut simulation, &document, &[]);
         let mut ended = 0;
         for (opened, flow) in opened.iter().zip(&flows) {
             let fates: Vec<_> =

@@ -2,7 +2,7 @@
 
 use super::frame::OneFrame;
 use super::{Question, Segment};
-use crate::path::{Action, Batch, Now, Sizes, Verdict, Worker};
+use crate::path::{Action, Batch, FlowView, Now, Sizes, Verdict, Worker};
 use crate::policy::{NextHop, OutboundMapping, Snapshot};
 use crate::tables::PageRequest;
 use crate::telemetry::DropReason;
@@ -56,6 +56,8 @@ pub struct Course {
     pub mapping: Option<OutboundMapping>,
     /// Whether the flow got a record.
     pub is_recorded: bool,
+    /// The flow that it belongs to, if its owner knows one.
+    pub known: Option<FlowView>,
 }
 
 impl Course {
@@ -66,15 +68,24 @@ impl Course {
     }
 }
 
-/// Sends the packet of a question through the path, as it would go under `snapshot`; `None` when
-/// the port that it comes in by does not exist there.
+/// Sends the packet of a question through the path, as it would go under `snapshot`; `known` is the
+/// flow that it belongs to, as its owner told of it. `None` when the port that it comes in by does
+/// not exist there.
 #[must_use]
-pub fn follow(snapshot: &Snapshot, question: &Question) -> Option<Course> {
+pub fn follow(
+    snapshot: &Snapshot,
+    question: &Question,
+    known: Option<&FlowView>,
+) -> Option<Course> {
     let mac = snapshot.ports.get(question.ingress.index())?.mac;
     let mut frame = OneFrame::of(question, mac);
     let mut workers = vec![question.receiver];
     // One worker in the role of each in turn: nothing is noted of a packet that is handed over.
     let mut worker = Worker::new(question.receiver, SIZES, 0, Now::default());
+    if let Some(flow) = known {
+        worker.adopt(snapshot, Now::default(), flow);
+    }
+    let made = worker.flows().made();
     let mut batch = Batch::default();
     let verdict = loop {
         worker.process(snapshot, Now::default(), &mut frame, &mut batch);
@@ -97,7 +108,8 @@ pub fn follow(snapshot: &Snapshot, question: &Question) -> Option<Course> {
         departure: departure(snapshot, verdict, action, leaves_as, &frame)
             .or_else(|| awaited(verdict, &worker)),
         mapping: mapping(snapshot, question.protocol, action, verdict, member),
-        is_recorded: !worker.flows().is_empty(),
+        is_recorded: worker.flows().made() != made,
+        known: known.copied(),
     })
 }
 

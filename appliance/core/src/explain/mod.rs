@@ -10,18 +10,21 @@
 //!
 //! The code that decides here is the one that decides about packets: a frame is made as a host on
 //! the link would send it, and goes through [`crate::path::Worker::process`] of a worker of its own
-//! with tiny tables. Nothing that real workers have is touched; what they alone know (is this flow
-//! known, which port is free, is a ring full) is said to be so.
+//! with tiny tables. Nothing that real workers have is touched. A flow that exists is told by its
+//! owner ([`owners`]) and taken in by that worker; what else real workers alone know (which port is
+//! free, whether a ring is full) is said to be so.
 //!
-//! Not here: whom to ask about flows that exist (the shell).
+//! Not here: how owners are asked (the shell).
 
 mod course;
 mod frame;
+mod known;
 mod names;
 mod remedy;
 mod words;
 
 pub use course::{Course, Departure, Tuple, follow};
+pub use known::owners;
 pub use names::{EndName, Names};
 pub use remedy::remedy;
 pub use words::explanation;

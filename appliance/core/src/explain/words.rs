@@ -7,10 +7,10 @@ use super::course::{Course, Tuple, follow, may_be_reply};
 use super::names::EndName;
 use super::{Names, Question, Segment, remedy};
 use crate::api::{self, Explanation};
-use crate::path::{Action, Verdict};
+use crate::path::{Action, FlowView, Verdict};
 use crate::policy::{LoadDistribution, OutboundMapping, Rule, Snapshot};
 use crate::telemetry::DropReason;
-use crate::units::{Address, PortId, Transport};
+use crate::units::{Address, PortId, Tick, Transport};
 
 /// A course in words and fields; `names` are those of the same snapshot.
 #[must_use]
@@ -49,7 +49,9 @@ struct Teller<'a> {
 impl Teller<'_> {
     fn tell(&mut self) {
         self.tell_arrival();
-        if self.course.rule.is_some() {
+        if let Some(flow) = self.course.known {
+            self.tell_known(&flow);
+        } else if self.course.rule.is_some() {
             self.tell_rule();
         } else if let Some(mapping) = &self.course.mapping {
             self.tell_ports(mapping);
@@ -100,6 +102,22 @@ impl Teller<'_> {
                  '{frontend}', {endpoint}."
             ));
         }
+    }
+
+    /// That the owner knows the flow, and how it is.
+    fn tell_known(&mut self, flow: &FlowView) {
+        let (worker, member) = (self.course.worker(), &self.names.member);
+        let state = match flow.protocol {
+            Transport::Tcp => format!(" ({})", flow.tcp.name()),
+            Transport::Udp => String::new(),
+        };
+        let address = self.snapshot.member(flow.member).map(|it| it.address.to_string());
+        let (address, idle) = (address.unwrap_or_default(), flow.idle_ticks / Tick::PER_SECOND);
+        let left = flow.expires_in_ticks.div_ceil(Tick::PER_SECOND);
+        self.steps.push(format!(
+            "Worker {worker} knows the flow{state}: it is of member {address} ('{member}'), its last \
+             packet came {idle} s ago, and it ends after {left} s more of silence."
+        ));
     }
 
     /// Which member takes the flow, or that none does.
@@ -185,7 +203,8 @@ impl Teller<'_> {
     fn tell_translation(&mut self) {
         let Some(Tuple { source, destination }) = self.course.leaves_as else { return };
         let question = &self.course.question;
-        if let Some(mapping) = &self.course.mapping {
+        if let Some(mapping) = self.course.mapping.as_ref().filter(|_| self.course.known.is_none())
+        {
             let address = self.outside(mapping);
             self.steps.push(format!("The source becomes that port of {address}."));
         } else if source != question.source {
@@ -237,11 +256,11 @@ impl Teller<'_> {
     /// Of an opening segment from a member's endpoint: what a reply would meet.
     fn tell_reply(&mut self) {
         let question = &self.course.question;
-        if !may_be_reply(self.snapshot, question) {
+        if self.course.known.is_some() || !may_be_reply(self.snapshot, question) {
             return;
         }
         let further = Question { segment: Segment::Further, ..*question };
-        let Some(reply) = follow(self.snapshot, &further) else { return };
+        let Some(reply) = follow(self.snapshot, &further, None) else { return };
         let text = match (reply.verdict, reply.leaves_as) {
             (Verdict::Transmit(port), Some(tuple)) => {
                 format!("leaves by port {} as {}", self.port(port), end(tuple.source))
@@ -256,7 +275,7 @@ impl Teller<'_> {
 
     fn translated(&self) -> Option<api::Tuple> {
         let Tuple { source, destination } = self.course.leaves_as?;
-        let is_port_known = self.course.mapping.is_none();
+        let is_port_known = self.course.mapping.is_none() || self.course.known.is_some();
         Some(api::Tuple {
             source: source.0.to_string(),
             source_port: is_port_known.then_some(source.1),

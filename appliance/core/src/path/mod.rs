@@ -25,6 +25,7 @@
 //! Not here: buffers, queues and rings. The shell carries out the verdicts and counts what was
 //! sent; what is dropped is counted here.
 
+mod adopt;
 mod batch;
 mod classify;
 mod datagrams;

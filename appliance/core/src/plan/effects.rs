@@ -121,16 +121,24 @@ impl<'a> Groups<'a> {
             (one.0, Reverse(one.1), &one.2).cmp(&(other.0, Reverse(other.1), &other.2))
         });
         told.truncate(PLAN_EFFECTS_MAX);
+        let touched = told.iter().filter(|it| it.0 != Fate::Keep).map(|it| it.2.clone());
+        let touched: BTreeSet<_> = touched.collect();
         let effect = |(fate, flows, id, why): (Fate, u64, String, &str)| FlowEffect {
-            id,
             effect: name_of(fate).to_owned(),
             flows,
-            why: if why.is_empty() { KEPT } else { why }.to_owned(),
+            why: match why {
+                "" if touched.contains(&id) => OTHERS,
+                "" => KEPT,
+                why => why,
+            }
+            .to_owned(),
+            id,
         };
         told.into_iter().map(effect).collect()
     }
 }
 
+const OTHERS: &str = "its other flows go on";
 const KEPT: &str = "nothing that its flows depend on changes";
 
 const fn name_of(fate: Fate) -> &'static str {

@@ -245,7 +245,7 @@ impl Compared<'_> {
                 let (of, why) = if left {
                     (id_of_member(owner, pool, member), LEFT.to_owned())
                 } else {
-                    (rule_id.clone(), OTHER_PORTS.to_owned())
+                    (rule_id.clone(), self.why_lost(id, *protocol))
                 };
                 if lost > 0.0 {
                     let (fate, part, is_new) = (Fate::End, lost, true);
@@ -258,6 +258,17 @@ impl Compared<'_> {
                 }
             }
         }
+    }
+
+    /// Why a member that stays loses ports.
+    fn why_lost(&self, member: MemberId, protocol: Transport) -> String {
+        let planned = self.planned.snapshot.member(member);
+        if planned.and_then(|member| member.mapping(protocol)).is_some() {
+            return OTHER_PORTS.to_owned();
+        }
+        format!(
+            "members have no ports for {protocol} any more, and flows end with their next packet"
+        )
     }
 
     /// The part of a member's ports that it, or the worker that holds them, would lose.
@@ -278,7 +289,7 @@ impl Compared<'_> {
     }
 }
 
-const LEFT: &str = "it leaves the pool, and its flows end with their next packet";
+const LEFT: &str = "its address leaves the pool, and its flows end with their next packet";
 const DRAINS: &str = "it takes no new flows, and those that it has go on";
 const OTHER_PORTS: &str = "members get other ports, and flows on those that they had end with \
                            their next packet";
