@@ -38,7 +38,7 @@ impl Running {
             Method::Snat(wanted) => return self.list_snat(&wanted, call.reply),
             Method::Get(Get { id: None }) => Ok(Success::Current(Current {
                 generation: self.generation(),
-                configuration: self.checked.document.clone(),
+                configuration: serde_json::Value::clone(&self.checked.document),
             })),
             Method::Plan(plan) => return self.plan(plan, call.reply),
             Method::Explain(asked) => return self.explain(&asked, call.reply),

@@ -76,7 +76,8 @@ impl Document {
     /// When something is wrong with it.
     #[must_use]
     pub fn echo(&self) -> Value {
-        config::check(self.value.to_string().as_bytes()).expect("a valid configuration").echo
+        let checked = config::check(self.value.to_string().as_bytes());
+        Value::clone(&checked.expect("a valid configuration").echo)
     }
 
     /// Puts a value under a path.

@@ -92,9 +92,9 @@ impl Stanza {
     fn simulation(&self) -> Simulation {
         let circumstances = self.head.iter().filter(|line| !line.starts_with(['?', '#']));
         let text: Vec<_> = circumstances.map(String::as_str).collect();
-        let text = format!("dual-stack\n{}\ncounters", text.join("\n"));
-        let run = Run::of(&text, Options::with_workers(2), true);
-        run.unwrap_or_else(|error| panic!("{error}: {text}")).into_simulation()
+        let text = format!("dual-stack\n{}", text.join("\n"));
+        let simulation = Run::simulation(&text, Options::with_workers(2));
+        simulation.unwrap_or_else(|error| panic!("{error}: {text}"))
     }
 
     fn question(&self) -> &str {
@@ -135,8 +135,14 @@ fn every_explanation_reads_as_the_page_has_it() {
     for stanza in text.trim_end().split("\n\n").map(Stanza::of) {
         let simulation = stanza.simulation();
         let question = read(&simulation, stanza.question());
-        let snapshot = simulation.snapshot();
-        let course = explain::follow(snapshot, &question, None).expect("the port is there");
+        let (snapshot, now) = (simulation.snapshot(), simulation.now());
+        let known = explain::owners(snapshot, &question).into_iter().find_map(|(owner, key)| {
+            simulation.workers[owner.index()].look_up(snapshot, now, &key)
+        });
+        let segment = if known.is_some() { Segment::Further } else { Segment::Opening };
+        let question = Question { segment, ..question };
+        let course =
+            explain::follow(snapshot, &question, known.as_ref()).expect("the port is there");
         if let Verdict::Drop(reason) = course.verdict {
             met.insert(reason);
         }

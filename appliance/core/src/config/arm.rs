@@ -12,7 +12,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::{Map, Value};
 
-use super::problem::{Report, child_pointer};
+use super::pointer::Pointer;
+use super::problem::Report;
 use super::shapes::Shape;
 
 /// What Azure writes into every object and ignores when it is sent back.
@@ -20,7 +21,7 @@ const READ_ONLY: [&str; 5] = ["id", "etag", "type", "provisioningState", "resour
 
 /// A JSON object of the document, or an absent one at the place where it would stand.
 pub(super) struct Object<'a> {
-    pointer: String,
+    pointer: Pointer<'a>,
     map: Option<&'a Map<String, Value>>,
     report: &'a Report,
     asked: RefCell<Vec<&'static str>>,
@@ -29,7 +30,7 @@ pub(super) struct Object<'a> {
 /// A value of the document that is not `null`, and where it stands.
 #[derive(Clone)]
 pub(super) struct Field<'a> {
-    pointer: String,
+    pointer: Pointer<'a>,
     value: &'a Value,
     report: &'a Report,
 }
@@ -37,14 +38,14 @@ pub(super) struct Field<'a> {
 /// A place of the document.
 #[derive(Clone)]
 pub(super) struct Place<'a> {
-    pointer: String,
+    pointer: Pointer<'a>,
     report: &'a Report,
 }
 
 impl Place<'_> {
     /// The JSON pointer.
-    pub(super) fn pointer(&self) -> &str {
-        &self.pointer
+    pub(super) fn pointer(&self) -> String {
+        self.pointer.to_string()
     }
 
     /// Records an error here.
@@ -54,35 +55,40 @@ impl Place<'_> {
 }
 
 impl<'a> Object<'a> {
-    fn new(pointer: String, map: Option<&'a Map<String, Value>>, report: &'a Report) -> Self {
+    fn new(pointer: Pointer<'a>, map: Option<&'a Map<String, Value>>, report: &'a Report) -> Self {
         Self { pointer, map, report, asked: RefCell::default() }
     }
 
-    /// The place of a property: in the spelling of the document if it is there.
-    pub(super) fn pointer_of(&self, name: &str) -> String {
-        child_pointer(&self.pointer, self.find(name).map_or(name, |(key, _)| key))
+    /// The JSON pointer of a property.
+    pub(super) fn pointer_of(&self, name: &'a str) -> String {
+        self.at(name).to_string()
+    }
+
+    /// Where a property stands: in the spelling of the document if it is there.
+    fn at(&self, name: &'a str) -> Pointer<'a> {
+        self.pointer.key(self.find(name).map_or(name, |(key, _)| key))
     }
 
     /// The place of a property, to be spoken of later.
-    pub(super) fn place_of(&self, name: &str) -> Place<'a> {
-        Place { pointer: self.pointer_of(name), report: self.report }
+    pub(super) fn place_of(&self, name: &'a str) -> Place<'a> {
+        Place { pointer: self.at(name), report: self.report }
     }
 
     /// Records an error at one of the object's properties.
-    pub(super) fn error_at(&self, name: &str, code: &'static str, message: impl Into<String>) {
-        self.report.error(&self.pointer_of(name), code, message);
+    pub(super) fn error_at(&self, name: &'a str, code: &'static str, message: impl Into<String>) {
+        self.report.error(&self.at(name), code, message);
     }
 
     /// Records a warning at one of the object's properties.
-    pub(super) fn warning_at(&self, name: &str, code: &'static str, message: impl Into<String>) {
-        self.report.warning(&self.pointer_of(name), code, message);
+    pub(super) fn warning_at(&self, name: &'a str, code: &'static str, message: impl Into<String>) {
+        self.report.warning(&self.at(name), code, message);
     }
 
     /// A property that may be absent.
     pub(super) fn optional(&self, name: &'static str) -> Option<Field<'a>> {
         self.ask(name, || Shape::Optional);
         let (key, value) = self.find(name).filter(|(_, value)| !value.is_null())?;
-        let pointer = child_pointer(&self.pointer, key);
+        let pointer = self.pointer.key(key);
         self.report.edits.spell(&pointer, key, name);
         Some(Field { pointer, value, report: self.report })
     }
@@ -124,10 +130,9 @@ impl<'a> Object<'a> {
 
     /// The object at a property, or an absent one.
     pub(super) fn object(&self, name: &'static str) -> Object<'a> {
-        self.optional(name).and_then(|field| field.object()).unwrap_or_else(|| {
-            let pointer = self.pointer_of(name);
-            Object::new(pointer, None, self.report)
-        })
+        self.optional(name)
+            .and_then(|field| field.object())
+            .unwrap_or_else(|| Object::new(self.at(name), None, self.report))
     }
 
     /// The items of the list at a property; none when it is absent.
@@ -161,7 +166,7 @@ impl<'a> Object<'a> {
 
     /// Refuses every property that nobody asked for: for objects in Weir's own words.
     pub(super) fn finish_strictly(&self) {
-        self.report.shapes.note(&self.pointer, || Shape::Closed);
+        self.report.shapes.note(|| self.pointer.clone(), || Shape::Closed);
         let known = self.asked.borrow();
         for key in self.unknown() {
             self.error_at(
@@ -175,7 +180,7 @@ impl<'a> Object<'a> {
     fn ask(&self, name: &'static str, shape: impl FnOnce() -> Shape) {
         self.asked.borrow_mut().push(name);
         if self.is_present() {
-            self.report.shapes.note(&self.pointer_of(name), shape);
+            self.report.shapes.note(|| self.at(name), shape);
         }
     }
 
@@ -200,7 +205,7 @@ impl<'a> Object<'a> {
 impl<'a> Field<'a> {
     /// The document as a whole.
     pub(super) fn document(value: &'a Value, report: &'a Report) -> Self {
-        Self { pointer: String::new(), value, report }
+        Self { pointer: Pointer::DOCUMENT, value, report }
     }
 
     /// Where the value stands.
@@ -225,7 +230,7 @@ impl<'a> Field<'a> {
         self.take_for(|| Shape::List);
         let list = self.value.as_array().or_else(|| self.wrong_type("a list"))?;
         let item = |(position, value)| Field {
-            pointer: format!("{}/{position}", self.pointer),
+            pointer: self.pointer.item(position),
             value,
             report: self.report,
         };
@@ -322,7 +327,7 @@ impl<'a> Field<'a> {
     }
 
     fn take_for(&self, shape: impl FnOnce() -> Shape) {
-        self.report.shapes.note(&self.pointer, shape);
+        self.report.shapes.note(|| self.pointer.clone(), shape);
     }
 
     fn wrong_type<T>(&self, expected: &str) -> Option<T> {

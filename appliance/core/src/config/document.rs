@@ -11,7 +11,8 @@ use std::fmt;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
-use super::problem::{Report, child_pointer};
+use super::pointer::escape;
+use super::problem::Report;
 use crate::limits::CONFIGURATION_BYTES_MAX;
 
 /// Reads the text as JSON and reports keys that an object has twice.
@@ -57,7 +58,7 @@ impl Trail<'_> {
     fn pointer(&self) -> String {
         match self {
             Self::Document => String::new(),
-            Self::Key(parent, key) => child_pointer(&parent.pointer(), key),
+            Self::Key(parent, key) => format!("{}/{}", parent.pointer(), escape(key)),
             Self::Item(parent, position) => format!("{}/{position}", parent.pointer()),
         }
     }

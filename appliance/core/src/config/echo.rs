@@ -6,10 +6,11 @@
 //! Not here: who understands what (`arm`).
 
 use std::cell::RefCell;
+use std::sync::Arc;
 
 use serde_json::{Map, Value};
 
-use super::problem::child_pointer;
+use super::pointer::{Pointer, escape};
 
 /// What differs between a document and its echo. Pointers are those of the document.
 #[derive(Default)]
@@ -20,22 +21,25 @@ pub(super) struct Edits {
 
 impl Edits {
     /// Notes Azure's spelling of the key at `pointer`.
-    pub(super) fn spell(&self, pointer: &str, key: &str, name: &'static str) {
+    pub(super) fn spell(&self, pointer: &Pointer<'_>, key: &str, name: &'static str) {
         if key != name {
-            self.names.borrow_mut().push((pointer.to_owned(), name));
+            self.names.borrow_mut().push((pointer.to_string(), name));
         }
     }
 
     /// Notes what the value at `pointer` is called by Azure.
-    pub(super) fn write(&self, pointer: &str, written: &Value, value: Value) {
+    pub(super) fn write(&self, pointer: &Pointer<'_>, written: &Value, value: Value) {
         if *written != value {
-            self.values.borrow_mut().push((pointer.to_owned(), value));
+            self.values.borrow_mut().push((pointer.to_string(), value));
         }
     }
 
-    /// The echo of the document.
-    pub(super) fn apply(&self, document: &Value) -> Value {
-        let mut echo = document.clone();
+    /// The echo of the document: the document itself if it is in Azure's spelling.
+    pub(super) fn apply(&self, document: &Arc<Value>) -> Arc<Value> {
+        if self.values.borrow().is_empty() && self.names.borrow().is_empty() {
+            return Arc::clone(document);
+        }
+        let mut echo = Value::clone(document);
         for (pointer, value) in self.values.borrow().iter() {
             if let Some(place) = echo.pointer_mut(pointer) {
                 *place = value.clone();
@@ -51,7 +55,7 @@ impl Edits {
                 rename(map, parent, &pointer, name);
             }
         }
-        echo
+        Arc::new(echo)
     }
 }
 
@@ -59,7 +63,7 @@ impl Edits {
 fn rename(map: &mut Map<String, Value>, parent: &str, pointer: &str, name: &str) {
     let entries = std::mem::take(map);
     for (key, value) in entries {
-        let is_meant = child_pointer(parent, &key) == pointer;
+        let is_meant = format!("{parent}/{}", escape(&key)) == pointer;
         map.insert(if is_meant { name.to_owned() } else { key }, value);
     }
 }

@@ -19,6 +19,7 @@ mod echo;
 pub mod edit;
 mod load_balancer;
 mod network_interface;
+mod pointer;
 mod problem;
 mod public_address;
 mod public_prefix;
@@ -34,6 +35,8 @@ mod tests;
 mod validate;
 mod virtual_network;
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 pub use appliance::{
@@ -46,7 +49,8 @@ pub use load_balancer::{
     OutboundProtocol, OutboundRule, Pool, Probe, ProbeProtocol, Sku,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
-pub use problem::{Problem, child_pointer};
+pub use pointer::escape;
+pub use problem::Problem;
 pub use resources::Kind;
 pub use security_group::{
     AddressMatch, Direction, NetworkSecurityGroup, SecurityProtocol, SecurityRule,
@@ -81,9 +85,9 @@ pub struct Checked {
     /// What the author should know all the same, in document order.
     pub warnings: Vec<FileProblem>,
     /// The document as it was written.
-    pub document: Value,
+    pub document: Arc<Value>,
     /// The document in Azure's spelling, with everything that is not understood as it was written.
-    pub echo: Value,
+    pub echo: Arc<Value>,
 }
 
 /// Reads a configuration document.
@@ -105,11 +109,11 @@ pub fn check(text: &[u8]) -> Result<Checked, Vec<Problem>> {
 struct Reading {
     configuration: Option<Configuration>,
     findings: Findings,
-    echo: Value,
+    echo: Arc<Value>,
 }
 
 /// Reads a document. It has a meaning if nothing keeps it from being applied.
-fn read(document: &Value, report: Report) -> Reading {
+fn read(document: &Arc<Value>, report: Report) -> Reading {
     let configuration = read_all(document, &report);
     let echo = report.edits.apply(document);
     let findings = report.finish();

@@ -58,30 +58,40 @@ pub(super) struct Findings {
 
 impl Report {
     /// Records something that makes the configuration unusable.
-    pub(super) fn error(&self, pointer: &str, code: &'static str, message: impl Into<String>) {
-        self.push(&self.errors, pointer, code, message.into());
+    pub(super) fn error(
+        &self,
+        pointer: &(impl fmt::Display + ?Sized),
+        code: &'static str,
+        message: impl Into<String>,
+    ) {
+        self.push(&self.errors, pointer.to_string(), code, message.into());
     }
 
     /// Records something that the configuration works in spite of.
-    pub(super) fn warning(&self, pointer: &str, code: &'static str, message: impl Into<String>) {
-        self.push(&self.warnings, pointer, code, message.into());
+    pub(super) fn warning(
+        &self,
+        pointer: &(impl fmt::Display + ?Sized),
+        code: &'static str,
+        message: impl Into<String>,
+    ) {
+        self.push(&self.warnings, pointer.to_string(), code, message.into());
     }
 
     /// Records that a part of Azure's model is not in this version.
     pub(super) fn unsupported(&self, pointer: &str, message: impl Into<String>) {
-        self.push(&self.unsupported, pointer, NOT_YET_SUPPORTED, message.into());
+        self.push(&self.unsupported, pointer.to_owned(), NOT_YET_SUPPORTED, message.into());
     }
 
     fn push(
         &self,
         list: &RefCell<Vec<Problem>>,
-        pointer: &str,
+        pointer: String,
         code: &'static str,
         message: String,
     ) {
         let mut list = list.borrow_mut();
         if list.len() < PROBLEMS_MAX {
-            list.push(Problem { pointer: pointer.to_owned(), code: code.into(), message });
+            list.push(Problem { pointer, code: code.into(), message });
         } else {
             self.left_out.set(self.left_out.get() + 1);
         }
@@ -151,10 +161,4 @@ pub(super) fn position(document: &Value, pointer: &str) -> Vec<usize> {
             position.unwrap_or(usize::MAX)
         })
         .collect()
-}
-
-/// The pointer of a child: `token` escaped and appended (RFC 6901 §3).
-#[must_use]
-pub fn child_pointer(parent: &str, token: &str) -> String {
-    format!("{parent}/{}", token.replace('~', "~0").replace('/', "~1"))
 }

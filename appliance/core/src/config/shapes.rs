@@ -8,6 +8,8 @@
 #[cfg(test)]
 use std::cell::RefCell;
 
+use super::pointer::Pointer;
+
 /// What a reader takes a value for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -38,8 +40,12 @@ impl Shapes {
     /// Notes what the value at a pointer is taken for. Nothing is noted outside of tests.
     #[inline]
     #[cfg_attr(not(test), allow(clippy::unused_self, unused_variables, reason = "only in tests"))]
-    pub(super) fn note(&self, pointer: &str, shape: impl FnOnce() -> Shape) {
+    pub(super) fn note<'a>(
+        &self,
+        pointer: impl FnOnce() -> Pointer<'a>,
+        shape: impl FnOnce() -> Shape,
+    ) {
         #[cfg(test)]
-        self.notes.borrow_mut().push((pointer.to_owned(), shape()));
+        self.notes.borrow_mut().push((pointer().to_string(), shape()));
     }
 }

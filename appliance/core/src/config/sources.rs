@@ -14,13 +14,13 @@
 //! Not here: which files there are (the shell), what resources mean (`resources`).
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use super::problem::{
-    Findings, NOT_YET_SUPPORTED, Problem, Report, TOO_MANY_PROBLEMS, child_pointer, position,
-};
+use super::pointer::escape;
+use super::problem::{Findings, NOT_YET_SUPPORTED, Problem, Report, TOO_MANY_PROBLEMS, position};
 use super::resources::Kind;
 use super::{Checked, Configuration, Reading, document, read};
 use crate::limits::CONFIGURATION_BYTES_MAX;
@@ -66,10 +66,10 @@ pub struct Examined {
     /// What the author should know all the same.
     pub warnings: Vec<FileProblem>,
     /// All files as one document.
-    pub document: Value,
+    pub document: Arc<Value>,
     /// The document in Azure's spelling, with everything that is not understood as it was written;
     /// null if not everything in the files is part of the document.
-    pub echo: Value,
+    pub echo: Arc<Value>,
     /// Where each part of the document stands.
     pub origins: Origins,
 }
@@ -127,41 +127,49 @@ pub fn examine(sources: Vec<Source>) -> Examined {
         has_appliance: merger.origins.appliance.is_some(),
         problems: Vec::new(),
         warnings: Vec::new(),
-        document: merger.document(),
-        echo: Value::Null,
+        document: Arc::new(merger.document()),
+        echo: Arc::default(),
         origins: Origins::default(),
     };
     // What is in a file that cannot be read would be missed everywhere.
     if merger.complete {
         let Reading { configuration, findings: found, echo } =
             read(&examined.document, Report::default());
-        let refused = findings.iter().any(|(_, found)| !found.errors.is_empty());
+        let refused = findings.iter().any(|found| !found.errors.is_empty());
         examined.configuration = configuration.filter(|_| !refused);
-        examined.echo = if refused { Value::Null } else { echo };
+        examined.echo = if refused { Arc::default() } else { echo };
         examined.problems =
             merger.origins.located(found.errors.into_iter().chain(found.unsupported));
         examined.warnings = merger.origins.located(found.warnings.into_iter());
     }
-    for (source, (_, found)) in sources.iter().zip(&mut findings) {
-        let of_file = std::mem::take(&mut found.errors).into_iter();
+    for (source, found) in sources.iter().zip(findings) {
+        let of_file = found.errors.into_iter();
         examined
             .problems
             .extend(of_file.map(|it| FileProblem { file: source.name.clone(), problem: it }));
     }
-    let documents: Vec<(&str, &Value)> = sources
-        .iter()
-        .zip(&findings)
-        .map(|(source, (document, _))| (source.name.as_str(), document))
-        .collect();
-    for list in [&mut examined.problems, &mut examined.warnings] {
-        list.sort_by_cached_key(|problem| order_of(problem, &documents));
-    }
+    put_in_order(&mut examined, &sources);
     examined.origins = merger.origins;
     examined
 }
 
-/// Problems stand in the order of files, and of places in them.
-fn order_of(problem: &FileProblem, documents: &[(&str, &Value)]) -> (usize, Vec<usize>) {
+/// Problems stand in the order of files, and of places in them. The files were taken apart, so
+/// those that have something to be told of are read once more.
+fn put_in_order(examined: &mut Examined, sources: &[Source]) {
+    if examined.problems.is_empty() && examined.warnings.is_empty() {
+        return;
+    }
+    let read = |source: &Source| document::parse(&source.text, &Report::default());
+    let documents: Vec<(&str, Value)> = sources
+        .iter()
+        .map(|source| (source.name.as_str(), read(source).unwrap_or_default()))
+        .collect();
+    for list in [&mut examined.problems, &mut examined.warnings] {
+        list.sort_by_cached_key(|problem| order_of(problem, &documents));
+    }
+}
+
+fn order_of(problem: &FileProblem, documents: &[(&str, Value)]) -> (usize, Vec<usize>) {
     let number = documents.iter().position(|(name, _)| *name == problem.file);
     let document = number.and_then(|number| documents.get(number));
     match document {
@@ -204,13 +212,13 @@ impl Default for Merger {
 }
 
 impl Merger {
-    /// Adds a file. Returns its document, and what is wrong with it as a file.
-    fn add(&mut self, source: &Source) -> (Value, Findings) {
+    /// Adds a file. Returns what is wrong with it as a file.
+    fn add(&mut self, source: &Source) -> Findings {
         self.origins.first.get_or_insert_with(|| source.name.clone());
         let report = Report::default();
         let parsed = document::parse(&source.text, &report);
         let file = File { source, report: &report };
-        match &parsed {
+        match parsed {
             None => self.complete = false,
             Some(Value::Array(list)) => self.add_list(&file, list, ""),
             Some(Value::Object(map)) => self.add_object(&file, map),
@@ -219,21 +227,20 @@ impl Merger {
                 report.error("", "InvalidType", NO_CONFIGURATION);
             }
         }
-        (parsed.unwrap_or_default(), report.finish())
+        report.finish()
     }
 
-    fn add_object(&mut self, file: &File<'_>, map: &Map<String, Value>) {
-        let is_resource = |key: &str| find(map, key).is_some();
-        if let Some((key, Value::Array(list))) = find(map, "value")
-            && map.keys().all(|key| LIST.iter().any(|known| key.eq_ignore_ascii_case(known)))
+    fn add_object(&mut self, file: &File<'_>, mut map: Map<String, Value>) {
+        if map.keys().all(|key| LIST.iter().any(|known| key.eq_ignore_ascii_case(known)))
+            && let Some((key, Value::Array(list))) = find_mut(&mut map, "value")
         {
-            return self.add_list(file, list, &child_pointer("", key));
+            return self.add_list(file, std::mem::take(list), &format!("/{}", escape(key)));
         }
-        if ["type", "properties"].into_iter().any(is_resource) {
-            return self.add_resource(file, &Value::Object(map.clone()), String::new());
+        if ["type", "properties"].into_iter().any(|key| find_mut(&mut map, key).is_some()) {
+            return self.add_resource(file, Value::Object(map), String::new());
         }
         for (key, value) in map {
-            let pointer = child_pointer("", key);
+            let pointer = format!("/{}", escape(&key));
             if key.eq_ignore_ascii_case("resources") {
                 match value {
                     Value::Array(list) => self.add_list(file, list, &pointer),
@@ -257,24 +264,23 @@ impl Merger {
         }
     }
 
-    fn add_appliance(&mut self, file: &File<'_>, value: &Value, pointer: String) {
+    fn add_appliance(&mut self, file: &File<'_>, value: Value, pointer: String) {
         if let Some(first) = self.origins.appliance.as_ref().filter(|_| !value.is_null()) {
             let message = format!("{} describes the appliance already. Keep one.", first.file);
             file.report.error(&pointer, "DuplicateAppliance", message);
         } else if !value.is_null() {
             self.origins.appliance = Some(Origin { file: file.source.name.clone(), pointer });
-            self.appliance = Some(value.clone());
+            self.appliance = Some(value);
         }
     }
 
-    fn add_list(&mut self, file: &File<'_>, list: &[Value], pointer: &str) {
-        for (number, resource) in list.iter().enumerate() {
+    fn add_list(&mut self, file: &File<'_>, list: Vec<Value>, pointer: &str) {
+        for (number, resource) in list.into_iter().enumerate() {
             self.add_resource(file, resource, format!("{pointer}/{number}"));
         }
     }
 
-    fn add_resource(&mut self, file: &File<'_>, resource: &Value, pointer: String) {
-        let mut resource = resource.clone();
+    fn add_resource(&mut self, file: &File<'_>, mut resource: Value, pointer: String) {
         if let (true, Value::Object(map)) = (pointer.is_empty(), &mut resource) {
             identify(map, &file.source.name);
         }
@@ -282,18 +288,19 @@ impl Merger {
         self.origins.resources.push(Origin { file: file.source.name.clone(), pointer });
     }
 
-    fn document(&self) -> Value {
+    /// Everything that was added, which is then no longer here.
+    fn document(&mut self) -> Value {
         let mut root = Map::new();
-        if let Some(appliance) = &self.appliance {
-            root.insert("appliance".to_owned(), appliance.clone());
+        if let Some(appliance) = self.appliance.take() {
+            root.insert("appliance".to_owned(), appliance);
         }
-        root.insert("resources".to_owned(), self.resources.clone().into());
+        root.insert("resources".to_owned(), std::mem::take(&mut self.resources).into());
         Value::Object(root)
     }
 
-    fn refuse_too_much(&mut self, sources: &[Source], findings: &mut [(Value, Findings)]) {
+    fn refuse_too_much(&mut self, sources: &[Source], findings: &mut [Findings]) {
         let length: usize = sources.iter().map(|source| source.text.len()).sum();
-        if let (true, Some((_, last))) = (length > CONFIGURATION_BYTES_MAX, findings.last_mut())
+        if let (true, Some(last)) = (length > CONFIGURATION_BYTES_MAX, findings.last_mut())
             && self.complete
         {
             self.complete = false;
@@ -345,8 +352,8 @@ struct File<'f> {
     report: &'f Report,
 }
 
-fn find<'m>(map: &'m Map<String, Value>, name: &str) -> Option<(&'m str, &'m Value)> {
-    let found = map.iter().find(|(key, _)| key.eq_ignore_ascii_case(name));
+fn find_mut<'m>(map: &'m mut Map<String, Value>, name: &str) -> Option<(&'m str, &'m mut Value)> {
+    let found = map.iter_mut().find(|(key, _)| key.eq_ignore_ascii_case(name));
     found.map(|(key, value)| (key.as_str(), value))
 }
 
@@ -357,7 +364,7 @@ fn identify(map: &mut Map<String, Value>, path: &str) {
     let kind = segments.next().and_then(Kind::named);
     let (Some(name), Some(kind)) = (name, kind) else { return };
     for (key, value) in [("type", kind.type_name()), ("name", name)] {
-        if find(map, key).is_none() {
+        if find_mut(map, key).is_none() {
             map.insert(key.to_owned(), value.into());
         }
     }

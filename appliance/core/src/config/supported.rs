@@ -188,7 +188,7 @@ pub(super) const ROWS: &[Row] = &[
 ];
 
 fn pointer(place: &Place<'_>) -> String {
-    place.pointer().to_owned()
+    place.pointer()
 }
 
 /// A property of every load balancer that is so.

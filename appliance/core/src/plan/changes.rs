@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{Difference, ResourceChange};
 use crate::config::edit::children_of;
-use crate::config::{Kind, child_pointer};
+use crate::config::{Kind, escape};
 use crate::limits::PLAN_DIFFERENCES_MAX;
 
 /// The id of what stands beside `resources` in a configuration.
@@ -287,4 +287,9 @@ fn names<'v>(
     other: &'v Map<String, Value>,
 ) -> impl Iterator<Item = &'v String> {
     one.keys().chain(other.keys().filter(|name| !one.contains_key(*name)))
+}
+
+/// A JSON pointer one step further (RFC 6901 §3).
+fn child_pointer(pointer: &str, name: &str) -> String {
+    format!("{pointer}/{}", escape(name))
 }

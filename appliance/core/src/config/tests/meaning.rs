@@ -23,7 +23,7 @@ fn probe(properties: Value) -> Probe {
 fn references_become_positions_and_defaults_are_azures() {
     let document = valid();
     let checked = accepted(&document);
-    assert_eq!(checked.document, document);
+    assert_eq!(*checked.document, document);
     assert_eq!(checked.configuration.virtual_networks[0].prefixes[0].to_string(), "10.0.0.0/16");
     let balancer = &checked.configuration.load_balancers[0];
     assert_eq!((balancer.name.as_str(), balancer.sku), ("lb", Sku::Standard));
