@@ -52,7 +52,7 @@ pub struct Course {
     pub leaves_as: Option<Tuple>,
     /// Its next hop, if it leaves, or would but for the next hop's Ethernet address.
     pub departure: Option<Departure>,
-    /// The ports that the member's flow may use, of a member's packet to the outside.
+    /// The ports that the flow may use, of a member's flow to the outside.
     pub mapping: Option<OutboundMapping>,
     /// Whether the flow got a record.
     pub is_recorded: bool,
@@ -107,7 +107,7 @@ pub fn follow(
         leaves_as,
         departure: departure(snapshot, verdict, action, leaves_as, &frame)
             .or_else(|| awaited(verdict, &worker)),
-        mapping: mapping(snapshot, question.protocol, action, verdict, member),
+        mapping: mapping(snapshot, question.protocol, action, member),
         is_recorded: worker.flows().made() != made,
         known: known.copied(),
     })
@@ -209,16 +209,14 @@ fn routed(snapshot: &Snapshot, destination: Address) -> Option<AdjacencyId> {
     }
 }
 
-/// The block of ports of a member's packet to the outside, also where it holds none that is free.
+/// The block of ports of a member's flow to the outside.
 fn mapping(
     snapshot: &Snapshot,
     protocol: Transport,
     action: Option<Action>,
-    verdict: Verdict,
     member: Option<MemberId>,
 ) -> Option<OutboundMapping> {
-    let Some(Action::ToOutside(..)) = action else { return None };
-    debug_assert!(!matches!(verdict, Verdict::Punt(_) | Verdict::Answer(_)));
+    let Some(Action::ToOutside(..) | Action::FromOutside(..)) = action else { return None };
     let position = snapshot.member(member?)?.mapping(protocol)?;
     snapshot.mappings.get(position as usize).cloned()
 }

@@ -49,14 +49,15 @@ struct Teller<'a> {
 impl Teller<'_> {
     fn tell(&mut self) {
         self.tell_arrival();
-        if let Some(flow) = self.course.known {
-            self.tell_known(&flow);
-        } else if self.course.rule.is_some() {
+        if self.course.rule.is_some() {
             self.tell_rule();
         } else if let Some(mapping) = &self.course.mapping {
             self.tell_ports(mapping);
         } else {
             self.tell_ends();
+        }
+        if let Some(flow) = &self.course.known {
+            self.tell_known(flow);
         }
         self.tell_translation();
         self.tell_end();
@@ -92,7 +93,9 @@ impl Teller<'_> {
                 "{endpoint} is frontend '{frontend}' of load balancer '{load_balancer}'; rule \
                  '{name}' takes {protocol} there."
             ));
-            self.tell_choice(rule);
+            if self.course.known.is_none() {
+                self.tell_choice(rule);
+            }
         } else {
             let source = end(self.course.question.source);
             let member = &self.names.member;
@@ -157,20 +160,23 @@ impl Teller<'_> {
     /// A member's packet to the outside.
     fn tell_ports(&mut self, mapping: &OutboundMapping) {
         let Names { load_balancer, rule, member, pool, .. } = self.names;
-        let (source, destination) = (self.course.question.source, self.course.question.destination);
+        let host = self.course.member.and_then(|id| self.snapshot.member(id));
+        let host = host.map(|it| it.address.to_string()).unwrap_or_default();
         let OutboundMapping { first_port, ports, worker, .. } = mapping;
         let last_port = first_port + (ports - 1);
         let address = self.outside(mapping);
         self.steps.push(format!(
-            "{} is member '{member}' of pool '{pool}'; outbound rule '{rule}' of load balancer \
+            "{host} is member '{member}' of pool '{pool}'; outbound rule '{rule}' of load balancer \
              '{load_balancer}' gives it the ports {first_port} to {last_port} of {address}, which \
-             worker {worker} holds.",
-            source.0
+             worker {worker} holds."
         ));
+        if self.course.known.is_some() {
+            return;
+        }
         self.steps.push(format!(
             "It gets the lowest one that it has no flow on towards {}: which, depends on the flows \
              at that moment; with none free it would be dropped (snat_ports_exhausted).",
-            end(destination)
+            end(self.course.question.destination)
         ));
     }
 
