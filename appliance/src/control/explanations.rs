@@ -1,7 +1,7 @@
 //! How does `explain` answer?
 //!
 //! The owner of its flow is asked first, if there may be one. Then, on a thread aside, one question
-//! at a time, the packet goes through the path of the snapshot in force on a worker of its own. Not here: what becomes of it, and the words
+//! at a time, the packet goes through the path of the snapshot in force. Not here: what becomes of it, and the words
 //! (`weir_core::explain`).
 
 use std::net::IpAddr;

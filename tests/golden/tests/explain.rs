@@ -87,7 +87,7 @@ fn ends() -> impl Strategy<Value = [(usize, u16); 2]> {
 
 fn trouble() -> impl Strategy<Value = Trouble> {
     prop_oneof![
-        4 => (11u8..=13, prop::bool::weighted(0.2)).prop_map(|(member, up)| Trouble::Health(member, up)),
+        4 => (11u8..=13, prop::bool::weighted(0.2)).prop_map(|(it, up)| Trouble::Health(it, up)),
         2 => (0..HOSTS.len()).prop_map(Trouble::Silent),
         1 => Just(Trouble::NoDefaultRoute),
         1 => (0u8..2).prop_map(Trouble::LinkDown),
@@ -196,8 +196,8 @@ impl Scene {
 /// What a packet did.
 #[derive(Debug, PartialEq)]
 struct Deed {
-    worker: WorkerId,
-    handoffs: usize,
+    worker: usize,
+    handoffs: u64,
     end: End,
     recorded: bool,
     rule: Option<u32>,
@@ -251,8 +251,8 @@ fn sent(simulation: &mut Simulation, scene: &Scene, question: &Question) -> Deed
         moved.map(|(id, _)| id)
     });
     Deed {
-        worker: WorkerId(worker as u8),
-        handoffs: count("handoff_out_packets") as usize,
+        worker,
+        handoffs: count("handoff_out_packets"),
         end,
         recorded: count("flows_created") > 0,
         rule,
@@ -295,8 +295,8 @@ fn told(course: &Course) -> Deed {
     };
     let is_sent = matches!(end, End::Wire(..));
     Deed {
-        worker: course.worker(),
-        handoffs: course.workers.len() - 1,
+        worker: course.worker().index(),
+        handoffs: course.workers.len() as u64 - 1,
         end,
         recorded: course.is_recorded,
         rule: course.rule.filter(|_| is_sent).map(|id| id.0),
@@ -311,7 +311,7 @@ proptest! {
     fn what_is_explained_is_what_happens_to_the_first_packet_of_a_flow(scene in scene()) {
         let mut simulation = scene.simulation();
         let question = scene.question(&simulation);
-        let course = explain::follow(simulation.snapshot(), &question, None).expect("the port is there");
+        let course = explain::follow(simulation.snapshot(), &question, None).expect("a port");
         let deed = sent(&mut simulation, &scene, &question);
         prop_assert_eq!(told(&course), deed, "{:?}", course);
         if let Some((hop, mac)) = course.departure.and_then(|hop| Some((hop, hop.mac?))) {

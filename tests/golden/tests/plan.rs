@@ -131,7 +131,8 @@ fn flow_of(simulation: &Simulation, opened: &Opened) -> Flows {
         Kind::OutboundTcp | Kind::OutboundUdp if key.near_port == near => {
             Some(Flows::Outbound(MemberId(key.id), key.outbound_protocol()?))
         }
-        _ => None,
+        Kind::OutboundTcp | Kind::OutboundUdp => None,
+        Kind::OutboundReplyTcp | Kind::OutboundReplyUdp => None,
     });
     flow.unwrap_or_else(|| panic!("no record of {opened:?}"))
 }

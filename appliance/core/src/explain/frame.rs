@@ -11,7 +11,7 @@ use crate::units::{MacAddress, PortId, Transport};
 use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetHeader};
 use crate::wire::{Head, Parsed, ProtocolNumber, compose, parse, plain, tcp, udp};
 
-/// A sender that no network has: locally administered (IEEE 802 §8.4), and all zeroes but for that.
+/// A sender that no network has: locally administered, and all zeroes but for that (IEEE 802 §8.4).
 const SENDER: MacAddress = MacAddress([2, 0, 0, 0, 0, 0]);
 
 /// One frame in a buffer that is never shorter than a head.

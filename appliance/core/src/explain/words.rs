@@ -163,7 +163,7 @@ impl Teller<'_> {
         let host = self.course.member.and_then(|id| self.snapshot.member(id));
         let host = host.map(|it| it.address.to_string()).unwrap_or_default();
         let OutboundMapping { first_port, ports, worker, .. } = mapping;
-        let last_port = first_port + (ports - 1);
+        let last_port = first_port.saturating_add(ports.saturating_sub(1));
         let address = self.outside(mapping);
         self.steps.push(format!(
             "{host} is member '{member}' of pool '{pool}'; outbound rule '{rule}' of load balancer \

@@ -1,11 +1,12 @@
 //! What becomes of the flows of each rule and member?
 //!
-//! | flows | end when | because |
-//! |---|---|---|
-//! | of a rule, on a member | no rule stands at their frontend endpoint, or its pool lacks the member | `path::find` looks for both when the next packet comes |
-//! | of a rule | its backendPort becomes another | records name ids, so that packets go to the new port, where no connection is |
-//! | of a member to the outside | their ports are not the member's, on the same worker | `path::find` looks for the holder |
+//! | flows | end when |
+//! |---|---|
+//! | of a rule, on a member | no rule stands at their endpoint, or its pool lacks the member |
+//! | of a rule | its backendPort changes: records name ids, so that packets go to the new port |
+//! | of a member to the outside | their ports are no longer the member's, on the same worker |
 //!
+//! The first and the last are what `path::find` asks when a flow's next packet comes.
 //! They drain when the member stays and takes no new flows of the rule, and are kept otherwise:
 //! names, idle timeouts, distribution, weights and probes are no part of a flow. Not here: how
 //! many there are (`shares`).

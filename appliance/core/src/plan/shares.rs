@@ -1,11 +1,10 @@
 //! How many flows of each rule are on each member?
 //!
 //! Workers count live flows per rule and per member, not per pair of both. Every flow is on one
-//! member, so members' counts add up to all flows; those of a rule are spread over its members. Where
-//! rules share members, the counts leave open how; then each pair gets its share in proportion, as
-//! near to both counts as can be (iterative proportional fitting: Deming and Stephan 1940). Where
-//! the counts leave nothing open, which is so for a member of one rule, and for a rule of one
-//! member, the result is exact.
+//! member, so members' counts add up to all flows; those of a rule are spread over its members.
+//! Where rules share members, the counts leave open how; then each pair gets its share in
+//! proportion, as near to both counts as can be (iterative proportional fitting: Deming and Stephan
+//! 1940). Where the counts leave nothing open, as for a member of one rule, the result is exact.
 
 use std::collections::BTreeMap;
 

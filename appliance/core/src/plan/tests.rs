@@ -120,14 +120,14 @@ fn list(depth: u32) -> BoxedStrategy<Value> {
         .boxed()
 }
 
+/// Probes, pools, a tag's value and whether it is there.
+type Balancer = (Option<Value>, Option<Value>, u8, bool);
+
 fn document() -> impl Strategy<Value = Value> {
     let lists = (prop::option::of(list(0)), prop::option::of(list(1)), 0..2u8, any::<bool>());
     let balancers = prop::collection::vec(lists, 0..3);
     (balancers, 0..3u16, any::<bool>()).prop_map(|(balancers, mtu, is_turned)| {
-        let one = |(name, (probes, pools, tag, has_tag)): (
-            &str,
-            (Option<Value>, Option<Value>, u8, bool),
-        )| {
+        let one = |(name, (probes, pools, tag, has_tag)): (&str, Balancer)| {
             let mut properties = Map::new();
             properties.extend(probes.map(|it| ("probes".to_owned(), it)));
             properties.extend(pools.map(|it| ("backendAddressPools".to_owned(), it)));
