@@ -38,7 +38,7 @@ pub(super) fn assemble(
 ) -> Result<Assembly, BootError> {
     let workers = appliance.workers;
     let owner = spread::agree(ports, key, workers);
-    let compiler = Compiler::new(owner);
+    let compiler = Compiler::new(owner, u64::from_ne_bytes(random_bytes()?));
     let (publisher, readers) = rcu::publication(Box::new(compiler.last().clone()), workers);
     let fabric = rings::fabric(eal, workers)?;
     let clock = Clock::start(eal);

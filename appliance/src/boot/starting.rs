@@ -93,7 +93,7 @@ pub(super) fn compile_problem(configuration: &Configuration) -> Option<Problem> 
         facts: &[],
         now_milliseconds: 0,
     };
-    let mut compiler = Compiler::new(OwnerFunction::new(&[0; RSS_KEY_BYTES], 1));
+    let mut compiler = Compiler::new(OwnerFunction::new(&[0; RSS_KEY_BYTES], 1), 0);
     let refused = compiler.compile(inputs, Changes::ALL).err()?;
     let (pointer, code, message) = (String::new(), "PortsFragmented".into(), refused.to_string());
     Some(Problem { pointer, code, message })

@@ -1,8 +1,8 @@
 //! How does `explain` answer?
 //!
 //! The owner of its flow is asked first, if there may be one. Then, on a thread aside, one question
-//! at a time, the packet goes through the path of the snapshot in force. Not here: what becomes of it, and the words
-//! (`weir_core::explain`).
+//! at a time, the packet goes through the path of the snapshot in force. Not here: what becomes of
+//! it, and the words (`weir_core::explain`).
 
 use std::net::IpAddr;
 use std::sync::Arc;

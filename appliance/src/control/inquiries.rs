@@ -27,7 +27,8 @@ use weir_core::units::WorkerId;
 use crate::worker::SharedState;
 use crate::worker::inquiries::{Inquiry, QUESTIONS_WAITING, Question};
 
-/// How long a worker may take for one question. It needs some 10 ms for the longest.
+/// How long a worker may take for one question. With all hands full it needs a tenth of a second
+/// for the longest.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
 /// Why a worker could not be asked, or did not answer.
@@ -151,7 +152,7 @@ impl Inquirer {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use tokio::task::LocalSet;
     use weir_core::path::{FlowQuery, Now, Sizes, Worker};
     use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES, Snapshot};
@@ -161,29 +162,32 @@ mod tests {
 
     const WORKER: WorkerId = WorkerId(0);
 
-    /// A worker without flows that turns when it is told to.
-    struct Owner {
+    /// A worker that turns when it is told to.
+    pub(in crate::control) struct Owner {
         worker: Worker,
         desk: Desk,
-        shared: Arc<SharedState>,
-        snapshot: Snapshot,
+        pub(in crate::control) shared: Arc<SharedState>,
+        pub(in crate::control) snapshot: Snapshot,
     }
 
     impl Owner {
-        fn new() -> Self {
-            let owner = OwnerFunction::new(&[0; RSS_KEY_BYTES], 1);
-            let sizes = Sizes::of_flow_slots(1024);
-            Self {
-                worker: Worker::new(WORKER, sizes, 1, Now::default()),
-                desk: Desk::default(),
-                shared: Arc::default(),
-                snapshot: weir_core::compile::Compiler::new(owner).last().clone(),
-            }
+        /// One that has these flows.
+        pub(in crate::control) fn of(worker: Worker, snapshot: &Snapshot) -> Self {
+            let snapshot = snapshot.clone();
+            Self { worker, desk: Desk::default(), shared: Arc::default(), snapshot }
         }
 
-        fn turn(&mut self) -> bool {
+        /// One without flows, with 1,024 slots for them.
+        pub(in crate::control) fn idle() -> Self {
+            let owner = OwnerFunction::new(&[0; RSS_KEY_BYTES], 1);
+            let worker = Worker::new(WORKER, Sizes::of_flow_slots(1024), 1, Now::default());
+            Self::of(worker, weir_core::compile::Compiler::new(owner).last())
+        }
+
+        /// One turn; whether there was a question.
+        pub(in crate::control) fn turn(&mut self) -> bool {
             let inquiries = &self.shared.inquiries;
-            self.desk.turn(inquiries, &self.worker, &self.snapshot, Now::default())
+            self.desk.turn(inquiries, &self.worker, &self.snapshot, Now::default(), false)
         }
     }
 
@@ -193,7 +197,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn each_who_asks_gets_the_answer_to_the_own_question() {
-        let mut owner = Owner::new();
+        let mut owner = Owner::idle();
         let inquirer = Inquirer::new([Arc::clone(&owner.shared)]);
         assert!(!owner.turn(), "nobody asked");
         LocalSet::new()
@@ -217,7 +221,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_worker_that_stands_still_is_named_and_asked_no_more_than_its_mailbox_holds() {
-        let mut owner = Owner::new();
+        let mut owner = Owner::idle();
         let inquirer = Inquirer::new([Arc::clone(&owner.shared)]);
         for _ in 0..QUESTIONS_WAITING {
             let unanswered = inquirer.list(WORKER, slice()).await.expect_err("it stands still");

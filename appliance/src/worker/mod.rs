@@ -117,7 +117,7 @@ impl WorkerLane {
         let mut worked = turn.receive_from_wire(&mut self.queues);
         worked |= turn.take_over(&mut self.inlets);
         worked |= turn.run_timers(&self.pool);
-        worked |= self.desk.turn(&self.shared.inquiries, &self.worker, snapshot, now);
+        worked |= self.desk.turn(&self.shared.inquiries, &self.worker, snapshot, now, worked);
         self.outlets.flush(&self.worker.counters);
         for request in self.worker.requests.drain(..) {
             if self.shared.requests.push(request).is_ok() {

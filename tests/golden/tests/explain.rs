@@ -333,7 +333,8 @@ proptest! {
             scene.before.push(scene.ends);
         }
         for ends in &scene.before {
-            let back = explain::port_towards(simulation.snapshot(), scene.address(ends[0].0).into());
+            let source = scene.address(ends[0].0).into();
+            let back = explain::port_towards(simulation.snapshot(), source);
             let frame = simulation.frame(back.unwrap_or(PortId(0)), &scene.line(*ends));
             simulation.receive([frame]);
         }

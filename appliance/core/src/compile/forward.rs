@@ -28,7 +28,13 @@ type Ways = (Vec<(Prefix, Hop)>, Vec<Prefix>);
 
 impl Forward {
     /// Writes ports, adjacencies, routes, and how members are reached.
-    pub(super) fn write(&mut self, inputs: Inputs<'_>, outbound: &Outbound, next: &mut Snapshot) {
+    pub(super) fn write(
+        &mut self,
+        inputs: Inputs<'_>,
+        seed: u64,
+        outbound: &Outbound,
+        next: &mut Snapshot,
+    ) {
         let now = inputs.now_milliseconds;
         self.forget_what_is_gone(inputs.world, &next.members, now);
         // What comes out the same stays the same memory: a learned MAC is then one cold line for a
@@ -39,7 +45,8 @@ impl Forward {
         }
         let ways = self.ways(inputs, now);
         if ways != self.ways {
-            next.routes = Arc::new(Routes::new(ways.0.iter().cloned(), ways.1.iter().copied()));
+            next.routes =
+                Arc::new(Routes::new(seed, ways.0.iter().cloned(), ways.1.iter().copied()));
             self.ways = ways;
         }
         let ports = ports(inputs);

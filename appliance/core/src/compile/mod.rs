@@ -92,18 +92,21 @@ pub struct Compiler {
     outbound: outbound::Outbound,
     forward: forward::Forward,
     hosts: hosts::Known,
+    seed: u64,
     last: Snapshot,
 }
 
 impl Compiler {
-    /// A compiler for a process with this owner function.
+    /// A compiler for a process with this owner function. Tables that strangers have a say in are
+    /// keyed by `seed`, which nobody should be able to predict.
     #[must_use]
-    pub fn new(owner: OwnerFunction) -> Self {
+    pub fn new(owner: OwnerFunction, seed: u64) -> Self {
         Self {
             balance: balance::Balance::default(),
             outbound: outbound::Outbound::default(),
             forward: forward::Forward::default(),
             hosts: hosts::Known::new(),
+            seed,
             last: empty(Arc::new(owner)),
         }
     }
@@ -151,7 +154,7 @@ impl Compiler {
             self.balance.write_eligibility(inputs, &mut next);
         }
         if changes.configuration || changes.world {
-            self.forward.write(inputs, &self.outbound, &mut next);
+            self.forward.write(inputs, self.seed, &self.outbound, &mut next);
             hosts::write(inputs, &mut self.hosts, &mut next);
         }
         if ends_flows {

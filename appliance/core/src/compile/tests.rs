@@ -28,7 +28,7 @@ impl Bench {
     fn new(workers: u8) -> Self {
         let owner = OwnerFunction::new(&[7; RSS_KEY_BYTES], workers);
         let mut bench = Self {
-            compiler: Compiler::new(owner),
+            compiler: Compiler::new(owner, 1),
             document: document(),
             health: HealthTable::default(),
             world: World::default(),

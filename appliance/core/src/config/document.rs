@@ -47,6 +47,66 @@ pub(super) fn parse(text: &[u8], report: &Report) -> Option<Value> {
     }
 }
 
+/// Reports keys of a document that an object has twice, without regard to case.
+pub(super) fn refuse_twins(document: &Value, report: &Report) {
+    refuse_twins_below(&Trail::Document, document, report);
+}
+
+fn refuse_twins_below(trail: &Trail<'_>, value: &Value, report: &Report) {
+    match value {
+        Value::Array(list) => {
+            for (position, value) in list.iter().enumerate() {
+                refuse_twins_below(&Trail::Item(trail, position), value, report);
+            }
+        }
+        Value::Object(map) => {
+            let mut seen = Seen::of(map.len());
+            for (key, value) in map {
+                let trail = Trail::Key(trail, key);
+                if !seen.insert(key) {
+                    refuse_twin(&trail, key, report);
+                }
+                refuse_twins_below(&trail, value, report);
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// Keys that were seen in an object, without regard to case.
+enum Seen<'k> {
+    /// Few, which are looked through.
+    Few(Vec<&'k str>),
+    Many(HashSet<String>),
+}
+
+impl<'k> Seen<'k> {
+    /// For an object of so many keys: beyond a few dozen, looking through them would take longer
+    /// than spelling them.
+    fn of(keys: usize) -> Self {
+        if keys <= 32 { Self::Few(Vec::with_capacity(keys)) } else { Self::Many(HashSet::new()) }
+    }
+
+    /// Notes a key. Returns whether it is new.
+    fn insert(&mut self, key: &'k str) -> bool {
+        match self {
+            Self::Few(keys) => {
+                let is_new = !keys.iter().any(|known| known.eq_ignore_ascii_case(key));
+                keys.push(key);
+                is_new
+            }
+            Self::Many(keys) => keys.insert(key.to_ascii_lowercase()),
+        }
+    }
+}
+
+fn refuse_twin(trail: &Trail<'_>, key: &str, report: &Report) {
+    let message = format!(
+        "This object has `{key}` twice (names are compared without case). Remove one of them."
+    );
+    report.error(&trail.pointer(), "DuplicateProperty", message);
+}
+
 /// The way from the document to a value. Only turned into text when a problem is found.
 enum Trail<'p> {
     Document,
@@ -126,14 +186,7 @@ impl<'de> Visitor<'de> for Place<'_> {
         while let Some(key) = entries.next_key::<String>()? {
             let trail = Trail::Key(self.trail, &key);
             if !seen.insert(key.to_ascii_lowercase()) {
-                self.report.error(
-                    &trail.pointer(),
-                    "DuplicateProperty",
-                    format!(
-                        "This object has `{key}` twice (names are compared without case). Remove \
-                         one of them."
-                    ),
-                );
+                refuse_twin(&trail, &key, self.report);
             }
             let value = entries.next_value_seed(Place { trail: &trail, report: self.report })?;
             map.insert(key, value);

@@ -44,9 +44,9 @@ pub use appliance::{
     OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
 };
 pub use load_balancer::{
-    AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatProtocol, InboundNatRule,
-    InboundNatTarget, LoadBalancer, LoadBalancingRule, LoadDistribution, Member, NoHealthyBackends,
-    OutboundProtocol, OutboundRule, Pool, Probe, ProbeProtocol, Sku,
+    AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatRule, InboundNatTarget,
+    LoadBalancer, LoadBalancingRule, LoadDistribution, Member, NoHealthyBackends, OutboundRule,
+    Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
 pub use pointer::escape;
@@ -60,6 +60,8 @@ pub use virtual_network::{Subnet, VirtualNetwork};
 
 use arm::{Field, Object};
 use problem::{Findings, Report};
+
+use crate::limits::CONFIGURATION_BYTES_MAX;
 
 /// A configuration in which nothing is wrong: every reference resolved, every default applied,
 /// every number in its range.
@@ -103,6 +105,35 @@ pub fn check(text: &[u8]) -> Result<Checked, Vec<Problem>> {
     examine(vec![source])
         .into_checked()
         .map_err(|problems| problems.into_iter().map(|it| it.problem).collect())
+}
+
+/// Reads a configuration document that is there as a value already, as [`check`] reads its text.
+///
+/// # Errors
+///
+/// As [`check`].
+pub fn check_document(document: Value, text: &str) -> Result<Checked, Vec<Problem>> {
+    // An envelope that is not Weir's own, or too much, is spoken of where files are read.
+    if !sources::is_plain(&document) || text.len() > CONFIGURATION_BYTES_MAX {
+        return check(text.as_bytes());
+    }
+    let report = Report::default();
+    document::refuse_twins(&document, &report);
+    let document = Arc::new(document);
+    let Reading { configuration, findings, echo } = read(&document, report);
+    let Findings { errors, unsupported, mut warnings } = findings;
+    let mut problems: Vec<Problem> = errors.into_iter().chain(unsupported).collect();
+    for list in [&mut problems, &mut warnings] {
+        list.sort_by_cached_key(|problem| problem::order(problem, &document));
+    }
+    let in_document = |problem| FileProblem { file: String::new(), problem };
+    let warnings = warnings.into_iter().map(in_document).collect();
+    match configuration {
+        Some(configuration) if problems.is_empty() => {
+            Ok(Checked { configuration, warnings, document, echo })
+        }
+        Some(_) | None => Err(problems),
+    }
 }
 
 /// What a document means, and everything that was found in it.

@@ -136,9 +136,17 @@ pub(super) const NOT_YET_SUPPORTED: &str = "NotYetSupportedByWeir";
 /// Says that problems were left out, and stands behind all others.
 pub(super) const TOO_MANY_PROBLEMS: &str = "TooManyProblems";
 
-/// The path of a pointer as positions, by which problems are sorted: something missing stands
-/// behind all that is there.
-pub(super) fn position(document: &Value, pointer: &str) -> Vec<usize> {
+/// By what problems of a document are sorted: where they stand in it. That some were left out stands
+/// behind all others.
+pub(super) fn order(problem: &Problem, document: &Value) -> Vec<usize> {
+    if problem.code == TOO_MANY_PROBLEMS {
+        return vec![usize::MAX; 2];
+    }
+    position(document, &problem.pointer)
+}
+
+/// The path of a pointer as positions: something missing stands behind all that is there.
+fn position(document: &Value, pointer: &str) -> Vec<usize> {
     let mut place = Some(document);
     pointer
         .split('/')

@@ -20,7 +20,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::pointer::escape;
-use super::problem::{Findings, NOT_YET_SUPPORTED, Problem, Report, TOO_MANY_PROBLEMS, position};
+use super::problem::{Findings, NOT_YET_SUPPORTED, Problem, Report, TOO_MANY_PROBLEMS, order};
 use super::resources::Kind;
 use super::{Checked, Configuration, Reading, document, read};
 use crate::limits::CONFIGURATION_BYTES_MAX;
@@ -102,6 +102,14 @@ impl Examined {
     }
 }
 
+/// Whether a document has the two parts of a configuration and nothing else, in Weir's spelling.
+pub(super) fn is_plain(document: &Value) -> bool {
+    let part = |name| document.get(name);
+    part("appliance").is_some_and(Value::is_object)
+        && part("resources").is_some_and(Value::is_array)
+        && document.as_object().is_some_and(|map| map.len() == 2)
+}
+
 fn missing_appliance() -> FileProblem {
     FileProblem {
         file: String::new(),
@@ -174,7 +182,7 @@ fn order_of(problem: &FileProblem, documents: &[(&str, Value)]) -> (usize, Vec<u
     let document = number.and_then(|number| documents.get(number));
     match document {
         Some((_, document)) if problem.problem.code != TOO_MANY_PROBLEMS => {
-            (number.unwrap_or_default(), position(document, &problem.problem.pointer))
+            (number.unwrap_or_default(), order(&problem.problem, document))
         }
         Some(_) | None => (usize::MAX, Vec::new()),
     }

@@ -58,13 +58,6 @@ pub const fn inbound(client: Address, client_port: u16, rule: RuleId) -> Key {
     pack(Kind::Inbound, rule.0, client, client_port, 0)
 }
 
-/// The last two words of the key of an IPv4 client's flow to the frontend endpoint of `rule`.
-#[must_use]
-#[inline]
-pub const fn inbound_v4(client: u32, client_port: u16, rule: RuleId) -> ShortKey {
-    behind(client_v4(client, client_port), rule)
-}
-
 /// What an IPv4 client adds to the words of its flows' keys.
 #[must_use]
 #[inline]
@@ -88,7 +81,7 @@ pub const fn client_of_v4([client, port]: ShortKey) -> (u32, u16) {
     (client as u32, (port >> ID_BITS) as u16)
 }
 
-/// The words of a client's flow to the frontend endpoint of `rule`.
+/// The last two words of the key of a client's flow to the frontend endpoint of `rule`.
 #[must_use]
 #[inline]
 pub const fn behind([client, port]: ShortKey, rule: RuleId) -> ShortKey {
@@ -186,8 +179,9 @@ mod tests {
     fn the_short_key_of_an_ipv4_flow_is_no_ipv6_flows() {
         let (v4, rule) = (Address::from_v4_bits(0xc000_0201), RuleId(3));
         let v6 = Address { high: 0x2001_0db8 << 32, ..v4 };
-        assert_eq!(inbound(v4, 9, rule)[1..], inbound_v4(0xc000_0201, 9, rule));
-        assert_ne!(inbound(v6, 9, rule)[1..], inbound_v4(0xc000_0201, 9, rule));
+        let short = behind(client_v4(0xc000_0201, 9), rule);
+        assert_eq!(inbound(v4, 9, rule)[1..], short);
+        assert_ne!(inbound(v6, 9, rule)[1..], short);
     }
 
     #[test]

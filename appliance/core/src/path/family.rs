@@ -19,7 +19,7 @@ pub(super) trait Family {
     /// Its plain frame.
     type Frame: PlainFrame<OnWire = Self::OnWire>;
     /// An address as it stands on the wire.
-    type OnWire: Copy;
+    type OnWire: Copy + Into<Address>;
     /// The key of an endpoint.
     type Near: Copy;
     /// The key of a flow.
@@ -122,7 +122,7 @@ impl Family for V4 {
 
     #[inline(always)]
     fn address(on_wire: U32) -> Option<Address> {
-        Some(Address::from_v4_bits(on_wire.get()))
+        Some(on_wire.into())
     }
 
     #[inline(always)]

@@ -40,7 +40,7 @@ impl Worker {
         let Some(packet) = arp_packet(frames.frame(place), offset) else {
             return batch.drop(place, DropReason::ArpNotAnswered);
         };
-        let target = Address::from_v4_bits(packet.target_ip.get());
+        let target = Address::from(packet.target_ip);
         let host = snapshot.hosts.get(target);
         if host.is_own() {
             return batch.end(place, Verdict::Punt(PuntClass::Arp));

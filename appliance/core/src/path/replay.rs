@@ -215,7 +215,7 @@ pub(super) fn from_frontend<'a, V: Family>(
 fn route<V: Family>(snapshot: &Snapshot, frame: &V::Frame) -> Option<AdjacencyId> {
     let end = |end| {
         let (address, port) = frame.end(end);
-        (V::Frame::address(address), port.get())
+        (address.into(), port.get())
     };
     match snapshot.routes.towards(end(1).0, || hop_hash(end(0), end(1))) {
         NextHop::Through(hop) => Some(hop),

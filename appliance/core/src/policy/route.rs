@@ -79,9 +79,11 @@ const ON_LINK: u32 = 1;
 const GROUP: u32 = 2;
 
 impl Routes {
-    /// The routes of these prefixes; `routed` are the prefixes that plain routing joins.
+    /// The routes of these prefixes; `routed` are the prefixes that plain routing joins. Hosts
+    /// choose their own addresses of IPv6, so that the tables are keyed by `seed`.
     #[must_use]
     pub fn new(
+        seed: u64,
         entries: impl IntoIterator<Item = (Prefix, Hop)>,
         routed: impl IntoIterator<Item = Prefix>,
     ) -> Self {
@@ -109,10 +111,10 @@ impl Routes {
         let routed_v6 = routed_v6.iter().map(|it| (wide(it.address), it.length, 0));
         Self {
             table: Lpm::build(words),
-            table_v6: LpmV6::build(words_v6),
+            table_v6: LpmV6::build(seed, words_v6),
             groups,
             routed: Lpm::build(routed),
-            routed_v6: LpmV6::build(routed_v6),
+            routed_v6: LpmV6::build(seed, routed_v6),
         }
     }
 
@@ -227,7 +229,7 @@ mod tests {
             (prefix("2001:db8:1::/64"), Hop::OnLink(PortId(3))),
             (prefix("2001:db8:1::9/128"), Hop::Adjacency(AdjacencyId(2))),
         ];
-        let routes = Routes::new(entries, [prefix("10.0.0.0/8"), prefix("fd00::/8")]);
+        let routes = Routes::new(1, entries, [prefix("10.0.0.0/8"), prefix("fd00::/8")]);
         for (destination, expected) in [
             ("192.0.2.1", NextHop::Through(AdjacencyId(1))),
             ("2001:db8:2::1", NextHop::Through(AdjacencyId(8))),

@@ -16,8 +16,9 @@ const SLOTS_MIN: usize = 512;
 pub trait FlatKey: Copy {
     /// The key that marks free slots, and that no entry may have.
     const FREE: Self;
-    /// The key's hash, whose lower bits are good. Endpoints come from the operator, not from an
-    /// adversary: a fixed secret will do.
+    /// The key's hash, whose lower bits are good. Endpoints and hosts come from the operator, not
+    /// from an adversary: a fixed secret will do. Who keeps what strangers chose puts a secret into
+    /// the key's last word.
     fn hash(&self) -> u64;
     /// Whether both are the same key.
     fn is(&self, other: &Self) -> bool;

@@ -27,7 +27,7 @@ pub type Wide = [u64; 2];
 pub struct LpmV6 {
     /// The lengths that there are, ascending.
     levels: Box<[Level]>,
-    /// Prefix and length to the best entry's value plus one; zero is a marker with none.
+    /// Prefix and level to the best entry's value plus one; zero is a marker with none.
     prefixes: FlatMap<Key>,
     /// The value of the empty prefix.
     whole: Option<u32>,
@@ -37,15 +37,19 @@ pub struct LpmV6 {
 #[derive(Clone, Copy, Debug)]
 struct Level {
     mask: Wide,
-    length: u64,
+    /// seed:56 │ length:8.
+    name: u64,
 }
 
 impl LpmV6 {
     /// The map of `entries`: network bits, prefix length 0 to 128, value. Bits behind the length do
     /// not count. Of equal prefixes the later counts. Entries with a longer length are left out
     /// (debug builds assert). Takes at most eight records for an entry.
+    ///
+    /// Where a prefix is kept nobody can predict who does not know `seed`: hosts choose their own
+    /// addresses of 128 bits.
     #[must_use]
-    pub fn build(entries: impl IntoIterator<Item = (Wide, u8, u32)>) -> Self {
+    pub fn build(seed: u64, entries: impl IntoIterator<Item = (Wide, u8, u32)>) -> Self {
         // Shorter ones first, so that a marker finds all that it has to know.
         let mut sorted = BTreeMap::new();
         for (network, length, value) in entries {
@@ -57,7 +61,7 @@ impl LpmV6 {
         let whole = sorted.remove(&(0, [0; 2]));
         let mut lengths: Vec<u8> = sorted.keys().map(|(length, _)| *length).collect();
         lengths.dedup();
-        let levels = lengths.iter().map(|it| Level { mask: mask(*it), length: u64::from(*it) });
+        let levels = lengths.iter().map(|it| Level::new(*it, seed));
         let levels = levels.collect();
         let mut records = Records { levels, whole, known: BTreeMap::new() };
         for ((length, network), value) in sorted {
@@ -112,11 +116,15 @@ impl Records {
 }
 
 impl Level {
+    fn new(length: u8, seed: u64) -> Self {
+        Self { mask: mask(length), name: seed << 8 | u64::from(length) }
+    }
+
     /// Never the key of nothing: no length is zero.
     #[inline]
     const fn key(&self, address: Wide) -> Key {
         let [high, low] = masked(address, self.mask);
-        [high, low, self.length]
+        [high, low, self.name]
     }
 }
 
@@ -158,8 +166,11 @@ const fn masked(address: Wide, mask: Wide) -> Wide {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use proptest::prelude::*;
 
+    use super::super::flat_map::FlatKey;
     use super::*;
 
     /// Addresses that share long prefixes, and differ in bits all over.
@@ -190,7 +201,7 @@ mod tests {
             entries in prop::collection::vec((address(), 0u8..=128, any::<u32>()), 0..60),
             probes in prop::collection::vec(address(), 40),
         ) {
-            let table = LpmV6::build(entries.clone());
+            let table = LpmV6::build(1, entries.clone());
             for address in probes.into_iter().chain(entries.iter().map(|entry| entry.0)) {
                 prop_assert_eq!(table.get(address), best(&entries, address));
             }
@@ -201,7 +212,7 @@ mod tests {
     fn every_length_at_once_is_told_apart() {
         let entries: Vec<_> =
             (0..=128u8).map(|length| ([u64::MAX; 2], length, length.into())).collect();
-        let table = LpmV6::build(entries.clone());
+        let table = LpmV6::build(1, entries.clone());
         for bit in 0..128u32 {
             let flipped = u128::MAX ^ 1 << (127 - bit);
             let half = |bits: u128| u64::try_from(bits & u128::from(u64::MAX)).expect("half");
@@ -214,14 +225,26 @@ mod tests {
 
     #[test]
     fn an_empty_table_knows_nothing_and_the_empty_prefix_everything() {
-        assert_eq!(LpmV6::build([]).get([7, 7]), None);
-        assert_eq!(LpmV6::build([([7, 7], 0, u32::MAX)]).get([9, 9]), Some(u32::MAX));
+        assert_eq!(LpmV6::build(1, []).get([7, 7]), None);
+        assert_eq!(LpmV6::build(1, [([7, 7], 0, u32::MAX)]).get([9, 9]), Some(u32::MAX));
+    }
+
+    #[test]
+    fn hosts_who_crowd_under_one_seed_do_not_under_another() {
+        let table = |seed| LpmV6::build(seed, [([0x2001_0db8 << 32, 1], 128, 1)]);
+        let home =
+            |table: &LpmV6, host| table.levels[0].key([0x2001_0db8 << 32, host]).hash() % 512;
+        let (one, other) = (table(1), table(2));
+        let crowd = (0..1 << 16).filter(|host| home(&one, *host) == 0);
+        let homes: Vec<u64> = crowd.map(|host| home(&other, host)).collect();
+        let distinct: BTreeSet<&u64> = homes.iter().collect();
+        assert!(homes.len() > 80 && distinct.len() * 4 > homes.len() * 3, "{homes:?}");
     }
 
     #[test]
     fn an_entry_takes_at_most_eight_records() {
         let entries = (1..=128u8).map(|length| ([u64::from(length) << 56; 2], length, 1));
-        let table = LpmV6::build(entries);
+        let table = LpmV6::build(1, entries);
         assert!(table.prefixes.len() <= 128 * 8, "{}", table.prefixes.len());
     }
 }

@@ -96,17 +96,6 @@ pub struct Change {
 }
 
 impl Change {
-    /// Of one address and port that become others, one hop further.
-    #[must_use]
-    #[inline]
-    pub const fn of(old: (Address, u16), new: (Address, u16)) -> Self {
-        let addresses = Delta::without(old.0).and(Delta::with(new.0));
-        Self {
-            network: addresses.and(Delta::HOP),
-            transport: addresses.and(Delta::of_u16(old.1, new.1)),
-        }
-    }
-
     /// Both changes together.
     #[must_use]
     #[inline]
@@ -225,6 +214,17 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    impl Change {
+        /// Of one address and port that become others, one hop further.
+        pub(in crate::wire) const fn of(old: (Address, u16), new: (Address, u16)) -> Self {
+            let addresses = Delta::without(old.0).and(Delta::with(new.0));
+            Self {
+                network: addresses.and(Delta::HOP),
+                transport: addresses.and(Delta::of_u16(old.1, new.1)),
+            }
+        }
+    }
 
     fn applied(delta: Delta, checksum: u16) -> u16 {
         let mut field = U16::new(checksum);

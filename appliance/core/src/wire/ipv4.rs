@@ -3,6 +3,8 @@
 use zerocopy::big_endian::{U16, U32};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
+use crate::units::Address;
+
 /// Bytes of a header without options.
 pub const HEADER_LENGTH: usize = 20;
 
@@ -46,5 +48,13 @@ impl Ipv4Header {
     #[must_use]
     pub fn is_fragment(&self) -> bool {
         self.flags_and_offset.get() & Self::FRAGMENT_BITS != 0
+    }
+}
+
+/// An address as it stands on the wire.
+impl From<U32> for Address {
+    #[inline]
+    fn from(bytes: U32) -> Self {
+        Self::from_v4_bits(bytes.get())
     }
 }

@@ -5,7 +5,7 @@
 //!              │
 //!   ethernet · ipv4 · ipv6 · tcp · udp · icmp · arp · neighbour_discovery: typed views
 //!   (zerocopy), no judgement
-//!   plain, plain_v6: the frames that nearly all are, read at fixed places
+//!   plain, plain_v4, plain_v6: the frames that nearly all are, read at fixed places
 //!   translate: one end of a packet replaced
 //!   checksum: RFC 1624 updates by precomputed deltas
 //!   compose: headers of packets that Weir makes itself
@@ -24,7 +24,7 @@ pub mod ipv6;
 pub mod neighbour_discovery;
 mod parse;
 pub mod plain;
-mod plain_frame;
+mod plain_v4;
 mod plain_v6;
 pub mod tcp;
 pub mod translate;
@@ -32,7 +32,7 @@ pub mod udp;
 
 pub use checksum::{Change, Delta, Share};
 pub use parse::{Content, Malformed, Parsed, ProtocolNumber, parse};
-pub use plain::{Head, PlainIpv4};
-pub use plain_frame::PlainFrame;
+pub use plain::{Head, PlainFrame};
+pub use plain_v4::PlainIpv4;
 pub use plain_v6::PlainIpv6;
 pub use translate::{End, PlainTranslation, Translation};

@@ -173,8 +173,8 @@ fn parse_ipv4(packet: &[u8], parsed: &mut Parsed) -> Result<Content, Malformed> 
     if usize::from(total_length) < header_length || usize::from(total_length) > packet.len() {
         return Err(Malformed::Ipv4Length);
     }
-    parsed.source = Address::from_v4_bits(header.source.get());
-    parsed.destination = Address::from_v4_bits(header.destination.get());
+    parsed.source = header.source.into();
+    parsed.destination = header.destination.into();
     parsed.network_length = total_length;
     #[allow(clippy::cast_possible_truncation, reason = "at most 22 + 60")]
     {

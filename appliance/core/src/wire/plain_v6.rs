@@ -1,13 +1,12 @@
-//! What does the IPv6 frame look like that nearly all are?
+//! Where do the fields of a plain IPv6 frame stand?
 //!
 //! ```text
 //!   0          14                              54            74   80
 //!   │ Ethernet │ IPv6                          │ TCP or UDP  │  · │     the head
 //! ```
 //!
-//! No tags, no extension headers: as in [`super::plain`], every field stands at a fixed place.
-//! Whatever else there may be is `parse`'s. The flags and the checksum of TCP stand in the second
-//! cache line of the frame.
+//! The flags and the checksum of TCP stand in the second cache line of the frame. Not here: what
+//! is asked of them (`plain`).
 
 use zerocopy::big_endian::{U16, U32};
 use zerocopy::{
@@ -15,8 +14,9 @@ use zerocopy::{
 };
 
 use super::ipv6::{self, Ipv6Bytes};
-use super::plain::{self, HEAD, Head, PlainTcp, PlainUdp};
-use super::{ProtocolNumber, ethernet, tcp, udp};
+use super::plain::{BehindPorts, HEAD, Head, PlainFrame};
+use super::translate::{End, PlainTranslation};
+use super::{ethernet, tcp};
 
 const TRANSPORT: usize = ethernet::HEADER_LENGTH + ipv6::HEADER_LENGTH;
 
@@ -25,125 +25,88 @@ const TRANSPORT: usize = ethernet::HEADER_LENGTH + ipv6::HEADER_LENGTH;
 #[repr(C)]
 pub struct PlainIpv6 {
     /// Destination and source of the frame.
-    pub link: [u8; 12],
+    link: [u8; 12],
     ether_type: U16,
     version_class_and_label: U32,
     payload_length: U16,
     /// next header:8 │ hop limit:8.
     protocol_and_hops: [u8; 2],
-    pub(super) addresses: [Ipv6Bytes; 2],
-    pub(super) ports: [U16; 2],
-    pub(super) transport: [u8; tcp::HEADER_LENGTH - 4],
+    addresses: [Ipv6Bytes; 2],
+    ports: [U16; 2],
+    behind_ports: BehindPorts,
     rest: [u8; HEAD - TRANSPORT - tcp::HEADER_LENGTH],
 }
 
-impl PlainIpv6 {
-    /// The head of a frame, whatever it is.
-    #[must_use]
-    #[inline]
-    pub const fn of(head: &Head) -> &Self {
+impl PlainFrame for PlainIpv6 {
+    type OnWire = Ipv6Bytes;
+
+    #[inline(always)]
+    fn of(head: &Head) -> &Self {
         transmute_ref!(head)
     }
 
-    /// The same, to be written.
-    #[must_use]
-    #[inline]
-    pub fn of_mut(head: &mut Head) -> &mut Self {
+    #[inline(always)]
+    fn of_mut(head: &mut Head) -> &mut Self {
         transmute_mut!(head)
     }
 
-    /// Whether the frame is to `station` and not from it.
-    #[must_use]
-    #[inline]
-    pub fn is_for(&self, station: u64) -> bool {
-        plain::is_for(&self.link, station)
-    }
-
-    /// Whether this is a plain TCP segment of which `length` bytes are in its first buffer:
-    /// untagged, IPv6 without extension headers, with lengths that agree.
-    #[must_use]
-    #[inline]
-    pub const fn is_plain_tcp(&self, length: usize) -> bool {
-        let header = (self.tcp().data_offset >> 4) as usize * 4;
-        self.is_plain(ProtocolNumber::TCP, length)
-            && header >= tcp::HEADER_LENGTH
-            && header <= self.payload_length.get() as usize
-    }
-
-    /// Whether this is a plain UDP datagram, likewise.
-    #[must_use]
-    #[inline]
-    pub const fn is_plain_udp(&self, length: usize) -> bool {
-        let udp: &PlainUdp = transmute_ref!(&self.transport);
-        let datagram = udp.length.get() as usize;
-        self.is_plain(ProtocolNumber::UDP, length)
-            && datagram >= udp::HEADER_LENGTH
-            && datagram <= self.payload_length.get() as usize
+    #[inline(always)]
+    fn link(&self) -> &[u8; 12] {
+        &self.link
     }
 
     #[inline(always)]
-    const fn is_plain(&self, protocol: u8, length: usize) -> bool {
-        let payload = self.payload_length.get() as usize;
+    fn readdress(&mut self, link: [u8; 12]) {
+        self.link = link;
+    }
+
+    #[inline(always)]
+    fn is_plain(&self, protocol: u8, length: usize) -> bool {
+        let payload = usize::from(self.payload_length.get());
         self.ether_type.get() == ethernet::ETHERTYPE_IPV6
             && self.version_class_and_label.to_bytes()[0] >> 4 == 6
             && self.protocol_and_hops[0] == protocol
             && TRANSPORT + payload <= length
             // A datagram that no buffer holds has no length in 16 bits either.
-            && payload <= u16::MAX as usize - ipv6::HEADER_LENGTH
+            && payload <= usize::from(u16::MAX) - ipv6::HEADER_LENGTH
     }
 
-    /// Bytes of the IP datagram, if the frame is plain.
-    #[must_use]
-    #[inline]
+    #[inline(always)]
+    fn holds(&self, length: usize) -> bool {
+        length <= usize::from(self.payload_length.get())
+    }
+
+    #[inline(always)]
     #[allow(clippy::cast_possible_truncation, reason = "40")]
-    pub const fn network_length(&self) -> u16 {
+    fn network_length(&self) -> u16 {
         self.payload_length.get().wrapping_add(ipv6::HEADER_LENGTH as u16)
     }
 
-    /// Hops that remain.
-    #[must_use]
-    #[inline]
-    pub const fn time_to_live(&self) -> u8 {
+    #[inline(always)]
+    fn time_to_live(&self) -> u8 {
         self.protocol_and_hops[1]
     }
 
-    /// Whether the packet may take one hop more (RFC 8200 §3).
-    #[must_use]
-    #[inline]
-    pub const fn may_hop(&self) -> bool {
-        self.time_to_live() > 1
-    }
-
-    /// Takes one hop away, of which there is one.
-    #[inline]
-    pub(super) const fn take_hop(&mut self) {
-        self.protocol_and_hops[1] = self.protocol_and_hops[1].wrapping_sub(1);
-    }
-
-    #[inline]
-    const fn tcp(&self) -> &PlainTcp {
-        transmute_ref!(&self.transport)
-    }
-
-    /// Where it goes (1) or comes from (0). An index, as in `PlainIpv4::end`.
-    #[must_use]
-    #[inline]
-    pub const fn end(&self, end: u32) -> (Ipv6Bytes, U16) {
+    #[inline(always)]
+    fn end(&self, end: u32) -> (Ipv6Bytes, U16) {
         (self.addresses[end as usize & 1], self.ports[end as usize & 1])
     }
 
-    /// The TCP flags.
-    #[must_use]
-    #[inline]
-    pub const fn tcp_flags(&self) -> u8 {
-        self.tcp().flags
+    #[inline(always)]
+    fn behind_ports(&self) -> &BehindPorts {
+        &self.behind_ports
     }
 
-    /// What the segment acknowledges.
-    #[must_use]
-    #[inline]
-    pub const fn acknowledgement(&self) -> U32 {
-        self.tcp().acknowledgement
+    #[inline(always)]
+    fn behind_ports_mut(&mut self) -> &mut BehindPorts {
+        &mut self.behind_ports
+    }
+
+    #[inline(always)]
+    fn translate_end(&mut self, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
+        self.protocol_and_hops[1] = self.protocol_and_hops[1].wrapping_sub(1);
+        self.addresses[end as usize] = to.address;
+        self.ports[end as usize] = to.port;
     }
 }
 
@@ -153,7 +116,8 @@ mod tests {
 
     use super::*;
     use crate::units::MacAddress;
-    use crate::wire::{Content, Parsed, parse};
+    use crate::wire::plain::station;
+    use crate::wire::{Content, Parsed, ProtocolNumber, parse};
 
     const OWN: MacAddress = MacAddress([2, 0, 0, 0, 0, 1]);
 
@@ -242,7 +206,7 @@ mod tests {
 
     #[test]
     fn a_frame_is_for_the_station_that_it_names_and_that_has_not_sent_it() {
-        let own = plain::station(OWN);
+        let own = station(OWN);
         let mut head = segment();
         assert!(PlainIpv6::of(&head).is_for(own));
         head.copy_within(..6, 6);

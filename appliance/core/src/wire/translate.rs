@@ -4,16 +4,14 @@
 //! never computed anew. A UDP datagram over IPv6 without a checksum, which only tunnels may send
 //! (RFC 6935), goes on without one: RFC 6936 §5 asks that of whatever is in the middle.
 //!
-//! Two ways that write the same: [`plain`] for the frame that nearly all are, [`any`] for whatever
-//! the parser accepts.
+//! Two ways that write the same: [`PlainFrame`](super::PlainFrame) for the frame that nearly all
+//! are, [`any`] for whatever the parser accepts.
 
-use zerocopy::big_endian::{U16, U32};
-use zerocopy::{FromBytes, transmute_mut};
+use zerocopy::FromBytes;
+use zerocopy::big_endian::U16;
 
 use super::ipv4::Ipv4Header;
-use super::ipv6::{Ipv6Bytes, Ipv6Header};
-use super::plain::{PlainIpv4, PlainTcp, PlainUdp};
-use super::plain_v6::PlainIpv6;
+use super::ipv6::Ipv6Header;
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
 use super::{Change, Delta, Parsed, ProtocolNumber};
@@ -41,21 +39,9 @@ pub struct Translation {
     pub change: Change,
 }
 
-impl Translation {
-    /// The translation of a packet that `parsed` describes.
-    #[must_use]
-    pub const fn of(parsed: &Parsed, end: End, address: Address, port: u16) -> Self {
-        let old = match end {
-            End::Source => (parsed.source, parsed.source_port),
-            End::Destination => (parsed.destination, parsed.destination_port),
-        };
-        Self { end, address, port, change: Change::of(old, (address, port)) }
-    }
-}
-
 /// What replaces an end of a plain segment, its address as it stands on the wire.
 #[derive(Clone, Copy, Debug)]
-pub struct PlainTranslation<'a, A = U32> {
+pub struct PlainTranslation<'a, A> {
     /// Its new address.
     pub address: A,
     /// Its new port.
@@ -63,61 +49,6 @@ pub struct PlainTranslation<'a, A = U32> {
     /// What that changes in the checksums, one hop further: the frontend's share and the member's,
     /// which are read where they stand, each when its turn comes.
     pub shares: [&'a Change; 2],
-}
-
-/// Replaces the source or the destination of a plain UDP datagram and takes one hop away.
-#[inline]
-pub fn plain_datagram(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
-    plain_end(frame, end, to);
-    let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
-    let [frontend, member] = to.shares;
-    frontend.transport.and(member.transport).apply_to_udp(&mut udp.checksum);
-}
-
-#[inline(always)]
-fn plain_end(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
-    frame.take_hop();
-    for share in to.shares {
-        share.network.apply(&mut frame.checksum);
-    }
-    frame.addresses[end as usize] = to.address;
-    frame.ports[end as usize] = to.port;
-}
-
-/// Replaces the source or the destination of a plain segment and takes one hop away.
-#[inline(always)]
-pub fn plain(frame: &mut PlainIpv4, end: End, to: PlainTranslation<'_>) {
-    plain_end(frame, end, to);
-    let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
-    for share in to.shares {
-        share.transport.apply(&mut tcp.checksum);
-    }
-}
-
-/// As [`plain_datagram`], over IPv6.
-#[inline]
-pub fn plain_datagram_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
-    plain_end_v6(frame, end, to);
-    let udp: &mut PlainUdp = transmute_mut!(&mut frame.transport);
-    let [frontend, member] = to.shares;
-    frontend.transport.and(member.transport).apply_to_udp(&mut udp.checksum);
-}
-
-/// As [`plain`], over IPv6.
-#[inline(always)]
-pub fn plain_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
-    plain_end_v6(frame, end, to);
-    let tcp: &mut PlainTcp = transmute_mut!(&mut frame.transport);
-    for share in to.shares {
-        share.transport.apply(&mut tcp.checksum);
-    }
-}
-
-#[inline(always)]
-const fn plain_end_v6(frame: &mut PlainIpv6, end: End, to: PlainTranslation<'_, Ipv6Bytes>) {
-    frame.take_hop();
-    frame.addresses[end as usize] = to.address;
-    frame.ports[end as usize] = to.port;
 }
 
 /// Takes one hop away from an IP datagram that `parsed` describes, and replaces an end of it by one
@@ -196,7 +127,7 @@ mod tests {
 
     use super::*;
     use crate::wire::plain::HEAD;
-    use crate::wire::{Content, Head, checksum, parse};
+    use crate::wire::{Content, Head, PlainFrame, PlainIpv4, PlainIpv6, checksum, parse};
 
     const HEADERS: usize = 14 + 40;
 
@@ -245,6 +176,35 @@ mod tests {
         })
     }
 
+    /// A new end for the packet that `parsed` describes.
+    fn translation(parsed: &Parsed, end: End, address: Address, port: u16) -> Translation {
+        let old = match end {
+            End::Source => (parsed.source, parsed.source_port),
+            End::Destination => (parsed.destination, parsed.destination_port),
+        };
+        Translation { end, address, port, change: Change::of(old, (address, port)) }
+    }
+
+    /// What the quick way makes of a head, and what the general one makes of it.
+    fn both_ways<V: PlainFrame>(
+        head: Head,
+        parsed: &Parsed,
+        to: &Translation,
+        address: V::OnWire,
+    ) -> [Head; 2] {
+        let (mut quick, mut general) = (head, head);
+        let shares = [&to.change, &Change::default()];
+        let plain = PlainTranslation { address, port: to.port.into(), shares };
+        let frame = V::of_mut(&mut quick);
+        if parsed.protocol == ProtocolNumber::UDP {
+            frame.translate_datagram(to.end, plain);
+        } else {
+            frame.translate_segment(to.end, plain);
+        }
+        any(&mut general, parsed, Some(to));
+        [quick, general]
+    }
+
     proptest! {
         #[test]
         fn over_ipv6_the_quick_way_writes_what_the_general_one_writes(
@@ -266,14 +226,9 @@ mod tests {
             prop_assert_eq!(parse(&head, &mut parsed), Ok(Content::Ipv6));
             let end = if source { End::Source } else { End::Destination };
             let address = Address::from(IpAddr::from(Ipv6Addr::from_bits(address)));
-            let to = Translation::of(&parsed, end, address, port);
-            let mut general = head;
-            let shares = [&to.change, &Change::default()];
-            let quick = PlainTranslation { address: address.into(), port: port.into(), shares };
-            let write = if udp { plain_datagram_v6 } else { plain_v6 };
-            write(PlainIpv6::of_mut(&mut head), end, quick);
-            any(&mut general, &parsed, Some(&to));
-            prop_assert_eq!(head, general);
+            let to = translation(&parsed, end, address, port);
+            let [quick, general] = both_ways::<PlainIpv6>(head, &parsed, &to, address.into());
+            prop_assert_eq!(quick, general);
         }
 
         #[test]
@@ -290,7 +245,7 @@ mod tests {
             prop_assert_eq!(parse(&frame, &mut parsed), Ok(Content::Ipv6));
             let end = if source { End::Source } else { End::Destination };
             let address = Address::from(IpAddr::from(new));
-            any(&mut frame, &parsed, Some(&Translation::of(&parsed, end, address, ports[2])));
+            any(&mut frame, &parsed, Some(&translation(&parsed, end, address, ports[2])));
             let expected = if source {
                 frame_v6(udp, [new, to], [ports[2], ports[1]], &payload)
             } else {
@@ -309,7 +264,7 @@ mod tests {
         frame[HEADERS + 6..HEADERS + 8].fill(0);
         let mut parsed = Parsed::default();
         assert_eq!(parse(&frame, &mut parsed), Ok(Content::Ipv6));
-        let to = Translation::of(&parsed, End::Destination, IpAddr::from(from).into(), 9);
+        let to = translation(&parsed, End::Destination, IpAddr::from(from).into(), 9);
         any(&mut frame, &parsed, Some(&to));
         assert_eq!(frame[HEADERS + 6..HEADERS + 8], [0, 0]);
     }
@@ -335,15 +290,9 @@ mod tests {
             let mut parsed = Parsed::default();
             prop_assert_eq!(parse(&head, &mut parsed), Ok(Content::Ipv4));
             let end = if source { End::Source } else { End::Destination };
-            let to = Translation::of(&parsed, end, Address::from_v4_bits(address), port);
-            let mut general = head;
-            let (address, port) = (to.address.v4_bits().into(), to.port.into());
-            let shares = [&to.change, &Change::default()];
-            let quick = PlainTranslation { address, port, shares };
-            let write = if udp { plain_datagram } else { plain };
-            write(PlainIpv4::of_mut(&mut head), end, quick);
-            any(&mut general, &parsed, Some(&to));
-            prop_assert_eq!(head, general);
+            let to = translation(&parsed, end, Address::from_v4_bits(address), port);
+            let [quick, general] = both_ways::<PlainIpv4>(head, &parsed, &to, address.into());
+            prop_assert_eq!(quick, general);
         }
     }
 }

@@ -12,10 +12,13 @@
 //!
 //! Not here: how owners are asked (`inquiries`), what they tell (`weir_core::path`).
 
+mod allocations;
 mod cursor;
 mod flows;
 mod names;
 mod snat;
+#[cfg(test)]
+mod tests;
 
 use std::future::Future;
 use std::net::IpAddr;

@@ -12,6 +12,9 @@ use weir_core::units::{Address, MacAddress, PortId, Prefix};
 
 use crate::packet::{Links, link_local_of_port, mac_of_host, mac_of_port};
 
+/// What the tables of every simulation are keyed by.
+const TABLE_SEED: u64 = 0x5eed;
+
 /// The key of the owner function in every simulation.
 pub const OWNER_KEY: [u8; RSS_KEY_BYTES] = [
     0x1f, 0x8b, 0x36, 0xd2, 0x5c, 0x90, 0x47, 0xee, 0x03, 0xa5, 0x71, 0x2c, 0xb8, 0x69, 0xf4, 0x15,
@@ -41,7 +44,7 @@ impl World {
         let facts =
             port_ids.map(|port| PortFacts { mac: mac_of_port(port), partial_checksums: false });
         let mut world = Self {
-            compiler: Compiler::new(OwnerFunction::new(&OWNER_KEY, workers)),
+            compiler: Compiler::new(OwnerFunction::new(&OWNER_KEY, workers), TABLE_SEED),
             links: Links::of(&configuration),
             health: HealthTable::default(),
             kernel: neighbour::World::default(),

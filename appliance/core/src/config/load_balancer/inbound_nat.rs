@@ -9,11 +9,11 @@
 use std::net::IpAddr;
 
 use super::rule::{read_idle_timeout, read_tcp_reset};
+use super::transport::TransportProtocol;
 use super::{Neighbourhood, Siblings};
 use crate::config::arm::{Field, Object};
 use crate::config::reference::Reference;
 use crate::config::resource::Resource;
-use crate::units::Transport;
 
 /// One inbound NAT rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub struct InboundNatRule {
     /// Position in the load balancer's frontends.
     pub frontend: usize,
     /// Which packets it takes.
-    pub protocol: InboundNatProtocol,
+    pub protocol: TransportProtocol,
     /// Whom its ports lead to.
     pub target: InboundNatTarget,
     /// The port that members serve: 1 to 65535.
@@ -63,7 +63,7 @@ pub struct InboundNatPool {
     /// Position in the load balancer's frontends.
     pub frontend: usize,
     /// Which packets it takes.
-    pub protocol: InboundNatProtocol,
+    pub protocol: TransportProtocol,
     /// First and last port, both included.
     pub frontend_ports: (u16, u16),
     /// The port that instances serve: 1 to 65535.
@@ -76,33 +76,10 @@ pub struct InboundNatPool {
     pub enable_tcp_reset: bool,
 }
 
-/// The protocols of inbound NAT.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum InboundNatProtocol {
-    /// TCP only.
-    Tcp,
-    /// UDP only.
-    Udp,
-    /// TCP and UDP.
-    All,
-}
-
-impl InboundNatProtocol {
-    /// The transport protocols whose packets are taken.
-    #[must_use]
-    pub fn transports(self) -> &'static [Transport] {
-        match self {
-            Self::Tcp => &[Transport::Tcp],
-            Self::Udp => &[Transport::Udp],
-            Self::All => &[Transport::Tcp, Transport::Udp],
-        }
-    }
-}
-
 /// What rules and pools have in common.
 struct Common {
     frontend: usize,
-    protocol: InboundNatProtocol,
+    protocol: TransportProtocol,
     backend_port: u16,
     idle_timeout_minutes: u32,
     enable_floating_ip: bool,
@@ -173,13 +150,8 @@ pub(super) fn read_pool<'a>(
 
 fn read_common<'a>(properties: &Object<'a>, siblings: &Siblings<'_, 'a>) -> Option<Common> {
     let frontend = siblings.frontend(properties);
-    let protocol = properties.required("protocol").and_then(|field| {
-        field.choice(&[
-            ("Tcp", InboundNatProtocol::Tcp),
-            ("Udp", InboundNatProtocol::Udp),
-            ("All", InboundNatProtocol::All),
-        ])
-    });
+    let protocol =
+        properties.required("protocol").and_then(|field| TransportProtocol::read(&field));
     let backend_port =
         properties.required("backendPort").and_then(|field| field.integer(1..=u16::MAX));
     let idle_timeout_minutes = read_idle_timeout(properties);

@@ -9,12 +9,13 @@ mod pool;
 mod probe;
 mod rule;
 mod sku;
+mod transport;
 
 pub use frontend::Frontend;
 pub(super) use frontend::{FrontendDraft, Source};
 pub(super) use inbound_nat::InboundNatDraft;
-pub use inbound_nat::{InboundNatPool, InboundNatProtocol, InboundNatRule, InboundNatTarget};
-pub use outbound_rule::{OutboundProtocol, OutboundRule};
+pub use inbound_nat::{InboundNatPool, InboundNatRule, InboundNatTarget};
+pub use outbound_rule::OutboundRule;
 pub use pool::{AdminState, Member, Pool};
 pub(super) use pool::{MemberDraft, PoolDraft};
 pub(super) use probe::ProbeDraft;
@@ -23,6 +24,7 @@ pub use rule::{HaPortsRule, LoadBalancingRule, LoadDistribution};
 pub(super) use rule::{RuleDraft, RuleProtocol};
 pub use sku::Sku;
 pub(super) use sku::{Tier, read_public as read_public_sku};
+pub use transport::TransportProtocol;
 
 use super::arm::Object;
 use super::network_interface::Directory;

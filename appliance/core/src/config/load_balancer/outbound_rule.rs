@@ -2,12 +2,12 @@
 //!
 //! Not here: whether the ports suffice (`validate::outbound`).
 
+use super::transport::TransportProtocol;
 use super::{FrontendDraft, Siblings, child_of};
 use crate::config::arm::{Field, Object};
 use crate::config::reference::Reference;
 use crate::config::resource::{Resource, names};
 use crate::limits::{IDLE_TIMEOUT_MINUTES_MAX, SNAT_GRANULE, SNAT_PORTS};
-use crate::units::Transport;
 
 /// One outbound rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,8 +20,8 @@ pub struct OutboundRule {
     pub more_frontends: Vec<usize>,
     /// Position in the load balancer's pools.
     pub pool: usize,
-    /// Whose flows are translated.
-    pub protocol: OutboundProtocol,
+    /// Whose flows are translated; each protocol has its own ports.
+    pub protocol: TransportProtocol,
     /// Ports of each member and protocol: a multiple of 8, never 0; Azure's default table is
     /// already applied.
     pub allocated_outbound_ports: u32,
@@ -29,29 +29,6 @@ pub struct OutboundRule {
     pub idle_timeout_minutes: u32,
     /// Whether both ends of a TCP flow that idles out get a RST.
     pub enable_tcp_reset: bool,
-}
-
-/// The protocols of an outbound rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OutboundProtocol {
-    /// TCP only.
-    Tcp,
-    /// UDP only.
-    Udp,
-    /// TCP and UDP, each with its own ports.
-    All,
-}
-
-impl OutboundProtocol {
-    /// The transport protocols that are translated.
-    #[must_use]
-    pub fn transports(self) -> &'static [Transport] {
-        match self {
-            Self::Tcp => &[Transport::Tcp],
-            Self::Udp => &[Transport::Udp],
-            Self::All => &[Transport::Tcp, Transport::Udp],
-        }
-    }
 }
 
 /// Azure's default allocation (behaviour.md §4.3): pools of up to so many members get so many
@@ -68,13 +45,8 @@ pub(super) fn read<'a>(
     let frontends = read_frontends(properties, siblings);
     let pool =
         properties.required("backendAddressPool").and_then(|field| siblings.resolve_pool(&field));
-    let protocol = properties.required("protocol").and_then(|field| {
-        field.choice(&[
-            ("Tcp", OutboundProtocol::Tcp),
-            ("Udp", OutboundProtocol::Udp),
-            ("All", OutboundProtocol::All),
-        ])
-    });
+    let protocol =
+        properties.required("protocol").and_then(|field| TransportProtocol::read(&field));
     let written_ports = properties.or("allocatedOutboundPorts", 0, read_ports);
     let ports = pool.and_then(|pool| {
         let members = siblings.pool(pool)?.members.len();

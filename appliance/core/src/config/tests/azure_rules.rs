@@ -190,17 +190,10 @@ fn rows_of_outbound_rules() -> Vec<(u8, Row)> {
 }
 
 fn rows_of_addresses() -> Vec<(u8, Row)> {
-    let nic = "/resources/3/properties/ipConfigurations/0/properties";
-    let mut public = with_interfaces();
-    set(
-        &mut public,
-        "/resources/-",
-        json!({"type": "Microsoft.Network/publicIPAddresses",
-        "name": "own", "properties": {"ipAddress": "203.0.113.99"}}),
-    );
-    set(&mut public, &format!("{nic}/publicIPAddress"), json!({"id": "own"}));
+    let mut public = with_own_public_address();
+    set(&mut public, &format!("{INTERFACE}/publicIPAddress"), json!({"id": "own"}));
     let mut secondary = with_interfaces();
-    set(&mut secondary, &format!("{nic}/primary"), false.into());
+    set(&mut secondary, &format!("{INTERFACE}/primary"), false.into());
     let mut internal_frontend = valid();
     set(&mut internal_frontend, &at(FRONTEND), json!({"privateIPAddress": "10.0.0.200"}));
     let mut without_frontend = with(&at("frontendIPConfigurations"), json!([]));
@@ -211,7 +204,7 @@ fn rows_of_addresses() -> Vec<(u8, Row)> {
         refused(
             12,
             public,
-            format!("{nic}/publicIPAddress"),
+            format!("{INTERFACE}/publicIPAddress"),
             "NicWithPublicIpCannotReferencePoolWithOutboundRule",
         ),
         refused(
@@ -223,7 +216,7 @@ fn rows_of_addresses() -> Vec<(u8, Row)> {
         refused(
             13,
             secondary,
-            format!("{nic}/loadBalancerBackendAddressPools"),
+            format!("{INTERFACE}/loadBalancerBackendAddressPools"),
             "OutboundRuleRequiresPrimaryIPConfiguration",
         ),
         refused(
@@ -266,7 +259,6 @@ fn too_many_rules_for_an_interface() -> Value {
 }
 
 fn rows_of_interfaces() -> Vec<(u8, Row)> {
-    let nic = "/resources/3/properties/ipConfigurations/0/properties";
     let mut two = internal();
     set(&mut two, &at(POOL), json!({}));
     let mut joined = interface("nic-a", "10.0.0.11");
@@ -295,7 +287,7 @@ fn rows_of_interfaces() -> Vec<(u8, Row)> {
         refused(
             18,
             two,
-            format!("{nic}/loadBalancerBackendAddressPools"),
+            format!("{INTERFACE}/loadBalancerBackendAddressPools"),
             "AnotherInternalLoadBalancerExists",
         ),
         (19, NotHere("Availability sets belong to virtual machines, which are not in the model.")),

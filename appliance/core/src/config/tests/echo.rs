@@ -14,12 +14,7 @@ fn the_echo_of_what_is_spelt_as_azure_spells_it_is_the_same() {
 #[test]
 fn names_words_and_numbers_are_said_back_as_azure_spells_them() {
     let expected = valid();
-    let text = valid()
-        .to_string()
-        .replace("loadBalancingRules", "loadbalancingRules")
-        .replace("backendAddressPool\"", "backendaddressPool\"")
-        .replace("frontendIPConfigurations", "frontendIpConfigurations")
-        .replace("\"protocol\":\"Tcp\"", "\"Protocol\":\"TCP\"")
+    let text = in_other_spelling(&valid())
         .replace("\"frontendPort\":80", "\"FrontendPort\":\"80\"")
         .replace("\"disableOutboundSnat\":true", "\"disableOutboundSnat\":\"True\"");
     let checked = check(text.as_bytes()).expect("a lenient reader");

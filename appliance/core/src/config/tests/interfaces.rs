@@ -92,9 +92,12 @@ fn an_interface_lies_in_its_subnet_and_one_network() {
     let mut document = with_interfaces();
     let subnets = json!([{"name": "s", "properties": {"addressPrefix": "10.0.1.0/24"}}]);
     set(&mut document, "/resources/0/properties/subnets", subnets);
-    let place = "/resources/3/properties/ipConfigurations/0/properties";
-    set(&mut document, &format!("{place}/subnet"), json!({"id": "virtualNetworks/vnet/subnets/s"}));
-    let pointer = format!("{place}/privateIPAddress");
+    set(
+        &mut document,
+        &format!("{INTERFACE}/subnet"),
+        json!({"id": "virtualNetworks/vnet/subnets/s"}),
+    );
+    let pointer = format!("{INTERFACE}/privateIPAddress");
     assert_refused(&document, &[(&pointer, "PrivateIPAddressNotInSubnet")]);
 }
 

@@ -7,12 +7,7 @@ use super::*;
 #[test]
 fn names_words_and_ids_are_compared_without_case() {
     let expected = accepted(&valid()).configuration;
-    let text = valid()
-        .to_string()
-        .replace("loadBalancingRules", "loadbalancingRules")
-        .replace("backendAddressPool\"", "backendaddressPool\"")
-        .replace("frontendIPConfigurations", "frontendIpConfigurations")
-        .replace("\"protocol\":\"Tcp\"", "\"Protocol\":\"TCP\"")
+    let text = in_other_spelling(&valid())
         .replace("{\"id\":\"fe\"}", "{\"Id\":\"FE\"}")
         .replace("Microsoft.Network/loadBalancers", "microsoft.network/LOADBALANCERS/");
     let checked = check(text.as_bytes()).expect("a lenient reader");

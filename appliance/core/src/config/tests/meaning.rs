@@ -5,8 +5,8 @@ use std::net::IpAddr;
 use serde_json::json;
 
 use super::super::{
-    AdminState, LoadBalancer, LoadDistribution, NoHealthyBackends, OutboundProtocol, Probe,
-    ProbeProtocol, Sku,
+    AdminState, LoadBalancer, LoadDistribution, NoHealthyBackends, Probe, ProbeProtocol, Sku,
+    TransportProtocol,
 };
 use super::*;
 use crate::units::Transport;
@@ -39,7 +39,7 @@ fn references_become_positions_and_defaults_are_azures() {
     assert_eq!(rule.load_distribution, LoadDistribution::Default);
     let outbound = &balancer.outbound_rules[0];
     assert_eq!((outbound.frontend, outbound.pool), (0, 0));
-    assert_eq!((outbound.protocol, outbound.idle_timeout_minutes), (OutboundProtocol::All, 4));
+    assert_eq!((outbound.protocol, outbound.idle_timeout_minutes), (TransportProtocol::All, 4));
     assert_eq!(outbound.allocated_outbound_ports, 1024);
 }
 

@@ -8,6 +8,7 @@ mod azure_rules;
 mod codes;
 mod echo;
 mod examples;
+mod families;
 mod interfaces;
 mod leniency;
 mod meaning;
@@ -22,7 +23,7 @@ mod templates;
 
 use serde_json::{Value, json};
 
-use super::{Checked, Examined, Problem, Source, check, examine};
+use super::{Checked, Examined, Problem, Source, check, check_document, examine};
 
 /// The first load balancer of [`valid`].
 const BALANCER: &str = "/resources/2";
@@ -72,6 +73,16 @@ fn valid() -> Value {
     })
 }
 
+/// A document as text, with names and words in other cases than Azure's.
+fn in_other_spelling(document: &Value) -> String {
+    document
+        .to_string()
+        .replace("loadBalancingRules", "loadbalancingRules")
+        .replace("backendAddressPool\"", "backendaddressPool\"")
+        .replace("frontendIPConfigurations", "frontendIpConfigurations")
+        .replace("\"protocol\":\"Tcp\"", "\"Protocol\":\"TCP\"")
+}
+
 /// An address of a network interface that joins the pool.
 fn interface(name: &str, address: &str) -> Value {
     json!({"type": "Microsoft.Network/networkInterfaces", "name": name, "properties": {
@@ -86,6 +97,15 @@ fn with_interfaces() -> Value {
     let mut document = with(&at(POOL), json!({}));
     set(&mut document, "/resources/-", interface("nic-a", "10.0.0.11"));
     set(&mut document, "/resources/-", interface("nic-b", "10.0.0.12"));
+    document
+}
+
+/// [`with_interfaces`] and a public address `own`, which nobody has.
+fn with_own_public_address() -> Value {
+    let mut document = with_interfaces();
+    let address = json!({"type": "Microsoft.Network/publicIPAddresses", "name": "own",
+        "properties": {"ipAddress": "203.0.113.99"}});
+    set(&mut document, "/resources/-", address);
     document
 }
 
@@ -130,6 +150,9 @@ const PROBE: &str = "probes/0/properties";
 const POOL: &str = "backendAddressPools/0/properties";
 const FRONTEND: &str = "frontendIPConfigurations/0/properties";
 
+/// The address of the first interface of [`with_interfaces`].
+const INTERFACE: &str = "/resources/3/properties/ipConfigurations/0/properties";
+
 /// Writes `value` at `pointer`, adding the last token if it is missing; `-` appends to a list.
 fn set(document: &mut Value, pointer: &str, value: Value) {
     let (parent, token) = pointer.rsplit_once('/').expect("a pointer with a parent");
@@ -159,8 +182,19 @@ fn without(pointer: &str) -> Value {
     document
 }
 
+/// Checks a document as text, and that it is the same to check it as a value.
 fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
-    check(document.to_string().as_bytes())
+    let text = document.to_string();
+    let found = check(text.as_bytes());
+    match (&found, check_document(document.clone(), &text)) {
+        (Ok(found), Ok(again)) => {
+            assert_eq!(found.configuration, again.configuration);
+            assert_eq!(warned(found), warned(&again));
+        }
+        (Err(found), Err(again)) => assert_eq!(*found, again),
+        (found, again) => panic!("as text {found:#?}, as a value {again:#?}"),
+    }
+    found
 }
 
 /// Everything that is found in a document, with what this version lacks.

@@ -163,14 +163,7 @@ fn uses_of_other_resources() -> Vec<Use> {
         {"addressPrefix": "10.0.0.0/24"}}]),
     );
     let in_subnet = |name: &str| format!("{subnets}/0/properties/{name}");
-    let nic = "/resources/3/properties/ipConfigurations/0/properties";
-    let mut public = with_interfaces();
-    set(
-        &mut public,
-        "/resources/-",
-        json!({"type": "Microsoft.Network/publicIPAddresses",
-        "name": "own", "properties": {"ipAddress": "203.0.113.99"}}),
-    );
+    let mut public = with_own_public_address();
     set(&mut public, &at("outboundRules"), json!([]));
     let disk = json!({"type": "Microsoft.Compute/disks", "name": "disk"});
     vec![
@@ -191,7 +184,7 @@ fn uses_of_other_resources() -> Vec<Use> {
         changed(
             "Public IP addresses of network interfaces",
             public,
-            &format!("{nic}/publicIPAddress"),
+            &format!("{INTERFACE}/publicIPAddress"),
             json!({"id": "own"}),
         ),
         (
