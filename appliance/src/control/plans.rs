@@ -65,7 +65,8 @@ impl Running {
     /// Makes the next plan if its turn has come: what is in force and what the compiler made last
     /// are the same then.
     pub(super) fn next_plan(&mut self) {
-        if self.plans.0.is_empty() || !self.lane.is_idle() {
+        let has_begun = self.generation() > 0;
+        if self.plans.0.is_empty() || !has_begun || !self.lane.is_idle() {
             return;
         }
         let Ok(turn) = Arc::clone(&self.aside).try_acquire_owned() else { return };
