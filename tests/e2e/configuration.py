@@ -3,6 +3,7 @@
     203.0.113.10     public frontend, off-link: web, DNS, iperf3, echo
     198.51.100.100   public frontend, on-link: Weir answers ARP for it
     203.0.113.20     outbound frontend: what members look like from outside
+    203.0.113.30     a second web frontend, in front of a pool of its own; only in some tests
 
 Not here: the network these addresses live in (`lab.py`).
 """
@@ -12,6 +13,7 @@ import copy
 FRONTEND = "203.0.113.10"
 ON_LINK_FRONTEND = "198.51.100.100"
 OUTBOUND = "203.0.113.20"
+SECOND_FRONTEND = "203.0.113.30"
 CLIENT = "198.51.100.254"
 OUTSIDE = "192.0.2.50"
 WEIR_FRONT = "198.51.100.1"
@@ -68,6 +70,24 @@ def with_admin_state(document, member, state):
     changed = copy.deepcopy(document)
     pool = changed["resources"][-1]["properties"]["backendAddressPools"][0]
     pool["properties"]["loadBalancerBackendAddresses"][member]["properties"]["adminState"] = state
+    return changed
+
+
+def with_two_web_pools(document):
+    """The same document with web by members 1 and 2 at the first frontend, and by member 3 alone
+    at a second one."""
+    changed = copy.deepcopy(document)
+    changed["resources"].insert(0, public_address("second-address", SECOND_FRONTEND))
+    properties = changed["resources"][-1]["properties"]
+    properties["frontendIPConfigurations"].append(frontend("second", "second-address"))
+    members = properties["backendAddressPools"][0]["properties"]["loadBalancerBackendAddresses"]
+    for name, some in (("first", members[:2]), ("second", members[2:])):
+        some = {"loadBalancerBackendAddresses": copy.deepcopy(some)}
+        properties["backendAddressPools"].append({"name": name, "properties": some})
+    rules = properties["loadBalancingRules"]
+    rules.append(rule("second-web", "second", "Tcp", 80, WEB_PORT))
+    rules[0]["properties"]["backendAddressPool"] = child("backendAddressPools", "first")
+    rules[-1]["properties"]["backendAddressPool"] = child("backendAddressPools", "second")
     return changed
 
 

@@ -30,14 +30,24 @@ impl Running {
                 return self.keeper.seek(Sought { rollback, peer, reply });
             }
             Method::History => Ok(Success::History(self.keeper.history())),
-            Method::Put(put) => return self.put(put, call.peer, call.reply),
-            Method::Delete(delete) => return self.delete(delete, call.peer, call.reply),
+            Method::Put(asked) => return self.change(asked, call.peer, call.reply),
+            Method::Delete(asked) => return self.change(asked, call.peer, call.reply),
+            Method::AddMember(asked) => return self.change(asked, call.peer, call.reply),
+            Method::RemoveMember(asked) => return self.change(asked, call.peer, call.reply),
+            Method::SetMember(asked) => return self.change(asked, call.peer, call.reply),
+            Method::SwapPublicIpAddresses(asked) => {
+                return self.change(asked, call.peer, call.reply);
+            }
+            Method::QueryInboundNatRulePortMapping(query) => {
+                query.answer(&self.checked.configuration)
+            }
             Method::Get(Get { id: Some(id) }) => self.resource(&id),
             Method::List(List { collection }) => self.resources(&collection),
             Method::Flows(wanted) => return self.list_flows(&wanted, call.reply),
             Method::Snat(wanted) => return self.list_snat(&wanted, call.reply),
             Method::Get(Get { id: None }) => Ok(Success::Current(Current {
                 generation: self.generation(),
+                etag: self.checked.etag().to_owned(),
                 configuration: serde_json::Value::clone(&self.checked.document),
             })),
             Method::Plan(plan) => return self.plan(plan, call.reply),
@@ -50,14 +60,13 @@ impl Running {
         send(call.reply, reply);
     }
 
-    /// Checks a configuration and puts it in line; its author is told when it is in force and
-    /// stored.
+    /// Puts a configuration in line; its author is told when it is in force and stored.
     fn apply(&mut self, apply: Apply, peer: Peer, reply: oneshot::Sender<Reply>) {
-        let dry_run = apply.dry_run;
-        let configuration = serde_json::Value::Object(apply.configuration).to_string();
+        let Apply { configuration, if_match, dry_run } = apply;
+        let configuration = serde_json::Value::Object(configuration).to_string();
         let origin =
             Origin { configuration, applied_by: author(peer), restores: None, file_sha256: None };
-        self.propose(origin, dry_run, reply);
+        self.replace(origin, if_match.as_deref(), dry_run, reply);
     }
 
     /// Goes on with a rollback when its configuration was read.
@@ -67,7 +76,7 @@ impl Running {
             Ok(Record { summary, configuration }) => {
                 let (applied_by, restores) = (author(peer), Some(summary.number));
                 let origin = Origin { configuration, applied_by, restores, file_sha256: None };
-                self.propose(origin, rollback.dry_run, reply);
+                self.replace(origin, rollback.if_match.as_deref(), rollback.dry_run, reply);
             }
             Err(why) => send(reply, Err(Error::new(ErrorCode::NotStored, why))),
         }

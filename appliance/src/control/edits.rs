@@ -1,15 +1,15 @@
 //! How is one resource of the configuration shown, and changed?
 //!
 //! A change is one of whatever is in force when its turn comes: it waits until every configuration
-//! before it is in force or refused, so that two changes at once cannot undo each other. Not here:
-//! what becomes of the document (`weir_core::config::edit`), how it is applied (`answers`).
+//! before it is in force or refused, so that two changes at once cannot undo each other, and an
+//! etag is compared with what is there then. Not here: what becomes of the document
+//! (`weir_core::config::edit`), how it is applied (`answers`).
 
 use std::collections::VecDeque;
 
-use serde_json::Value;
 use tokio::sync::oneshot;
-use weir_core::api::{Delete, Error, ErrorCode, Put, Reply, Resource, Resources, Success};
-use weir_core::config::edit::{self, Collection, Edit, EditError, Found, IfMatch, ResourceId};
+use weir_core::api::{Asked, Error, ErrorCode, Reply, Resource, Resources, Success};
+use weir_core::config::edit::{self, Collection, Edit, Found, IfMatch, ResourceId};
 
 use super::Running;
 use super::answers::{author, send};
@@ -24,67 +24,69 @@ const CHANGES_WAITING: usize = 64;
 pub(super) struct Changes(VecDeque<Waiting>);
 
 struct Waiting {
-    edit: Edit,
+    change: Change,
     if_match: IfMatch,
-    author: Author,
+    dry_run: bool,
+    reply: oneshot::Sender<Reply>,
 }
 
-/// Who wants a change, and whether it is meant.
-struct Author {
-    dry_run: bool,
-    peer: Peer,
-    reply: oneshot::Sender<Reply>,
+/// What is to become of the configuration.
+enum Change {
+    /// One part of it changes.
+    Part(Edit, Peer),
+    /// Another one takes its place.
+    Whole(Origin),
 }
 
 impl Running {
     /// One resource.
     pub(super) fn resource(&self, id: &str) -> Reply {
-        let id = ResourceId::parse(id).map_err(unsuitable)?;
-        let found = edit::find(&self.checked.echo, &id).map_err(told)?;
+        let found = edit::find(&self.checked.echo, &ResourceId::parse(id)?)?;
         Ok(Success::Resource(shown(found)))
     }
 
     /// All resources of a collection.
     pub(super) fn resources(&self, collection: &str) -> Reply {
-        let collection = Collection::parse(collection).map_err(unsuitable)?;
-        let found = edit::list(&self.checked.echo, &collection).map_err(told)?;
+        let found = edit::list(&self.checked.echo, &Collection::parse(collection)?)?;
         Ok(Success::Resources(Resources { resources: found.into_iter().map(shown).collect() }))
     }
 
-    /// Puts a new or changed resource in line.
-    pub(super) fn put(&mut self, put: Put, peer: Peer, reply: oneshot::Sender<Reply>) {
-        let Put { id, resource, if_match, dry_run } = put;
-        let edit = ResourceId::parse(&id).map(|id| Edit::Put(id, Value::Object(resource)));
-        self.change(edit, if_match, Author { dry_run, peer, reply });
+    /// Puts a change of a part in line.
+    pub(super) fn change<T>(&mut self, request: T, peer: Peer, reply: oneshot::Sender<Reply>)
+    where
+        Asked: TryFrom<T, Error = Error>,
+    {
+        match Asked::try_from(request) {
+            Ok(Asked { edit, if_match, dry_run }) => {
+                self.wait(Waiting { change: Change::Part(edit, peer), if_match, dry_run, reply });
+            }
+            Err(error) => send(reply, Err(error)),
+        }
     }
 
-    /// Puts the end of a resource in line.
-    pub(super) fn delete(&mut self, delete: Delete, peer: Peer, reply: oneshot::Sender<Reply>) {
-        let Delete { id, if_match, dry_run } = delete;
-        let edit = ResourceId::parse(&id).map(Edit::Delete);
-        self.change(edit, if_match, Author { dry_run, peer, reply });
-    }
-
-    fn change(
+    /// Puts another configuration in line.
+    pub(super) fn replace(
         &mut self,
-        edit: Result<Edit, edit::IdError>,
-        if_match: Option<String>,
-        author: Author,
+        origin: Origin,
+        if_match: Option<&str>,
+        dry_run: bool,
+        reply: oneshot::Sender<Reply>,
     ) {
-        let edit = match edit {
-            Ok(edit) => edit,
-            Err(error) => return send(author.reply, Err(unsuitable(error))),
-        };
+        let if_match = IfMatch::of(if_match);
+        // Nobody who came before is overtaken: else changes of parts would wait for as long as
+        // somebody applies whole configurations.
+        if if_match == IfMatch::Anything && self.changes.0.is_empty() {
+            return self.propose(origin, dry_run, reply);
+        }
+        self.wait(Waiting { change: Change::Whole(origin), if_match, dry_run, reply });
+    }
+
+    fn wait(&mut self, waiting: Waiting) {
         if self.changes.0.len() >= CHANGES_WAITING {
             let text = "too many changes wait for their turn: try again";
-            return send(author.reply, Err(Error::new(ErrorCode::Busy, text)));
+            return send(waiting.reply, Err(Error::new(ErrorCode::Busy, text)));
         }
-        let if_match = match if_match {
-            None => IfMatch::Anything,
-            Some(any) if any == "*" => IfMatch::Existing,
-            Some(etag) => IfMatch::Etag(etag),
-        };
-        self.changes.0.push_back(Waiting { edit, if_match, author });
+        self.changes.0.push_back(waiting);
         self.next_change();
     }
 
@@ -95,35 +97,33 @@ impl Running {
             return;
         }
         let Some(waiting) = self.changes.0.pop_front() else { return };
-        let Waiting { edit, if_match, author: Author { dry_run, peer, reply } } = waiting;
-        match edit::apply(&self.checked.echo, edit, &if_match) {
-            Err(error) => send(reply, Err(told(error))),
-            Ok(document) => {
-                let origin = Origin {
+        let Waiting { change, if_match, dry_run, reply } = waiting;
+        match self.changed(change, &if_match) {
+            Ok(origin) => self.propose(origin, dry_run, reply),
+            Err(error) => send(reply, Err(error)),
+        }
+    }
+
+    /// The configuration that a change makes of the one in force.
+    fn changed(&self, change: Change, if_match: &IfMatch) -> Result<Origin, Error> {
+        match change {
+            Change::Part(edit, peer) => {
+                let document = edit::apply(&self.checked.echo, edit, if_match)?;
+                Ok(Origin {
                     configuration: document.to_string(),
                     applied_by: author(peer),
                     restores: None,
                     file_sha256: None,
-                };
-                self.propose(origin, dry_run, reply);
+                })
+            }
+            Change::Whole(origin) => {
+                if_match.holds(edit::WHOLE, || self.checked.etag().to_owned())?;
+                Ok(origin)
             }
         }
     }
 }
 
 fn shown(found: Found<'_>) -> Resource {
-    Resource { id: found.id, etag: found.etag, resource: found.resource.clone() }
-}
-
-fn unsuitable(error: edit::IdError) -> Error {
-    Error::new(ErrorCode::InvalidParameters, error.to_string())
-}
-
-fn told(error: EditError) -> Error {
-    let code = match error {
-        EditError::NotFound(_) => ErrorCode::NotFound,
-        EditError::PreconditionFailed { .. } => ErrorCode::PreconditionFailed,
-        EditError::InvalidBody(_) => ErrorCode::InvalidParameters,
-    };
-    Error::new(code, error.to_string())
+    Resource { etag: found.etag(), resource: found.resource.clone(), id: found.id }
 }

@@ -16,7 +16,8 @@ use serde_json::Value;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use weir_core::api::{Error, ErrorCode, Plan, PlanFor, Reply, Success};
 use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, probe_targets};
-use weir_core::config::{Checked, edit};
+use weir_core::config::Checked;
+use weir_core::config::edit::{self, IfMatch};
 use weir_core::health::HealthTable;
 use weir_core::limits::CONTROL_CLIENTS_MAX;
 use weir_core::neighbour::World;
@@ -102,13 +103,8 @@ impl Running {
 
 impl Making {
     fn make(mut self, compiler: Compiler) -> Reply {
-        let etag = edit::etag(&self.checked.echo);
-        if let Some(wanted) = self.plan.if_match.as_deref().filter(|it| *it != "*" && *it != etag) {
-            let text = format!(
-                "the configuration in force has the etag {etag}, not {wanted}: look at it again"
-            );
-            return Err(Error::new(ErrorCode::PreconditionFailed, text));
-        }
+        let etag = self.checked.etag().to_owned();
+        IfMatch::of(self.plan.if_match.as_deref()).holds(edit::WHOLE, || etag.clone())?;
         let text = Value::Object(std::mem::take(&mut self.plan.configuration)).to_string();
         let planned = check(&text, &self.checked).map_err(refusal)?;
         let mut health = HealthTable::clone(&self.health);

@@ -6,10 +6,13 @@
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
-use super::change::{Apply, Delete, Put, Rollback};
+use super::change::{
+    AddMember, Apply, Delete, Put, RemoveMember, Rollback, SetMember, SwapPublicIpAddresses,
+};
 use super::error::{Error, ErrorCode};
 use super::explanation::Explain;
 use super::listing::{Flows, Snat};
+use super::mapping::QueryInboundNatRulePortMapping;
 use super::plan::PlanFor;
 use super::reply::{Get, List};
 
@@ -93,6 +96,24 @@ methods! {
         /// Take one resource out; answered by `Applied`.
         Delete(Delete) = "delete" Changes
             "delete takes {\"id\": …, \"ifMatch\": an etag or \"*\", \"dryRun\": true or false}";
+        /// Give a pool one more member; answered by `Applied`.
+        AddMember(AddMember) = "addMember" Changes
+            "addMember takes {\"pool\": an id, \"name\": …, \"ipAddress\": …, \"adminState\": \
+             \"None\", \"Up\" or \"Down\", \"weight\": 1 to 100, \"virtualNetwork\": an id, \
+             \"ifMatch\": an etag, \"dryRun\": true or false}";
+        /// Take a member out of a pool; answered by `Applied`.
+        RemoveMember(RemoveMember) = "removeMember" Changes
+            "removeMember takes {\"pool\": an id, \"member\": a name or an address, \"ifMatch\": an \
+             etag, \"dryRun\": true or false}";
+        /// Change what an operator says of a member; answered by `Applied`.
+        SetMember(SetMember) = "setMember" Changes
+            "setMember takes {\"pool\": an id, \"member\": a name or an address, \"adminState\": \
+             \"None\", \"Up\" or \"Down\", \"weight\": 1 to 100, \"ifMatch\": an etag, \"dryRun\": \
+             true or false}";
+        /// Give frontends the public addresses of others; answered by `Applied`.
+        SwapPublicIpAddresses(SwapPublicIpAddresses) = "swapPublicIpAddresses" Changes
+            "swapPublicIpAddresses takes {\"frontendIPConfigurations\": [{\"id\": …, \"properties\": \
+             {\"publicIPAddress\": {\"id\": …}}}], \"ifMatch\": an etag, \"dryRun\": true or false}";
         /// The configuration in force, answered by `Current`; or the resource with this id,
         /// answered by `Resource`.
         Get(Get) = "get" Reads
@@ -116,6 +137,11 @@ methods! {
         Snat(Snat) = "snat" Reads
             "snat takes {\"rule\", \"member\", \"destinations\": true or false, \"limit\", \
              \"cursor\"}, all of them optional";
+        /// Which frontend ports lead to a member; answered by `PortMappings`.
+        QueryInboundNatRulePortMapping(QueryInboundNatRulePortMapping) =
+            "queryInboundNatRulePortMapping" Reads
+            "queryInboundNatRulePortMapping takes {\"backendAddressPool\": an id, \"ipAddress\": … or \
+             \"ipConfiguration\": {\"id\": …}}";
     }
     without {
         /// The stored configurations; answered by `History`.

@@ -9,6 +9,7 @@
 //!
 //! Not here: the socket (`appliance/src/control/socket`), what `apply` does (`config`, `compile`).
 
+mod asked;
 mod change;
 mod diagnosis;
 mod envelope;
@@ -24,6 +25,7 @@ mod status;
 #[cfg(test)]
 mod tests;
 
+pub use asked::Asked;
 pub use change::{
     AddMember, Applied, Apply, Delete, FrontendAddress, FrontendAddressProperties, Problem, Put,
     Refusal, RemoveMember, Rollback, SetMember, SubResource, SwapPublicIpAddresses,

@@ -16,6 +16,7 @@ use super::change::Applied;
 use super::error::Error;
 use super::explanation::Explanation;
 use super::listing::{FlowList, SnatList};
+use super::mapping::PortMappings;
 use super::plan::Plan;
 use super::status::Status;
 
@@ -26,7 +27,7 @@ pub type Reply = Result<Success, Error>;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(untagged)]
 pub enum Success {
-    /// To `apply`.
+    /// To every method that changes something.
     Applied(Applied),
     /// To `get` without an id.
     Current(Current),
@@ -38,6 +39,8 @@ pub enum Success {
     Flows(FlowList),
     /// To `snat`.
     Snat(SnatList),
+    /// To `queryInboundNatRulePortMapping`.
+    PortMappings(PortMappings),
     /// To `history`.
     History(History),
     /// To `status`.
@@ -91,6 +94,8 @@ pub struct List {
 pub struct Current {
     /// The generation in force.
     pub generation: u32,
+    /// What `ifMatch` of a change of the whole expects; another one as soon as anything changes.
+    pub etag: String,
     /// The configuration document as it was applied.
     pub configuration: Value,
 }

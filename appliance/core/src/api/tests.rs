@@ -29,6 +29,13 @@ fn every_method_reads_what_the_client_writes() {
             dry_run: false,
         }),
         Method::Delete(Delete { id: "loadBalancers/web".into(), if_match: None, dry_run: true }),
+        Method::AddMember(AddMember { weight: Some(2), ..AddMember::default() }),
+        Method::RemoveMember(RemoveMember { dry_run: true, ..RemoveMember::default() }),
+        Method::SetMember(SetMember { admin_state: Some("Down".into()), ..SetMember::default() }),
+        Method::SwapPublicIpAddresses(SwapPublicIpAddresses {
+            frontend_ip_configurations: vec![FrontendAddress::default()],
+            ..SwapPublicIpAddresses::default()
+        }),
         Method::Get(Get::default()),
         Method::Get(Get { id: Some("loadBalancers/web".into()) }),
         Method::List(List { collection: "loadBalancers".into() }),
@@ -51,6 +58,10 @@ fn every_method_reads_what_the_client_writes() {
             ..Flows::default()
         }),
         Method::Snat(Snat { destinations: true, limit: Some(10), ..Snat::default() }),
+        Method::QueryInboundNatRulePortMapping(QueryInboundNatRulePortMapping {
+            ip_address: Some("10.0.0.11".into()),
+            ..QueryInboundNatRulePortMapping::default()
+        }),
         Method::History,
         Method::Status,
         Method::Stats,

@@ -20,6 +20,7 @@ pub mod edit;
 mod load_balancer;
 mod network_interface;
 mod pointer;
+mod port_mapping;
 mod problem;
 mod public_address;
 mod public_prefix;
@@ -31,11 +32,11 @@ mod shapes;
 mod sources;
 mod supported;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod validate;
 mod virtual_network;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
 
@@ -44,12 +45,13 @@ pub use appliance::{
     OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
 };
 pub use load_balancer::{
-    AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatRule, InboundNatTarget,
-    LoadBalancer, LoadBalancingRule, LoadDistribution, Member, NoHealthyBackends, OutboundRule,
-    Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
+    AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatRule, InboundNatRulePortMapping,
+    InboundNatTarget, LoadBalancer, LoadBalancingRule, LoadDistribution, Member, NoHealthyBackends,
+    OutboundRule, Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
 pub use pointer::escape;
+pub use port_mapping::{PortMappingError, PortMappingQuery, port_mappings};
 pub use problem::Problem;
 pub use resources::Kind;
 pub use security_group::{
@@ -80,7 +82,7 @@ pub struct Configuration {
 }
 
 /// What [`check`] found in a document that can be applied.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct Checked {
     /// What the document means.
     pub configuration: Configuration,
@@ -90,6 +92,16 @@ pub struct Checked {
     pub document: Arc<Value>,
     /// The document in Azure's spelling, with everything that is not understood as it was written.
     pub echo: Arc<Value>,
+    /// Of the echo, once somebody has asked for it.
+    etag: OnceLock<String>,
+}
+
+impl Checked {
+    /// The etag of the configuration as a whole: a digest of its echo, made once.
+    #[must_use]
+    pub fn etag(&self) -> &str {
+        self.etag.get_or_init(|| edit::etag(&self.echo))
+    }
 }
 
 /// Reads a configuration document.
@@ -117,12 +129,13 @@ pub fn check_document(document: Value, text: &str) -> Result<Checked, Vec<Proble
     if !sources::is_plain(&document) || text.len() > CONFIGURATION_BYTES_MAX {
         return check(text.as_bytes());
     }
-    let report = Report::default();
-    document::refuse_twins(&document, &report);
+    let twins = Report::default();
+    document::refuse_twins(&document, &twins);
     let document = Arc::new(document);
-    let Reading { configuration, findings, echo } = read(&document, report);
+    let Reading { configuration, findings, echo } = read(&document, Report::default());
     let Findings { errors, unsupported, mut warnings } = findings;
     let mut problems: Vec<Problem> = errors.into_iter().chain(unsupported).collect();
+    problems.extend(twins.finish().errors);
     for list in [&mut problems, &mut warnings] {
         list.sort_by_cached_key(|problem| problem::order(problem, &document));
     }
@@ -130,7 +143,7 @@ pub fn check_document(document: Value, text: &str) -> Result<Checked, Vec<Proble
     let warnings = warnings.into_iter().map(in_document).collect();
     match configuration {
         Some(configuration) if problems.is_empty() => {
-            Ok(Checked { configuration, warnings, document, echo })
+            Ok(Checked { configuration, warnings, document, echo, etag: OnceLock::new() })
         }
         Some(_) | None => Err(problems),
     }

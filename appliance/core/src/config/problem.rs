@@ -136,8 +136,8 @@ pub(super) const NOT_YET_SUPPORTED: &str = "NotYetSupportedByWeir";
 /// Says that problems were left out, and stands behind all others.
 pub(super) const TOO_MANY_PROBLEMS: &str = "TooManyProblems";
 
-/// By what problems of a document are sorted: where they stand in it. That some were left out stands
-/// behind all others.
+/// By what problems of a document are sorted: where they stand in it. That some were left out
+/// stands behind all others.
 pub(super) fn order(problem: &Problem, document: &Value) -> Vec<usize> {
     if problem.code == TOO_MANY_PROBLEMS {
         return vec![usize::MAX; 2];

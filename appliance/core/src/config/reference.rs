@@ -73,7 +73,7 @@ impl<'a> Reference<'a> {
     }
 
     /// The last segment, if those in front of it fit the target.
-    fn name_of(&self, target: &Target<'_>) -> Option<&'a str> {
+    pub(super) fn name_of(&self, target: &Target<'_>) -> Option<&'a str> {
         let mut segments = self.id.rsplit('/');
         let name = segments.next()?;
         let kind = segments.next();

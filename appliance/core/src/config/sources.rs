@@ -14,7 +14,7 @@
 //! Not here: which files there are (the shell), what resources mean (`resources`).
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -96,6 +96,7 @@ impl Examined {
                 warnings: self.warnings,
                 document: self.document,
                 echo: self.echo,
+                etag: OnceLock::new(),
             }),
             Some(_) | None => Err(problems),
         }

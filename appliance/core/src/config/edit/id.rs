@@ -117,15 +117,15 @@ impl ResourceId {
         Self { children: Vec::new(), ..self.clone() }
     }
 
-    pub(super) const fn kind(&self) -> Kind {
+    pub(in crate::config) const fn kind(&self) -> Kind {
         self.kind
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(in crate::config) fn name(&self) -> &str {
         &self.name
     }
 
-    pub(super) fn children(&self) -> impl Iterator<Item = (&'static str, &str)> {
+    pub(in crate::config) fn children(&self) -> impl Iterator<Item = (&'static str, &str)> {
         self.children.iter().map(|(collection, name)| (*collection, name.as_str()))
     }
 

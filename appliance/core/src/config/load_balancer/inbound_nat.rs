@@ -4,7 +4,8 @@
 //! the members of a pool, one port each (its second). A pool of ports is dealt to the instances of
 //! a scale set.
 //!
-//! Not here: whether ports collide (`validate::inbound_nat`), which member gets which port.
+//! Not here: whether ports collide (`validate::frontend_ports`), whose ports are asked for
+//! (`config::port_mapping`).
 
 use std::net::IpAddr;
 
@@ -74,6 +75,48 @@ pub struct InboundNatPool {
     pub enable_floating_ip: bool,
     /// Whether both ends of a flow that idles out get a RST.
     pub enable_tcp_reset: bool,
+}
+
+/// A frontend port that leads to one port of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InboundNatRulePortMapping {
+    /// The name of the rule that leads there.
+    pub rule: String,
+    /// Which packets it takes.
+    pub protocol: TransportProtocol,
+    /// The port that clients use.
+    pub frontend_port: u16,
+    /// The port that the member serves.
+    pub backend_port: u16,
+}
+
+impl InboundNatRule {
+    /// The rule's port for the member at this position of this pool: the ports of a range are
+    /// dealt in the order of members, and the port of a single address is the port of whoever has
+    /// that address. `None` if the rule does not lead there.
+    #[must_use]
+    pub fn port_mapping(
+        &self,
+        pool: usize,
+        position: usize,
+        address: IpAddr,
+    ) -> Option<InboundNatRulePortMapping> {
+        let frontend_port = match self.target {
+            InboundNatTarget::Member { frontend_port, address: target } => {
+                (target == Some(address)).then_some(frontend_port)?
+            }
+            InboundNatTarget::Pool { pool: target, frontend_ports: (first, last) } => {
+                let port = u16::try_from(position).ok().and_then(|it| first.checked_add(it))?;
+                (target == pool && port <= last).then_some(port)?
+            }
+        };
+        Some(InboundNatRulePortMapping {
+            rule: self.name.clone(),
+            protocol: self.protocol,
+            frontend_port,
+            backend_port: self.backend_port,
+        })
+    }
 }
 
 /// What rules and pools have in common.

@@ -14,7 +14,9 @@ mod transport;
 pub use frontend::Frontend;
 pub(super) use frontend::{FrontendDraft, Source};
 pub(super) use inbound_nat::InboundNatDraft;
-pub use inbound_nat::{InboundNatPool, InboundNatRule, InboundNatTarget};
+pub use inbound_nat::{
+    InboundNatPool, InboundNatRule, InboundNatRulePortMapping, InboundNatTarget,
+};
 pub use outbound_rule::OutboundRule;
 pub use pool::{AdminState, Member, Pool};
 pub(super) use pool::{MemberDraft, PoolDraft};

@@ -4,7 +4,7 @@
 //!
 //! Not here: whether members collide with other addresses (`validate::addresses`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::Neighbourhood;
@@ -52,6 +52,29 @@ pub enum AdminState {
     Up,
     /// Never eligible for new flows.
     Down,
+}
+
+impl AdminState {
+    /// Every state with Azure's word for it.
+    const WORDS: [(&'static str, Self); 3] =
+        [("None", Self::None), ("Up", Self::Up), ("Down", Self::Down)];
+
+    /// The state with this name, without regard to case.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let word = Self::WORDS.iter().find(|(word, _)| word.eq_ignore_ascii_case(name.trim()));
+        word.map(|(_, state)| *state)
+    }
+
+    /// Azure's word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::None => "None",
+            Self::Up => "Up",
+            Self::Down => "Down",
+        }
+    }
 }
 
 /// A pool while it is checked.
@@ -123,8 +146,11 @@ fn add_interfaces<'a>(
     // When Azure answers it names members twice, once among those that are listed.
     let answered = if members.is_empty() { answered } else { Vec::new() };
     let answered = answered.iter().filter_map(|reference| directory.index.resolve(reference));
+    let mut spoken_of = take_in_order(&joined, members);
     for position in joined.into_iter().chain(answered) {
-        if known.insert(position) {
+        if let Some(member) = spoken_of.remove(&position) {
+            members.push(member);
+        } else if known.insert(position) {
             let Some(attached) = directory.all.get(position) else { continue };
             let name = full_name(attached);
             let listed = Listed { name, admin_state: AdminState::None, weight: 1 };
@@ -132,6 +158,18 @@ fn add_interfaces<'a>(
             members.push(by_interface(listed, place, position, attached));
         }
     }
+}
+
+/// Takes out those listed members that join by themselves. They stand where they join, so that a
+/// word on one of them moves nobody's port of an inbound NAT rule.
+fn take_in_order<'a>(
+    joined: &[usize],
+    members: &mut Vec<MemberDraft<'a>>,
+) -> HashMap<usize, MemberDraft<'a>> {
+    let mut joined: HashSet<usize> = joined.iter().copied().collect();
+    // Only the first of two: whoever is listed twice is to be found out.
+    let taken = members.extract_if(.., |it| it.attached.is_some_and(|it| joined.remove(&it)));
+    taken.filter_map(|member| Some((member.attached?, member))).collect()
 }
 
 fn full_name(attached: &Attached<'_, '_>) -> String {
@@ -199,13 +237,8 @@ fn read_member<'a>(
 
 fn read_listed(resource: &Resource<'_>) -> Option<Listed> {
     let properties = &resource.properties;
-    let admin_state = properties.or("adminState", AdminState::None, |field| {
-        field.choice(&[
-            ("None", AdminState::None),
-            ("Up", AdminState::Up),
-            ("Down", AdminState::Down),
-        ])
-    });
+    let admin_state =
+        properties.or("adminState", AdminState::None, |field| field.choice(&AdminState::WORDS));
     properties.ignore(&["inboundNatRulesPortMapping"]);
     let extensions = resource.extensions();
     let weight = extensions.or("weight", 1, |field| field.integer(1..=WEIGHT_MAX));

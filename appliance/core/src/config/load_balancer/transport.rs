@@ -17,6 +17,18 @@ pub enum TransportProtocol {
 }
 
 impl TransportProtocol {
+    const EACH: [Self; 3] = [Self::Tcp, Self::Udp, Self::All];
+
+    /// Azure's word.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Tcp => "Tcp",
+            Self::Udp => "Udp",
+            Self::All => "All",
+        }
+    }
+
     /// The transport protocols whose packets are taken.
     #[must_use]
     pub fn transports(self) -> &'static [Transport] {
@@ -29,6 +41,6 @@ impl TransportProtocol {
 
     /// Reads one.
     pub(super) fn read(field: &Field<'_>) -> Option<Self> {
-        field.choice(&[("Tcp", Self::Tcp), ("Udp", Self::Udp), ("All", Self::All)])
+        field.choice(&Self::EACH.map(|protocol| (protocol.name(), protocol)))
     }
 }

@@ -12,7 +12,8 @@ mod families;
 mod interfaces;
 mod leniency;
 mod meaning;
-mod mutation;
+pub(crate) mod mutation;
+mod port_mapping;
 mod resources;
 mod rules;
 mod schema;
@@ -29,7 +30,7 @@ use super::{Checked, Examined, Problem, Source, check, check_document, examine};
 const BALANCER: &str = "/resources/2";
 
 /// A small document in which nothing is wrong, and nothing to warn of.
-fn valid() -> Value {
+pub(crate) fn valid() -> Value {
     json!({
         "appliance": {
             "ports": [
@@ -84,7 +85,7 @@ fn in_other_spelling(document: &Value) -> String {
 }
 
 /// An address of a network interface that joins the pool.
-fn interface(name: &str, address: &str) -> Value {
+pub(crate) fn interface(name: &str, address: &str) -> Value {
     json!({"type": "Microsoft.Network/networkInterfaces", "name": name, "properties": {
     "ipConfigurations": [{"name": "ip", "properties": {
         "privateIPAddress": address,
@@ -93,7 +94,7 @@ fn interface(name: &str, address: &str) -> Value {
 }
 
 /// [`valid`] with network interfaces `/resources/3` and `/resources/4` as members.
-fn with_interfaces() -> Value {
+pub(crate) fn with_interfaces() -> Value {
     let mut document = with(&at(POOL), json!({}));
     set(&mut document, "/resources/-", interface("nic-a", "10.0.0.11"));
     set(&mut document, "/resources/-", interface("nic-b", "10.0.0.12"));
@@ -140,7 +141,7 @@ fn second_rule(changes: &[(&str, Value)]) -> Value {
 }
 
 /// A place of the first load balancer's properties.
-fn at(place: &str) -> String {
+pub(crate) fn at(place: &str) -> String {
     format!("{BALANCER}/properties/{place}")
 }
 
@@ -154,7 +155,7 @@ const FRONTEND: &str = "frontendIPConfigurations/0/properties";
 const INTERFACE: &str = "/resources/3/properties/ipConfigurations/0/properties";
 
 /// Writes `value` at `pointer`, adding the last token if it is missing; `-` appends to a list.
-fn set(document: &mut Value, pointer: &str, value: Value) {
+pub(crate) fn set(document: &mut Value, pointer: &str, value: Value) {
     let (parent, token) = pointer.rsplit_once('/').expect("a pointer with a parent");
     match document.pointer_mut(parent).expect("a place in the document") {
         Value::Object(map) => {
@@ -183,7 +184,7 @@ fn without(pointer: &str) -> Value {
 }
 
 /// Checks a document as text, and that it is the same to check it as a value.
-fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
+pub(crate) fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
     let text = document.to_string();
     let found = check(text.as_bytes());
     match (&found, check_document(document.clone(), &text)) {
@@ -203,7 +204,7 @@ fn examined(document: &Value) -> Examined {
     examine(vec![Source { name: "file.json".to_owned(), text }])
 }
 
-fn accepted(document: &Value) -> Checked {
+pub(crate) fn accepted(document: &Value) -> Checked {
     check_value(document).unwrap_or_else(|problems| panic!("refused: {problems:#?}"))
 }
 

@@ -7,14 +7,14 @@ use serde_json::json;
 use super::*;
 
 #[derive(Clone, Debug)]
-enum Mutation {
+pub(crate) enum Mutation {
     Delete,
     Replace(Value),
     Rename(String),
     Repeat,
 }
 
-fn any_mutation() -> impl Strategy<Value = Mutation> {
+pub(crate) fn any_mutation() -> impl Strategy<Value = Mutation> {
     let values = prop::sample::select(vec![
         json!(null),
         json!(true),
@@ -63,7 +63,7 @@ fn all_places(value: &Value, place: &str, places: &mut Vec<(String, String)>) {
     }
 }
 
-fn mutate(document: &mut Value, place: &Index, mutation: Mutation) {
+pub(crate) fn mutate(document: &mut Value, place: &Index, mutation: Mutation) {
     let mut places = Vec::new();
     all_places(document, "", &mut places);
     let Some((parent, key)) = (!places.is_empty()).then(|| place.get(&places).clone()) else {

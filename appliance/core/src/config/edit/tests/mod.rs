@@ -1,5 +1,9 @@
 //! Does a change of a part change that part and nothing else?
 
+mod any;
+mod members;
+mod swap;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -139,7 +143,7 @@ fn deleting_takes_one_resource_and_leaves_the_others() {
 #[test]
 fn a_change_meant_for_another_version_is_refused_with_the_etag_that_is_there() {
     let (document, web) = (document(), id("publicIPAddresses/web"));
-    let now = find(&document, &web).expect("it").etag;
+    let now = find(&document, &web).expect("it").etag();
     let change = |if_match: &IfMatch| {
         apply(&document, Edit::Put(web.clone(), json!({"properties": {}})), if_match)
     };
