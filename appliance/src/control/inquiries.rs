@@ -181,7 +181,7 @@ pub(super) mod tests {
         pub(in crate::control) fn idle() -> Self {
             let owner = OwnerFunction::new(&[0; RSS_KEY_BYTES], 1);
             let worker = Worker::new(WORKER, Sizes::of_flow_slots(1024), 1, Now::default());
-            Self::of(worker, weir_core::compile::Compiler::new(owner).last())
+            Self::of(worker, weir_core::compile::Compiler::new(owner, 1).last())
         }
 
         /// One turn; whether there was a question.
