@@ -65,8 +65,10 @@ pub const CONFIGURATIONS_WAITING_FOR_DISK_MAX: usize = 64;
 pub const PROBLEMS_MAX: usize = 256;
 /// Bytes of one line on the control socket: a configuration plus its envelope.
 pub const CONTROL_LINE_BYTES_MAX: usize = CONFIGURATION_BYTES_MAX + 4096;
-/// Clients of the control socket at a time. A further one is told so and closed.
+/// Clients of each control socket at a time. A further one is told so and closed.
 pub const CONTROL_CLIENTS_MAX: usize = 32;
+/// Events that wait for one client. Further ones are lost to it, and it is told how many.
+pub const EVENTS_WAITING_MAX: usize = 256;
 
 /// Differences that one plan lists. The rest is counted.
 pub const PLAN_DIFFERENCES_MAX: usize = 1_000;

@@ -70,10 +70,9 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     privileges::raise_file_limit();
     let runtime = control::runtime()?;
     // Bound first: a socket in use is another weir, and it may have the devices as well.
-    let listener = {
+    let listeners = {
         let _context = runtime.enter();
-        let group = appliance.control_socket_group.as_deref();
-        control::socket::bind(&appliance.control_socket, group)?
+        control::socket::open(&appliance)?
     };
     let eal = eal::start(&appliance, &arguments.eal)?;
     let pool = eal::pool(&eal, &appliance)?;
@@ -82,7 +81,7 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     let mut ports = ports::open(&eal, &appliance, &pool, &key)?;
     let assembly = lanes::assemble(&eal, &appliance, &seats, &mut ports, &pool, &key)?;
     let control = Control::open(starting, &ports, assembly.control, log)?;
-    let outcome = run_threads(&eal, assembly.lanes, || control.run(runtime, listener));
+    let outcome = run_threads(&eal, assembly.lanes, || control.run(runtime, listeners));
     drop(ports);
     report_buffers(&pool);
     outcome

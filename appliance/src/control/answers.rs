@@ -41,6 +41,7 @@ impl Running {
             Method::QueryInboundNatRulePortMapping(query) => {
                 query.answer(&self.checked.configuration)
             }
+            Method::Subscribe(wanted) => self.subscribe(wanted, &call.feed),
             Method::Get(Get { id: Some(id) }) => self.resource(&id),
             Method::List(List { collection }) => self.resources(&collection),
             Method::Flows(wanted) => return self.list_flows(&wanted, call.reply),
@@ -55,6 +56,7 @@ impl Running {
             Method::Status => Ok(Success::Status(Box::new(self.status()))),
             Method::Stats => Ok(Success::Stats(self.stats())),
             Method::Health => Ok(Success::Health(self.health_report())),
+            Method::Diagnose => Ok(Success::Diagnosis(self.diagnose())),
             Method::Version => Ok(Success::Version(self.version())),
         };
         send(call.reply, reply);
@@ -155,8 +157,9 @@ impl Running {
         let Some(published) = published else { return };
         self.announcer.learn(self.lane.published());
         if let Some(Candidate { checked, origin, author }) = published.candidate {
-            self.checked = Arc::new(checked);
+            let old = std::mem::replace(&mut self.checked, Arc::new(checked));
             tracing::info!("generation {} is in force", self.generation());
+            self.configuration_changed(&old.configuration, &origin.applied_by);
             self.keep(origin, author);
             self.put_in_force().await;
         }

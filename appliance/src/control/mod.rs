@@ -1,7 +1,7 @@
 //! What does the control lcore do while the workers forward?
 //!
 //! ```text
-//!   control socket ─┐                       ┌─► compile (a thread of its own) ─► publish
+//!   control sockets ┐                       ┌─► compile (a thread of its own) ─► publish
 //!   probe results ──┼─► Control: one loop ──┤
 //!   netlink events ─┤                       ├─► prober, managed neighbours, announcements
 //!   signals, time ──┘                       ├─► kernel twins ◄─► rings
@@ -13,8 +13,10 @@
 
 mod announce;
 mod answers;
+mod diagnosis;
 mod edits;
 mod error;
+mod events;
 mod explanations;
 pub mod inquiries;
 mod kernel;
@@ -54,7 +56,9 @@ use crate::boot::{LogHandle, OpenPort};
 use crate::worker::{Clock, SharedState};
 
 use announce::Announcer;
+use diagnosis::{Growth, Unresolved};
 pub use error::ControlError;
+use events::Events;
 use inquiries::Inquirer;
 use kernel::Pump;
 use lane::{Origin, PublishLane};
@@ -171,6 +175,9 @@ struct Running {
     plans: plans::Plans,
     /// The turn to answer what takes a thread aside: one question at a time.
     aside: Arc<Semaphore>,
+    events: Events,
+    growth: Growth,
+    unresolved: Unresolved,
     /// What bounds kept out of the mirror, as last told.
     left_out: LeftOut,
     /// Turns and busy turns of each worker, now and a second ago.
@@ -207,12 +214,12 @@ impl Control {
     ///
     /// # Errors
     /// When the namespace, a twin or the runtime cannot be made.
-    pub fn run(self, runtime: Runtime, listener: Listener) -> Result<(), ControlError> {
+    pub fn run(self, runtime: Runtime, listeners: Vec<Listener>) -> Result<(), ControlError> {
         let appliance = &self.starting.chosen.checked.configuration.appliance;
         twin::namespace::raise_neighbour_limits(limits::ADJACENCIES_MAX);
         let namespace = NetworkNamespace::open_or_create(&appliance.network_namespace)?;
         namespace.enter()?;
-        let outcome = LocalSet::new().block_on(&runtime, self.serve(listener));
+        let outcome = LocalSet::new().block_on(&runtime, self.serve(listeners));
         // What still waits for a client or a member has nobody to answer to.
         runtime.shutdown_background();
         // Namespace and twins stay: a routing daemon may live there, and the next process adopts
@@ -220,7 +227,7 @@ impl Control {
         outcome
     }
 
-    async fn serve(self, listener: Listener) -> Result<(), ControlError> {
+    async fn serve(self, listeners: Vec<Listener>) -> Result<(), ControlError> {
         let Starting { chosen, path, file_sha256, store } = self.starting;
         let appliance = chosen.checked.configuration.appliance.clone();
         let twins = make_twins(&appliance, &self.ports)?;
@@ -274,10 +281,16 @@ impl Control {
             changes: edits::Changes::default(),
             plans: plans::Plans::default(),
             aside: Arc::new(Semaphore::new(1)),
+            events: Events::default(),
+            growth: Growth::default(),
+            unresolved: Unresolved::default(),
             left_out: LeftOut::default(),
             turns,
         };
-        tokio::task::spawn_local(socket::serve(listener, calls_in));
+        for listener in listeners {
+            tokio::task::spawn_local(socket::serve(listener, calls_in.clone()));
+        }
+        drop(calls_in);
         let origin = Origin {
             configuration: chosen.configuration,
             applied_by: chosen.applied_by,
@@ -362,6 +375,7 @@ impl Running {
         addresses.dedup();
         let wanted = wanted_neighbours(&addresses, &self.world);
         note(self.manager.set_wanted(&wanted).await);
+        self.unresolved.want(wanted);
     }
 
     fn learn_verdict(&mut self, result: &ProbeResult) {
@@ -373,6 +387,7 @@ impl Running {
                 tracing::error!("{suspicion}");
             }
             self.lane.change(Changes { health: true, ..Changes::default() });
+            self.target_changed(&result.target);
         }
     }
 
@@ -404,6 +419,7 @@ impl Running {
         self.next_plan();
         self.lane.turn(&self.checked, &self.health, &self.world, now);
         self.inquirer.collect();
+        self.tell_health();
         for worker in &self.workers {
             for _ in 0..REQUESTS_PER_TURN {
                 let Some(request) = worker.shared.requests.pop() else { break };
@@ -430,6 +446,8 @@ impl Running {
             tracing::error!(?left_out, "what the kernel knows exceeds Weir's bounds");
             self.left_out = left_out;
         }
+        self.look_after_ports();
+        self.look_after_diagnosis();
         self.announcer.turn(&mut self.pump.borrow_mut());
     }
 }

@@ -9,7 +9,7 @@ use weir_core::compile::{probe_target, rule_view};
 use weir_core::config::{LoadBalancer, LoadBalancingRule, Pool};
 use weir_core::policy::Member;
 use weir_core::telemetry::{DropReason, ObjectCounters, ObjectTotals, Totals};
-use weir_core::units::{Address, MacAddress, MemberId};
+use weir_core::units::{Address, MacAddress, MemberId, Transport};
 
 use super::{HEARTBEAT_MILLISECONDS_MAX, Running, WorkerView, answers};
 use crate::boot::OpenPort;
@@ -60,10 +60,7 @@ impl Running {
             outbound: self.outbound_statuses(),
             packets: packets(&totals),
             drops: drops(&totals),
-            mbufs: MbufStatus {
-                in_use: u64::from(self.pool.in_use()),
-                capacity: u64::from(self.pool.capacity()),
-            },
+            mbufs: self.mbufs(),
             warnings: self.warnings(),
         }
     }
@@ -97,7 +94,13 @@ impl Running {
         }
     }
 
-    fn worker_statuses(&self) -> Vec<WorkerStatus> {
+    /// Packet buffers.
+    pub(super) fn mbufs(&self) -> MbufStatus {
+        let (in_use, capacity) = (self.pool.in_use(), self.pool.capacity());
+        MbufStatus { in_use: in_use.into(), capacity: capacity.into() }
+    }
+
+    pub(super) fn worker_statuses(&self) -> Vec<WorkerStatus> {
         let now = self.clock.now().milliseconds;
         let status = |(worker, turns): (&WorkerView, &[(u64, u64); 2])| {
             let state = worker.shared.read();
@@ -122,7 +125,7 @@ impl Running {
         self.workers.iter().zip(&self.turns).map(status).collect()
     }
 
-    fn port_statuses(&self) -> Vec<PortStatus> {
+    pub(super) fn port_statuses(&self) -> Vec<PortStatus> {
         let wanted = &self.checked.configuration.appliance.ports;
         let status = |(view, wanted): (&PortView, &weir_core::config::Port)| {
             let link = view.port.link().ok();
@@ -151,6 +154,14 @@ impl Running {
             }
         };
         self.ports.iter().zip(wanted).map(status).collect()
+    }
+
+    /// What each port's device dropped since no worker fetched it in time.
+    pub(super) fn missed_packets(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.ports.iter().map(|view| {
+            let stats = view.port.stats().unwrap_or_default();
+            (view.name.as_str(), stats.rx_missed)
+        })
     }
 
     fn frontend_statuses(&self) -> Vec<FrontendStatus> {
@@ -238,21 +249,30 @@ impl Running {
             for rule in &load_balancer.outbound_rules {
                 for member in &load_balancer.pools[rule.pool].members {
                     let Some((id, _)) = self.member(member.address.into()) else { continue };
-                    let used = |slot| {
-                        let totals = self.sum(id.index() * 2 + slot, |worker| &worker.outbound);
-                        u32::try_from(totals.flows).unwrap_or(u32::MAX)
-                    };
                     statuses.push(OutboundStatus {
                         rule: rule.name.clone(),
                         address: load_balancer.frontends[rule.frontend].address.to_string(),
                         member: member.address.to_string(),
                         ports_allocated: rule.allocated_outbound_ports,
-                        ports_used: PortsUsed { tcp: used(0), udp: used(1) },
+                        ports_used: PortsUsed {
+                            tcp: self.ports_used(id, Transport::Tcp),
+                            udp: self.ports_used(id, Transport::Udp),
+                        },
                     });
                 }
             }
         }
         statuses
+    }
+
+    /// Outbound ports in use by a member, for one protocol.
+    pub(super) fn ports_used(&self, member: MemberId, protocol: Transport) -> u32 {
+        let slot = match protocol {
+            Transport::Tcp => 0,
+            Transport::Udp => 1,
+        };
+        let totals = self.sum(member.index() * 2 + slot, |worker| &worker.outbound);
+        u32::try_from(totals.flows).unwrap_or(u32::MAX)
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -10,6 +10,7 @@ use super::change::{
     AddMember, Apply, Delete, Put, RemoveMember, Rollback, SetMember, SwapPublicIpAddresses,
 };
 use super::error::{Error, ErrorCode};
+use super::event::Subscribe;
 use super::explanation::Explain;
 use super::listing::{Flows, Snat};
 use super::mapping::QueryInboundNatRulePortMapping;
@@ -142,6 +143,10 @@ methods! {
             "queryInboundNatRulePortMapping" Reads
             "queryInboundNatRulePortMapping takes {\"backendAddressPool\": an id, \"ipAddress\": … or \
              \"ipConfiguration\": {\"id\": …}}";
+        /// Be told of events on this connection; answered by `Subscribed`.
+        Subscribe(Subscribe) = "subscribe" Reads
+            "subscribe takes {\"events\": some of \"health\", \"configuration\" and \"snat\"}, or \
+             nothing for all";
     }
     without {
         /// The stored configurations; answered by `History`.
@@ -152,6 +157,8 @@ methods! {
         Stats = "stats";
         /// State and reason of every member of every rule; answered by `Health`.
         Health = "health";
+        /// What is wrong with the appliance and its surroundings; answered by `Diagnosis`.
+        Diagnose = "diagnose";
         /// Name and versions; answered by `Version`.
         Version = "version";
     }

@@ -13,7 +13,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::change::Applied;
+use super::diagnosis::Diagnosis;
 use super::error::Error;
+use super::event::Subscribed;
 use super::explanation::Explanation;
 use super::listing::{FlowList, SnatList};
 use super::mapping::PortMappings;
@@ -49,6 +51,10 @@ pub enum Success {
     Stats(Stats),
     /// To `health`.
     Health(Health),
+    /// To `subscribe`.
+    Subscribed(Subscribed),
+    /// To `diagnose`.
+    Diagnosis(Diagnosis),
     /// To `version`.
     Version(Version),
     /// To `plan`.

@@ -62,10 +62,13 @@ fn every_method_reads_what_the_client_writes() {
             ip_address: Some("10.0.0.11".into()),
             ..QueryInboundNatRulePortMapping::default()
         }),
+        Method::Subscribe(Subscribe::default()),
+        Method::Subscribe(Subscribe { events: vec![Topic::Health, Topic::Snat] }),
         Method::History,
         Method::Status,
         Method::Stats,
         Method::Health,
+        Method::Diagnose,
         Method::Version,
     ];
     let mut names: Vec<_> = methods.iter().map(Method::name).collect();

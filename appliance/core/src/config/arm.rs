@@ -128,6 +128,23 @@ impl<'a> Object<'a> {
         self.or(name, None, |field| read(field).map(Some))
     }
 
+    /// A property with a default that `null` switches off: `Some(None)` when it is null, which is
+    /// not the same as absent here. `None` after a problem.
+    pub(super) fn unless_null<T>(
+        &self,
+        name: &'static str,
+        default: T,
+        read: impl FnOnce(&Field<'a>) -> Option<T>,
+    ) -> Option<Option<T>> {
+        self.report.shapes.note(|| self.at(name), || Shape::Nullable);
+        let Some((key, Value::Null)) = self.find(name) else {
+            return self.or(name, default, read).map(Some);
+        };
+        self.ask(name, || Shape::Optional);
+        self.report.edits.spell(&self.pointer.key(key), key, name);
+        Some(None)
+    }
+
     /// The object at a property, or an absent one.
     pub(super) fn object(&self, name: &'static str) -> Object<'a> {
         self.optional(name)

@@ -41,8 +41,8 @@ use std::sync::{Arc, OnceLock};
 use serde_json::Value;
 
 pub use appliance::{
-    Appliance, Hugepages, Idle, InterfaceAddress, Lcores, Limits, Log, LogFormat, LogLevel,
-    OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
+    Appliance, ControlSocket, Hugepages, Idle, InterfaceAddress, Lcores, Limits, Log, LogFormat,
+    LogLevel, OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
 };
 pub use load_balancer::{
     AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatRule, InboundNatRulePortMapping,

@@ -24,6 +24,8 @@ pub(super) enum Shape {
     Closed,
     List,
     Text,
+    /// Null is a value of its own.
+    Nullable,
     Boolean,
     Integer(i128, i128),
     Choice(Vec<&'static str>),

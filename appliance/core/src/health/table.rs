@@ -105,6 +105,13 @@ impl HealthTable {
         self.entries.get(target).is_some_and(|entry| entry.health.is_up())
     }
 
+    /// Whether the target is up, or was since the process started.
+    #[must_use]
+    pub fn has_been_up(&self, target: &ProbeTarget) -> bool {
+        let was = |entry: &Entry| entry.health.is_up() || entry.fell_at_ms.is_some();
+        self.entries.get(target).is_some_and(was)
+    }
+
     /// Why the target is up or down; `NotProbed` for one that is not configured.
     #[must_use]
     pub fn reason(&self, target: &ProbeTarget) -> Reason {

@@ -1,21 +1,27 @@
 //! What happens on one client's connection, from its first line to its last reply?
 //!
+//! Lines are answered one at a time; events come between replies, also while one is waited for.
+//!
 //! Not here: admission (`super`), the words (`weir_core::api`).
 
 use std::fmt;
 use std::io;
+use std::path::Path;
+use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
-use weir_core::api::{Error, ErrorCode, Id, Reply, Request, write_response};
+use weir_core::api::{Error, ErrorCode, Happening, Id, Missed, Reply, Request, write_response};
 use weir_core::limits::{CONTROL_LINE_BYTES_MAX, CONTROL_WRITE_MILLISECONDS_MAX};
 
-use super::lines::{Line, next_line};
-use super::{Call, Peer};
+use super::feed::{Feed, Next};
+use super::lines::{Line, Lines};
+use super::{Access, Call, Peer};
+use crate::control::events;
 
 /// Why a connection ended, for the log.
 #[derive(Debug)]
@@ -44,79 +50,125 @@ impl fmt::Display for Ended {
     }
 }
 
+/// A connection.
+struct Client {
+    lines: Lines<BufReader<OwnedReadHalf>>,
+    write_half: OwnedWriteHalf,
+    peer: Peer,
+    access: Rc<Access>,
+    requests: mpsc::Sender<Call>,
+    feed: Rc<Feed>,
+}
+
 /// Answers line by line. The client may close its sending side early: requests that arrived are
-/// answered before the connection closes.
+/// answered before the connection closes. Events end with it.
 pub(super) async fn serve_client(
     stream: UnixStream,
     peer: Peer,
+    access: Rc<Access>,
     requests: mpsc::Sender<Call>,
 ) -> Ended {
-    let (read_half, mut write_half) = stream.into_split();
-    let mut reader = BufReader::new(read_half);
+    let (read_half, write_half) = stream.into_split();
+    let lines = Lines::new(BufReader::new(read_half), CONTROL_LINE_BYTES_MAX);
+    let mut client = Client { lines, write_half, peer, access, requests, feed: Rc::default() };
     loop {
-        let line = match next_line(&mut reader, CONTROL_LINE_BYTES_MAX).await {
-            Ok(Line::Text(line)) => line,
-            Ok(Line::End) => return Ended::Closed,
-            Ok(Line::TooLong) => return refuse_long_line(&mut write_half).await,
-            Err(error) => return Ended::Broken(error),
-        };
-        if line.trim_ascii().is_empty() {
-            continue;
-        }
-        if let Err(ended) = answer_line(&line, peer, &requests, &mut write_half).await {
+        if let Err(ended) = client.turn().await {
             return ended;
         }
     }
 }
 
-async fn answer_line(
-    line: &[u8],
-    peer: Peer,
-    requests: &mpsc::Sender<Call>,
-    write_half: &mut OwnedWriteHalf,
-) -> Result<(), Ended> {
-    let (id, reply) = match Request::parse(line) {
-        Ok(request) => {
-            // Reading is everyday; only what changes something is news.
-            if request.method.changes() {
-                tracing::info!(?peer, method = request.method.name(), "control request");
-            } else {
-                tracing::debug!(?peer, method = request.method.name(), "control request");
+impl Client {
+    /// Answers one line or tells one event, whichever comes first.
+    async fn turn(&mut self) -> Result<(), Ended> {
+        let line = tokio::select! {
+            line = self.lines.next() => line,
+            next = self.feed.next() => return self.tell(next).await,
+        };
+        match line {
+            Ok(Line::Text(line)) if line.trim_ascii().is_empty() => Ok(()),
+            Ok(Line::Text(line)) => self.answer(&line).await,
+            Ok(Line::End) => Err(Ended::Closed),
+            Ok(Line::TooLong) => {
+                self.refuse_long_line().await?;
+                Err(Ended::LineTooLong)
             }
-            (request.id.clone(), ask(request, peer, requests).await?)
+            Err(error) => Err(Ended::Broken(error)),
         }
-        Err(rejection) => (rejection.id, rejection.error.into()),
-    };
-    match id {
-        Some(id) => send(write_half, &write_response(&id, &reply)).await,
-        None => Ok(()),
+    }
+
+    async fn answer(&mut self, line: &[u8]) -> Result<(), Ended> {
+        let (id, reply) = match Request::parse(line) {
+            Ok(request) => (request.id.clone(), self.ask(request).await?),
+            Err(rejection) => (rejection.id, rejection.error.into()),
+        };
+        match id {
+            Some(id) => self.send(&write_response(&id, &reply)).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Has a request answered, and goes on to tell events meanwhile.
+    async fn ask(&mut self, request: Request) -> Result<Reply, Ended> {
+        let (peer, method) = (self.peer, request.method.name());
+        // Reading is everyday; only what changes something is news.
+        if request.method.changes() {
+            if let Access::ReadOnly { changes_at } = &*self.access {
+                tracing::warn!(?peer, method, "refused a change on the read-only control socket");
+                return Ok(Err(read_only(method, changes_at)));
+            }
+            tracing::info!(?peer, method, "control request");
+        } else {
+            tracing::debug!(?peer, method, "control request");
+        }
+        let (reply, mut answer) = oneshot::channel();
+        let call = Call { request, reply, peer, feed: Rc::clone(&self.feed) };
+        self.requests.send(call).await.map_err(|_| Ended::Stopping)?;
+        loop {
+            let next = tokio::select! {
+                answer = &mut answer => return Ok(answer.unwrap_or_else(|_| Err(no_answer()))),
+                next = self.feed.next() => next,
+            };
+            self.tell(next).await?;
+        }
+    }
+
+    /// Tells an event. A client that is slow to read only loses events, so there is no hurry.
+    async fn tell(&mut self, next: Next) -> Result<(), Ended> {
+        let line = match next {
+            Next::Event(line) => line,
+            Next::Missed(count) => events::line(Happening::Missed(Missed { count })).into(),
+        };
+        self.write_half.write_all(line.as_bytes()).await.map_err(Ended::Broken)
+    }
+
+    async fn refuse_long_line(&mut self) -> Result<(), Ended> {
+        let text = format!(
+            "a line is at most {CONTROL_LINE_BYTES_MAX} bytes long; the connection is closed"
+        );
+        let reply = Error::new(ErrorCode::LineTooLong, text).into();
+        self.send(&write_response(&Id::Null, &reply)).await
+    }
+
+    async fn send(&mut self, line: &str) -> Result<(), Ended> {
+        let within = Duration::from_millis(CONTROL_WRITE_MILLISECONDS_MAX);
+        match timeout(within, self.write_half.write_all(line.as_bytes())).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(Ended::Broken(error)),
+            Err(_elapsed) => Err(Ended::NotReading),
+        }
     }
 }
 
-async fn ask(request: Request, peer: Peer, requests: &mpsc::Sender<Call>) -> Result<Reply, Ended> {
-    let (reply, answer) = oneshot::channel();
-    requests.send(Call { request, reply, peer }).await.map_err(|_| Ended::Stopping)?;
-    Ok(answer.await.unwrap_or_else(|_| {
-        let text = "the appliance gave no answer; it is stopping, or its log says why";
-        Error::new(ErrorCode::Internal, text).into()
-    }))
+fn read_only(method: &str, changes_at: &Path) -> Error {
+    let text = format!(
+        "this socket only reads, and {method} changes something; changes go to {}",
+        changes_at.display()
+    );
+    Error::new(ErrorCode::ReadOnly, text)
 }
 
-async fn refuse_long_line(write_half: &mut OwnedWriteHalf) -> Ended {
-    let text =
-        format!("a line is at most {CONTROL_LINE_BYTES_MAX} bytes long; the connection is closed");
-    let reply = Error::new(ErrorCode::LineTooLong, text).into();
-    match send(write_half, &write_response(&Id::Null, &reply)).await {
-        Ok(()) => Ended::LineTooLong,
-        Err(ended) => ended,
-    }
-}
-
-async fn send(write_half: &mut OwnedWriteHalf, line: &str) -> Result<(), Ended> {
-    let within = Duration::from_millis(CONTROL_WRITE_MILLISECONDS_MAX);
-    match timeout(within, write_half.write_all(line.as_bytes())).await {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(error)) => Err(Ended::Broken(error)),
-        Err(_elapsed) => Err(Ended::NotReading),
-    }
+fn no_answer() -> Error {
+    let text = "the appliance gave no answer; it is stopping, or its log says why";
+    Error::new(ErrorCode::Internal, text)
 }

@@ -1,4 +1,4 @@
-//! How does the control socket come to its place in the file system, and leave it?
+//! How do the control sockets come to their places in the file system, and leave them?
 //!
 //! A socket that is bound but does not listen yet accepts nobody. So owner and mode are set
 //! between the two, and there is no moment at which the wrong user could connect, whatever the
@@ -19,26 +19,23 @@ use nix::sys::socket::{self, AddressFamily, Backlog, SockFlag, SockType, UnixAdd
 use nix::unistd::{Gid, Group, chown};
 use thiserror::Error;
 use tokio::net::{UnixListener, UnixStream};
+use weir_core::config::{Appliance, ControlSocket};
 
-/// Why the control socket cannot be opened.
+/// Why a control socket cannot be opened.
 #[derive(Debug, Error)]
 pub enum SocketError {
     /// Another process answers there, or is about to.
-    #[error(
-        "{0} is in use by another weir; stop it or set appliance.controlSocket to another path"
-    )]
-    InUse(PathBuf),
+    #[error("{0} is in use by another weir; stop it or set appliance.{1} to another path")]
+    InUse(PathBuf, &'static str),
     /// Something else has that name.
-    #[error("{0} exists and is not a socket; remove it or set appliance.controlSocket")]
-    NotASocket(PathBuf),
+    #[error("{0} exists and is not a socket; remove it or set appliance.{1}")]
+    NotASocket(PathBuf, &'static str),
     /// The path has no directory to put the socket in.
-    #[error(
-        "{0} names no file; set appliance.controlSocket to one, such as /run/weir/control.sock"
-    )]
-    NoDirectory(PathBuf),
+    #[error("{0} names no file; set appliance.{1} to one, such as /run/weir/control.sock")]
+    NoDirectory(PathBuf, &'static str),
     /// The kernel takes at most 107 bytes.
-    #[error("{0} is too long for a unix socket; set appliance.controlSocket to at most 107 bytes")]
-    PathTooLong(PathBuf),
+    #[error("{0} is too long for a unix socket; set appliance.{1} to at most 107 bytes")]
+    PathTooLong(PathBuf, &'static str),
     /// The group is not known to the system.
     #[error("there is no group {0:?}; create it with groupadd --system {0}, or name another")]
     NoSuchGroup(String),
@@ -54,10 +51,23 @@ pub enum SocketError {
     },
 }
 
-/// The listening control socket; removes its file when dropped, unless another has replaced it.
+/// What whoever comes in by a control socket may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read and change.
+    Everything,
+    /// Read.
+    ReadOnly {
+        /// The socket that takes changes.
+        changes_at: PathBuf,
+    },
+}
+
+/// A listening control socket; removes its file when dropped, unless another has replaced it.
 #[derive(Debug)]
 pub struct Listener {
     inner: UnixListener,
+    access: Access,
     path: PathBuf,
     identity: (u64, u64),
 }
@@ -65,6 +75,12 @@ pub struct Listener {
 impl Listener {
     pub(super) async fn accept(&self) -> io::Result<UnixStream> {
         self.inner.accept().await.map(|(stream, _)| stream)
+    }
+
+    /// What its clients may do.
+    #[must_use]
+    pub const fn access(&self) -> &Access {
+        &self.access
     }
 
     /// Where the socket is.
@@ -84,34 +100,70 @@ impl Drop for Listener {
     }
 }
 
-/// Opens the control socket at `path`, for its owner and `group` (mode 0660). A missing parent
-/// directory is made with mode 0750 for the same group; one that exists is left as it is. A
-/// socket that nobody serves is replaced. Has to be called inside the runtime that serves it.
+/// Opens the control sockets of the configuration, that for everything first. A missing parent
+/// directory is made for the group of `controlSocket` with mode 0750, or 0751 where others have to
+/// pass it on their way to a socket; one that exists is left as it is. A socket that nobody serves
+/// is replaced. Has to be called inside the runtime that serves them.
 ///
 /// # Errors
 /// Names what is in the way and what to do about it; nothing is left behind.
-pub fn bind(path: &Path, group: Option<&str>) -> Result<Listener, SocketError> {
+pub fn open(appliance: &Appliance) -> Result<Vec<Listener>, SocketError> {
+    let control = &appliance.control_socket;
+    let read_only = appliance.read_only_control_socket.as_ref();
+    let is_for_others = |it: &ControlSocket| it.group != control.group || it.mode & OTHERS != 0;
+    let directory_mode = match read_only {
+        Some(socket) if is_for_others(socket) => DIRECTORY_MODE | PASSABLE,
+        Some(_) | None => DIRECTORY_MODE,
+    };
+    let wanted = Wanted {
+        socket: control,
+        property: "controlSocket",
+        access: Access::Everything,
+        directory_mode,
+    };
+    let mut listeners = vec![bind(wanted)?];
+    if let Some(socket) = read_only {
+        let access = Access::ReadOnly { changes_at: control.path.clone() };
+        let property = "readOnlyControlSocket";
+        listeners.push(bind(Wanted { socket, property, access, directory_mode })?);
+    }
+    Ok(listeners)
+}
+
+/// A socket to open.
+struct Wanted<'a> {
+    socket: &'a ControlSocket,
+    /// Which property of `appliance` names it.
+    property: &'static str,
+    access: Access,
+    /// Of its directory, if that has to be made.
+    directory_mode: u32,
+}
+
+fn bind(wanted: Wanted<'_>) -> Result<Listener, SocketError> {
+    let Wanted { socket: ControlSocket { path, mode, group }, property, access, directory_mode } =
+        wanted;
     let directory = path
         .parent()
         .filter(|_| path.file_name().is_some())
-        .ok_or_else(|| SocketError::NoDirectory(path.into()))?;
-    let directory = if directory.as_os_str().is_empty() { Path::new(".") } else { directory };
-    let address = UnixAddr::new(path).map_err(|_| SocketError::PathTooLong(path.into()))?;
-    let group = group.map(group_id).transpose()?;
-    make_directory(directory, group)?;
+        .ok_or_else(|| SocketError::NoDirectory(path.into(), property))?;
+    let address =
+        UnixAddr::new(path).map_err(|_| SocketError::PathTooLong(path.into(), property))?;
+    let group = group.as_deref().map(group_id).transpose()?;
+    make_directory(directory, group, directory_mode)?;
 
     // Two appliances that start at once must not each take the other's socket for a stale one.
-    let _starting = lock(directory, path)?;
-    remove_stale(&address, path)?;
-    let descriptor = bind_privately(&address, path)?;
+    let _starting = lock(directory, path, property)?;
+    remove_stale(&address, path, property)?;
+    let descriptor = bind_privately(&address, path, property)?;
     let bound = Bound { path };
     give_to(path, group)?;
-    fs::set_permissions(path, fs::Permissions::from_mode(SOCKET_MODE))
+    fs::set_permissions(path, fs::Permissions::from_mode(*mode))
         .map_err(|source| system("set the mode of", path, source))?;
     let listener = listen(descriptor).map_err(|source| system("listen on", path, source))?;
     let identity = identity(path).map_err(|source| system("look at", path, source))?;
     bound.keep();
-    Ok(Listener { inner: listener, path: path.into(), identity })
+    Ok(Listener { inner: listener, access, path: path.clone(), identity })
 }
 
 /// Removes the file of a socket that could not be opened to the end.
@@ -139,17 +191,17 @@ fn group_id(name: &str) -> Result<Gid, SocketError> {
     group.map(|group| group.gid).ok_or_else(|| SocketError::NoSuchGroup(name.into()))
 }
 
-fn make_directory(directory: &Path, group: Option<Gid>) -> Result<(), SocketError> {
+fn make_directory(directory: &Path, group: Option<Gid>, mode: u32) -> Result<(), SocketError> {
     if directory.is_dir() {
         return Ok(());
     }
     DirBuilder::new()
         .recursive(true)
-        .mode(DIRECTORY_MODE)
+        .mode(mode)
         .create(directory)
         .map_err(|source| system("make the directory", directory, source))?;
     give_to(directory, group)?;
-    fs::set_permissions(directory, fs::Permissions::from_mode(DIRECTORY_MODE))
+    fs::set_permissions(directory, fs::Permissions::from_mode(mode))
         .map_err(|source| system("set the mode of", directory, source))
 }
 
@@ -160,25 +212,29 @@ fn give_to(path: &Path, group: Option<Gid>) -> Result<(), SocketError> {
     chown(path, None, group).map_err(|errno| system("give to its group", path, errno.into()))
 }
 
-fn lock(directory: &Path, path: &Path) -> Result<Flock<File>, SocketError> {
+fn lock(directory: &Path, path: &Path, property: &'static str) -> Result<Flock<File>, SocketError> {
     let file = File::open(directory).map_err(|source| system("open", directory, source))?;
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| {
         if errno == Errno::EWOULDBLOCK {
-            SocketError::InUse(path.into())
+            SocketError::InUse(path.into(), property)
         } else {
             system("lock", directory, errno.into())
         }
     })
 }
 
-fn remove_stale(address: &UnixAddr, path: &Path) -> Result<(), SocketError> {
+fn remove_stale(
+    address: &UnixAddr,
+    path: &Path,
+    property: &'static str,
+) -> Result<(), SocketError> {
     let metadata = match fs::symlink_metadata(path) {
         Ok(metadata) => metadata,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
         Err(source) => return Err(system("look at", path, source)),
     };
     if !metadata.file_type().is_socket() {
-        return Err(SocketError::NotASocket(path.into()));
+        return Err(SocketError::NotASocket(path.into(), property));
     }
     let caller = unconnected(path)?;
     match socket::connect(caller.as_raw_fd(), address) {
@@ -186,16 +242,20 @@ fn remove_stale(address: &UnixAddr, path: &Path) -> Result<(), SocketError> {
             fs::remove_file(path).map_err(|source| system("remove the stale socket", path, source))
         }
         // Answered, or a live server whose queue of connections is full.
-        Ok(()) | Err(Errno::EAGAIN) => Err(SocketError::InUse(path.into())),
+        Ok(()) | Err(Errno::EAGAIN) => Err(SocketError::InUse(path.into(), property)),
         Err(errno) => Err(system("try", path, errno.into())),
     }
 }
 
-fn bind_privately(address: &UnixAddr, path: &Path) -> Result<OwnedFd, SocketError> {
+fn bind_privately(
+    address: &UnixAddr,
+    path: &Path,
+    property: &'static str,
+) -> Result<OwnedFd, SocketError> {
     let descriptor = unconnected(path)?;
     match socket::bind(descriptor.as_raw_fd(), address) {
         Ok(()) => Ok(descriptor),
-        Err(Errno::EADDRINUSE) => Err(SocketError::InUse(path.into())),
+        Err(Errno::EADDRINUSE) => Err(SocketError::InUse(path.into(), property)),
         Err(errno) => Err(system("bind", path, errno.into())),
     }
 }
@@ -220,7 +280,9 @@ fn system(action: &'static str, path: &Path, source: io::Error) -> SocketError {
     SocketError::System { action, path: path.into(), source }
 }
 
-/// The owner and the group may talk to the appliance, nobody else.
-const SOCKET_MODE: u32 = 0o660;
 /// The group may enter, nobody else.
 const DIRECTORY_MODE: u32 = 0o750;
+/// Others may pass a directory, and not look into it.
+const PASSABLE: u32 = 0o001;
+/// Whom a socket's mode lets in beside owner and group.
+const OTHERS: u32 = 0o006;

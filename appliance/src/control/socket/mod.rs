@@ -2,16 +2,19 @@
 //!
 //! ```text
 //!   weirctl ──► unix socket ──► lines ──► Request ──► Call ──► the control side
-//!           ◄── one line each ◄──────────────────── Reply ◄──┘
+//!           ◄── one line each ◄──────────────────── Reply ◄──┤
+//!           ◄── one line each ◄──────────────────── Feed ◄───┘ events
 //! ```
 //!
 //! One task per client, one request of each under way: clients take turns in the order of the
-//! channel, so that none can crowd out the others.
+//! channel, so that none can crowd out the others. Each socket has its own places for clients: a
+//! crowd that reads does not keep out who has to change something.
 //!
 //! Not here: what requests mean (`weir_core::api`), who answers them (the control side's main
-//! loop).
+//! loop), what events there are (`super::events`).
 
 mod client;
+mod feed;
 mod lines;
 mod listener;
 #[cfg(test)]
@@ -27,7 +30,8 @@ use tokio::task::JoinSet;
 use weir_core::api::{Error, ErrorCode, Id, Reply, Request, write_response};
 use weir_core::limits::CONTROL_CLIENTS_MAX;
 
-pub use listener::{Listener, SocketError, bind};
+pub use feed::{Feed, Next};
+pub use listener::{Access, Listener, SocketError, open};
 
 /// Who is at the other end, as the kernel says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,6 +53,8 @@ pub struct Call {
     pub reply: oneshot::Sender<Reply>,
     /// Who asks.
     pub peer: Peer,
+    /// Where events go that the client subscribes to; gone when the client is.
+    pub feed: Rc<Feed>,
 }
 
 /// Serves clients until the receiver of `requests` is gone. Runs on a current-thread runtime
@@ -56,10 +62,11 @@ pub struct Call {
 pub async fn serve(listener: Listener, requests: mpsc::Sender<Call>) {
     let mut clients = JoinSet::new();
     let places = Places::default();
+    let access = Rc::new(listener.access().clone());
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok(stream) => admit(stream, &places, &requests, &mut clients),
+                Ok(stream) => admit(stream, &access, &places, &requests, &mut clients),
                 Err(error) => {
                     // Out of descriptors, mostly: waiting lets clients finish and give some back.
                     tracing::warn!(%error, "cannot accept a client of the control socket");
@@ -74,6 +81,7 @@ pub async fn serve(listener: Listener, requests: mpsc::Sender<Call>) {
 
 fn admit(
     stream: UnixStream,
+    access: &Rc<Access>,
     places: &Places,
     requests: &mpsc::Sender<Call>,
     clients: &mut JoinSet<()>,
@@ -94,9 +102,9 @@ fn admit(
         return;
     };
     tracing::debug!(?peer, "a client of the control socket connected");
-    let requests = requests.clone();
+    let (access, requests) = (Rc::clone(access), requests.clone());
     clients.spawn_local(async move {
-        let ended = client::serve_client(stream, peer, requests).await;
+        let ended = client::serve_client(stream, peer, access, requests).await;
         tracing::debug!(?peer, reason = %ended, "a client of the control socket left");
         drop(place);
     });
@@ -106,7 +114,8 @@ fn admit(
 /// waits here.
 fn turn_away(stream: &UnixStream) {
     let text = format!(
-        "all {CONTROL_CLIENTS_MAX} places for clients are taken; close one, or try again later"
+        "all {CONTROL_CLIENTS_MAX} places for clients of this socket are taken; close one, or try \
+         again later"
     );
     let line = write_response(&Id::Null, &Error::new(ErrorCode::TooManyClients, text).into());
     if let Err(error) = stream.try_write(line.as_bytes()) {

@@ -3,6 +3,7 @@
 //! Not here: anything that Azure has a word for (`load_balancer`, `virtual_network`).
 
 mod changes;
+mod control_socket;
 mod port;
 mod read;
 mod route;
@@ -11,6 +12,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 pub use changes::changed_appliance_fields;
+pub use control_socket::ControlSocket;
 pub use port::{InterfaceAddress, Port};
 pub(super) use read::read;
 pub use route::StaticRoute;
@@ -36,10 +38,10 @@ pub struct Appliance {
     pub routed_prefixes: Vec<Prefix>,
     /// Name of the network namespace of the kernel twins.
     pub network_namespace: String,
-    /// Path of the control socket.
-    pub control_socket: PathBuf,
-    /// Group that may use the control socket; only root when absent.
-    pub control_socket_group: Option<String>,
+    /// The control socket for everything.
+    pub control_socket: ControlSocket,
+    /// The control socket that only reads; none when absent.
+    pub read_only_control_socket: Option<ControlSocket>,
     /// Directory of the last good configuration.
     pub state_directory: PathBuf,
     /// What is logged, and how.

@@ -2,20 +2,19 @@
 //!
 //! Its words are Weir's own, so a key that is not known is an error.
 //!
-//! Not here: ports (`port`) and routes (`route`).
+//! Not here: ports (`port`), routes (`route`) and control sockets (`control_socket`).
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::{
     Appliance, Hugepages, Idle, Lcores, Limits, Log, LogFormat, LogLevel, OwnAddresses, OwnService,
-    Port, port, route,
+    Port, control_socket, port, route,
 };
 use crate::config::arm::{Field, Object};
 use crate::limits::{
-    CONTROL_SOCKET_PATH_LENGTH_MAX, FLOWS_PER_WORKER_DEFAULT, FLOWS_PER_WORKER_MAX,
-    FLOWS_PER_WORKER_MIN, LCORE_MAX, MBUFS_MAX, MBUFS_MIN, NAME_LENGTH_MAX, PATH_LENGTH_MAX,
-    WORKERS_MAX,
+    FLOWS_PER_WORKER_DEFAULT, FLOWS_PER_WORKER_MAX, FLOWS_PER_WORKER_MIN, LCORE_MAX, MBUFS_MAX,
+    MBUFS_MIN, NAME_LENGTH_MAX, PATH_LENGTH_MAX, WORKERS_MAX,
 };
 
 /// The section while it is checked: the ports are known even if something else is wrong.
@@ -35,10 +34,7 @@ pub(in crate::config) fn read(object: &Object<'_>) -> Draft {
     let routes = route::read_routes(object, &ports, ports_complete);
     let routed_prefixes = route::read_routed_prefixes(object);
     let network_namespace = object.or("networkNamespace", "weir".to_owned(), read_name);
-    let control_socket = object.or("controlSocket", "/run/weir/control.sock".into(), |field| {
-        read_path(field, CONTROL_SOCKET_PATH_LENGTH_MAX)
-    });
-    let control_socket_group = object.maybe("controlSocketGroup", read_name);
+    let sockets = control_socket::read(object);
     let state_directory = object
         .or("stateDirectory", "/var/lib/weir".into(), |field| read_path(field, PATH_LENGTH_MAX));
     let log = read_log(&object.object("log"));
@@ -46,6 +42,7 @@ pub(in crate::config) fn read(object: &Object<'_>) -> Draft {
     let limits = read_limits(&object.object("limits"));
     object.finish_strictly();
     let meaning = || {
+        let (control_socket, read_only_control_socket) = sockets?;
         Some(Appliance {
             name: name?,
             workers: workers?,
@@ -55,8 +52,8 @@ pub(in crate::config) fn read(object: &Object<'_>) -> Draft {
             routes: routes?,
             routed_prefixes: routed_prefixes?,
             network_namespace: network_namespace?,
-            control_socket: control_socket?,
-            control_socket_group: control_socket_group?,
+            control_socket,
+            read_only_control_socket,
             state_directory: state_directory?,
             log: log?,
             own_addresses: own_addresses?,
@@ -183,7 +180,7 @@ pub(super) fn require_power_of_two(field: &Field<'_>, number: usize) -> Option<u
 
 /// A name that may stand in a path: letters, digits, `_`, `.` and `-`, beginning with a letter,
 /// digit or `_`.
-fn read_name(field: &Field<'_>) -> Option<String> {
+pub(super) fn read_name(field: &Field<'_>) -> Option<String> {
     let text = field.text()?;
     let is_word = |character: char| character.is_ascii_alphanumeric() || character == '_';
     let fits = text.starts_with(is_word)
@@ -202,7 +199,8 @@ fn read_name(field: &Field<'_>) -> Option<String> {
     Some(text.to_owned())
 }
 
-fn read_path(field: &Field<'_>, length_max: usize) -> Option<PathBuf> {
+/// An absolute path of at most `length_max` bytes.
+pub(super) fn read_path(field: &Field<'_>, length_max: usize) -> Option<PathBuf> {
     let text = field.text()?;
     let fits = text.starts_with('/') && text.len() <= length_max && !text.contains('\0');
     if !fits {

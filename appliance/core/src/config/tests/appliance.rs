@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::super::{Appliance, OwnService, changed_appliance_fields};
+use super::super::{Appliance, ControlSocket, OwnService, changed_appliance_fields};
 use super::*;
 
 #[test]
@@ -14,6 +14,20 @@ fn single_values_are_checked() {
         ("networkNamespace", json!("a b"), "InvalidName"),
         ("controlSocket", json!("control.sock"), "InvalidPath"),
         ("controlSocketGroup", json!(""), "InvalidName"),
+        ("controlSocketMode", json!("0666"), "InvalidMode"),
+        ("controlSocketMode", json!("0662"), "InvalidMode"),
+        ("controlSocketMode", json!("0760"), "InvalidMode"),
+        ("controlSocketMode", json!("4660"), "InvalidMode"),
+        ("controlSocketMode", json!("rw-rw----"), "InvalidMode"),
+        ("controlSocketMode", json!("0o660"), "InvalidMode"),
+        ("controlSocketMode", json!("+660"), "InvalidMode"),
+        ("controlSocketMode", json!(""), "InvalidMode"),
+        ("controlSocketMode", json!(432), "InvalidType"),
+        ("readOnlyControlSocket", json!("read-only.sock"), "InvalidPath"),
+        ("readOnlyControlSocket", json!("/run/weir/control.sock"), "InvalidPath"),
+        ("readOnlyControlSocket", json!(false), "InvalidType"),
+        ("readOnlyControlSocketMode", json!("0777"), "InvalidMode"),
+        ("readOnlyControlSocketGroup", json!("a b"), "InvalidName"),
         ("stateDirectory", json!(7), "InvalidType"),
         ("routedPrefixes", json!("10.0.0.0/8"), "InvalidType"),
         ("ports", json!([]), "LimitExceeded"),
@@ -92,11 +106,44 @@ fn the_defaults_are_those_of_the_documentation() {
     let appliance = accepted(&valid()).configuration.appliance;
     assert_eq!((appliance.name.as_str(), appliance.workers), ("weir", 1));
     assert_eq!(appliance.network_namespace, "weir");
-    assert_eq!(appliance.control_socket.to_str(), Some("/run/weir/control.sock"));
+    let default = |path: &str| ControlSocket { path: path.into(), mode: 0o660, group: None };
+    assert_eq!(appliance.control_socket, default("/run/weir/control.sock"));
+    assert_eq!(appliance.read_only_control_socket, Some(default("/run/weir/read-only.sock")));
     assert_eq!(appliance.state_directory.to_str(), Some("/var/lib/weir"));
     assert_eq!((appliance.ports[0].mtu, appliance.ports[0].queues), (1500, None));
     assert_eq!(appliance.limits.flows_per_worker, 1 << 18);
     assert!(appliance.own_addresses.allow.is_empty());
+}
+
+#[test]
+fn control_sockets_have_their_own_path_mode_and_group() {
+    let mut document = with("/appliance/controlSocketMode", json!("600"));
+    set(&mut document, "/appliance/controlSocket", json!("/srv/weir.sock"));
+    let appliance = accepted(&document).configuration.appliance;
+    assert_eq!(appliance.control_socket.mode, 0o600);
+    let read_only = appliance.read_only_control_socket.expect("by default there is one");
+    assert_eq!(read_only.path.to_str(), Some("/srv/read-only.sock"), "beside the other");
+
+    set(&mut document, "/appliance/readOnlyControlSocketMode", json!("0666"));
+    set(&mut document, "/appliance/readOnlyControlSocketGroup", json!("monitoring"));
+    let read_only = accepted(&document).configuration.appliance.read_only_control_socket;
+    let read_only = read_only.expect("there is one");
+    assert_eq!((read_only.mode, read_only.group.as_deref()), (0o666, Some("monitoring")));
+
+    set(&mut document, "/appliance/readOnlyControlSocket", Value::Null);
+    let checked = accepted(&document);
+    assert_eq!(checked.configuration.appliance.read_only_control_socket, None, "null is none");
+    let said = &checked.echo["appliance"];
+    assert!(said["readOnlyControlSocket"].is_null() && said.get("readOnlyControlSocket").is_some());
+}
+
+#[test]
+fn a_read_only_socket_that_fits_nowhere_is_named_with_its_cure() {
+    let long = format!("/{}/x", "d".repeat(100));
+    let pointer = "/appliance/readOnlyControlSocket";
+    assert_refused(&with("/appliance/controlSocket", json!(long)), &[(pointer, "InvalidPath")]);
+    let same = with("/appliance/controlSocket", json!("/run/read-only.sock"));
+    assert_refused(&same, &[(pointer, "InvalidPath")]);
 }
 
 fn appliance_with(place: &str, value: Value) -> Appliance {
@@ -112,6 +159,10 @@ fn changes_that_need_a_new_process_are_named() {
         ("ports/0/mtu", json!(9000), "/appliance/ports"),
         ("limits", json!({"mbufs": 4096}), "/appliance/limits"),
         ("controlSocketGroup", json!("wheel"), "/appliance/controlSocketGroup"),
+        ("controlSocketMode", json!("0600"), "/appliance/controlSocketMode"),
+        ("readOnlyControlSocket", json!(null), "/appliance/readOnlyControlSocket"),
+        ("readOnlyControlSocketMode", json!("0666"), "/appliance/readOnlyControlSocketMode"),
+        ("readOnlyControlSocketGroup", json!("adm"), "/appliance/readOnlyControlSocketGroup"),
     ] {
         assert_eq!(changed_appliance_fields(&old, &appliance_with(place, value)), [named]);
     }

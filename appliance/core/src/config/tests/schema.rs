@@ -145,6 +145,8 @@ fn schema_of(tree: &Tree, place: &str) -> Value {
             "pattern": "^([Tt][Rr][Uu][Ee]|[Ff][Aa][Ll][Ss][Ee])$"})
     } else if !words.is_empty() {
         json!({"enum": words})
+    } else if node.is(&Shape::Text) && node.is(&Shape::Nullable) {
+        json!({"type": ["string", "null"]})
     } else if node.is(&Shape::Text) {
         json!({"type": "string"})
     } else {
