@@ -39,7 +39,7 @@ use std::time::Duration;
 use dpdk::{Burst, Mempool, RingConsumer, RingProducer};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 use tokio::task::LocalSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use weir_core::compile::{Changes, Compiler, PortFacts, probe_targets};
@@ -173,8 +173,6 @@ struct Running {
     announcer: Announcer,
     changes: edits::Changes,
     plans: plans::Plans,
-    /// The turn to answer what takes a thread aside: one question at a time.
-    aside: Arc<Semaphore>,
     events: Events,
     growth: Growth,
     unresolved: Unresolved,
@@ -257,7 +255,6 @@ impl Control {
         }
         tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
         crate::boot::keep_network();
-        let turns = vec![[(0, 0); 2]; self.kit.workers.len()];
         let inquirer = Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared)));
         let running = Running {
             lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts),
@@ -268,6 +265,7 @@ impl Control {
             ports: self.ports,
             listings: Listings::new(inquirer.clone()),
             inquirer,
+            turns: vec![[(0, 0); 2]; self.kit.workers.len()],
             workers: self.kit.workers,
             log: self.log,
             clock: self.kit.clock,
@@ -280,12 +278,10 @@ impl Control {
             announcer: Announcer::default(),
             changes: edits::Changes::default(),
             plans: plans::Plans::default(),
-            aside: Arc::new(Semaphore::new(1)),
             events: Events::default(),
             growth: Growth::default(),
             unresolved: Unresolved::default(),
             left_out: LeftOut::default(),
-            turns,
         };
         for listener in listeners {
             tokio::task::spawn_local(socket::serve(listener, calls_in.clone()));

@@ -13,7 +13,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use serde_json::Value;
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use weir_core::api::{Error, ErrorCode, Plan, PlanFor, Reply, Success};
 use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, probe_targets};
 use weir_core::config::Checked;
@@ -29,8 +29,17 @@ use super::Running;
 use super::answers::{check, refusal, send, told, uncompiled};
 
 /// Plans that wait for their turn, in the order in which they came.
-#[derive(Default)]
-pub(super) struct Plans(VecDeque<Waiting>);
+pub(super) struct Plans {
+    waiting: VecDeque<Waiting>,
+    /// The turn to answer what takes a thread aside, plans and explanations: one at a time.
+    pub(super) aside: Arc<Semaphore>,
+}
+
+impl Default for Plans {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), aside: Arc::new(Semaphore::new(1)) }
+    }
+}
 
 struct Waiting {
     plan: PlanFor,
@@ -55,11 +64,11 @@ impl Running {
     /// Puts a plan in line.
     pub(super) fn plan(&mut self, plan: PlanFor, reply: oneshot::Sender<Reply>) {
         // Each client waits for one reply at a time, so that this bounds clients that hang up.
-        if self.plans.0.len() >= CONTROL_CLIENTS_MAX {
+        if self.plans.waiting.len() >= CONTROL_CLIENTS_MAX {
             let text = "too many plans wait for their turn: try again";
             return send(reply, Err(Error::new(ErrorCode::Busy, text)));
         }
-        self.plans.0.push_back(Waiting { plan, reply });
+        self.plans.waiting.push_back(Waiting { plan, reply });
         self.next_plan();
     }
 
@@ -67,12 +76,12 @@ impl Running {
     /// are the same then.
     pub(super) fn next_plan(&mut self) {
         let has_begun = self.generation() > 0;
-        if self.plans.0.is_empty() || !has_begun || !self.lane.is_idle() {
+        if self.plans.waiting.is_empty() || !has_begun || !self.lane.is_idle() {
             return;
         }
-        let Ok(turn) = Arc::clone(&self.aside).try_acquire_owned() else { return };
+        let Ok(turn) = Arc::clone(&self.plans.aside).try_acquire_owned() else { return };
         let Some((compiler, back)) = self.lane.lend() else { return };
-        let Some(Waiting { plan, reply }) = self.plans.0.pop_front() else {
+        let Some(Waiting { plan, reply }) = self.plans.waiting.pop_front() else {
             let _kept = back.send(compiler);
             return;
         };
