@@ -70,6 +70,12 @@ pub const CONTROL_CLIENTS_MAX: usize = 32;
 /// Events that wait for one client. Further ones are lost to it, and it is told how many.
 pub const EVENTS_WAITING_MAX: usize = 256;
 
+/// Differences that one plan lists. The rest is counted.
+pub const PLAN_DIFFERENCES_MAX: usize = 1_000;
+/// Rules and members whose flows one plan tells of, those first whose flows end. The rest is
+/// counted.
+pub const PLAN_EFFECTS_MAX: usize = 1_000;
+
 /// Flow records of one worker when the configuration names no other number.
 pub const FLOWS_PER_WORKER_DEFAULT: usize = 1 << 18;
 /// Flow records of one worker at least.

@@ -1,6 +1,7 @@
 //! How are the control socket's requests answered, and the file or directory read again?
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::oneshot;
@@ -50,6 +51,8 @@ impl Running {
                 etag: self.checked.etag().to_owned(),
                 configuration: serde_json::Value::clone(&self.checked.document),
             })),
+            Method::Plan(plan) => return self.plan(plan, call.reply),
+            Method::Explain(asked) => return self.explain(&asked, call.reply),
             Method::Status => Ok(Success::Status(Box::new(self.status()))),
             Method::Stats => Ok(Success::Stats(self.stats())),
             Method::Health => Ok(Success::Health(self.health_report())),
@@ -101,7 +104,7 @@ impl Running {
         let (author, outcome) = oneshot::channel();
         // What is under way may be another configuration: then even the one in force must wait.
         if !applied.changed && self.lane.is_idle() {
-            self.checked = checked;
+            self.checked = Arc::new(checked);
             self.keep(origin, Some(author));
         } else if self.lane.apply(Candidate { checked, origin, author: Some(author) }).is_err() {
             let text = "too many configurations wait to be applied: try again";
@@ -154,7 +157,7 @@ impl Running {
         let Some(published) = published else { return };
         self.announcer.learn(self.lane.published());
         if let Some(Candidate { checked, origin, author }) = published.candidate {
-            let old = std::mem::replace(&mut self.checked, checked);
+            let old = std::mem::replace(&mut self.checked, Arc::new(checked));
             tracing::info!("generation {} is in force", self.generation());
             self.configuration_changed(&old.configuration, &origin.applied_by);
             self.keep(origin, author);
@@ -215,8 +218,7 @@ async fn conclude(
 ) -> Reply {
     let stopping = || Error::new(ErrorCode::Internal, "weir is stopping");
     let outcome = outcome.await.map_err(|_| stopping())?;
-    let outcome = outcome
-        .map_err(|refused| refusal(vec![problem("", "PortsFragmented", refused.to_string())]))?;
+    let outcome = outcome.map_err(|refused| uncompiled(&refused))?;
     applied.generation = outcome.generation;
     applied.milliseconds = milliseconds(outcome.published.saturating_duration_since(started));
     let kept = match timeout(STORE_WITHIN, outcome.kept).await {
@@ -250,7 +252,7 @@ fn milliseconds(time: Duration) -> u64 {
 }
 
 /// Checks a configuration, and that it changes nothing that only a restart can.
-fn check(text: &str, current: &Checked) -> Result<Checked, Vec<Problem>> {
+pub(super) fn check(text: &str, current: &Checked) -> Result<Checked, Vec<Problem>> {
     let checked = config::check(text.as_bytes())?;
     let problems = unchangeable(current, &checked);
     if problems.is_empty() { Ok(checked) } else { Err(problems) }
@@ -270,11 +272,16 @@ fn problem(pointer: &str, code: &'static str, message: String) -> Problem {
     Problem { pointer: pointer.to_owned(), code: code.into(), message }
 }
 
-fn refusal(problems: Vec<Problem>) -> Error {
+/// A configuration that is valid, and cannot be put in force.
+pub(super) fn uncompiled(refused: &PortsFragmented) -> Error {
+    refusal(vec![problem("", "PortsFragmented", refused.to_string())])
+}
+
+pub(super) fn refusal(problems: Vec<Problem>) -> Error {
     Error::configuration_refused(problems.iter().map(told).collect())
 }
 
-fn told(problem: &Problem) -> api::Problem {
+pub(super) fn told(problem: &Problem) -> api::Problem {
     api::Problem {
         pointer: problem.pointer.clone(),
         code: problem.code.to_string(),

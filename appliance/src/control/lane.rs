@@ -80,8 +80,10 @@ pub(super) struct Compiled {
 pub(super) struct PublishLane {
     publisher: Publisher<Snapshot>,
     facts: Arc<[PortFacts]>,
-    /// Here when nothing is being compiled.
+    /// Here when nothing is being compiled, and nobody copies it.
     compiler: Option<Compiler>,
+    /// Where it comes back from who copies it.
+    lent: Option<oneshot::Receiver<Compiler>>,
     running: Option<JoinHandle<Compiled>>,
     pending: Changes,
     candidates: VecDeque<Candidate>,
@@ -107,6 +109,7 @@ impl PublishLane {
             publisher,
             facts,
             compiler: Some(compiler),
+            lent: None,
             running: None,
             pending: Changes::default(),
             candidates: VecDeque::new(),
@@ -123,6 +126,27 @@ impl PublishLane {
     /// Whether no configuration waits, is compiled or is about to be published.
     pub(super) fn is_idle(&self) -> bool {
         self.candidates.is_empty() && self.running.is_none() && self.ready.is_none()
+    }
+
+    /// What the devices are.
+    pub(super) fn facts(&self) -> Arc<[PortFacts]> {
+        Arc::clone(&self.facts)
+    }
+
+    /// The compiler, for as long as a copy of it takes, and where it is to be sent back to; `None`
+    /// while it is not here. Nothing is compiled until it is back.
+    pub(super) fn lend(&mut self) -> Option<(Compiler, oneshot::Sender<Compiler>)> {
+        let compiler = self.compiler.take()?;
+        let (back, lent) = oneshot::channel();
+        self.lent = Some(lent);
+        Some((compiler, back))
+    }
+
+    /// Takes the compiler back when the copy is made.
+    fn take_back(&mut self) {
+        if let Some(compiler) = self.lent.as_mut().and_then(|lent| lent.try_recv().ok()) {
+            (self.compiler, self.lent) = (Some(compiler), None);
+        }
     }
 
     /// Notes a change of what snapshots are made from.
@@ -151,6 +175,7 @@ impl PublishLane {
         now_milliseconds: u64,
     ) {
         self.publisher.reclaim();
+        self.take_back();
         if self.ready.is_some() || self.candidates.is_empty() && !self.pending.any() {
             return;
         }

@@ -17,10 +17,12 @@ mod diagnosis;
 mod edits;
 mod error;
 mod events;
+mod explanations;
 pub mod inquiries;
 mod kernel;
 mod lane;
 mod listings;
+mod plans;
 pub mod probe;
 pub mod socket;
 mod status;
@@ -149,7 +151,7 @@ pub struct Control {
 
 /// The control side, running.
 struct Running {
-    checked: Checked,
+    checked: Arc<Checked>,
     path: PathBuf,
     /// The file as it was when it was last accepted.
     file_sha256: Sha256,
@@ -170,6 +172,7 @@ struct Running {
     pump: Rc<RefCell<Pump>>,
     announcer: Announcer,
     changes: edits::Changes,
+    plans: plans::Plans,
     events: Events,
     growth: Growth,
     unresolved: Unresolved,
@@ -252,17 +255,17 @@ impl Control {
         }
         tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
         crate::boot::keep_network();
-        let turns = vec![[(0, 0); 2]; self.kit.workers.len()];
         let inquirer = Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared)));
         let running = Running {
             lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts),
-            checked: chosen.checked,
+            checked: Arc::new(chosen.checked),
             path,
             file_sha256,
             keeper: Keeper::new(store),
             ports: self.ports,
             listings: Listings::new(inquirer.clone()),
             inquirer,
+            turns: vec![[(0, 0); 2]; self.kit.workers.len()],
             workers: self.kit.workers,
             log: self.log,
             clock: self.kit.clock,
@@ -274,11 +277,11 @@ impl Control {
             pump,
             announcer: Announcer::default(),
             changes: edits::Changes::default(),
+            plans: plans::Plans::default(),
             events: Events::default(),
             growth: Growth::default(),
             unresolved: Unresolved::default(),
             left_out: LeftOut::default(),
-            turns,
         };
         for listener in listeners {
             tokio::task::spawn_local(socket::serve(listener, calls_in.clone()));
@@ -409,9 +412,12 @@ impl Running {
         let published = self.lane.publish();
         self.after_publication(published).await;
         self.next_change();
+        self.next_plan();
         self.lane.turn(&self.checked, &self.health, &self.world, now);
         self.tell_health();
         self.inquirer.collect();
+        self.inquirer.collect();
+        self.tell_health();
         for worker in &self.workers {
             for _ in 0..REQUESTS_PER_TURN {
                 let Some(request) = worker.shared.requests.pop() else { break };

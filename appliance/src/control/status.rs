@@ -25,7 +25,7 @@ pub(super) struct PortView {
     device: String,
     driver: String,
     mtu: u16,
-    rx_queues: u16,
+    pub(super) rx_queues: u16,
     tx_queues: u16,
     port: dpdk::Port,
 }

@@ -16,8 +16,10 @@ use super::change::Applied;
 use super::diagnosis::Diagnosis;
 use super::error::Error;
 use super::event::Subscribed;
+use super::explanation::Explanation;
 use super::listing::{FlowList, SnatList};
 use super::mapping::PortMappings;
+use super::plan::Plan;
 use super::status::Status;
 
 /// What the appliance answers to one request.
@@ -55,6 +57,10 @@ pub enum Success {
     Diagnosis(Diagnosis),
     /// To `version`.
     Version(Version),
+    /// To `plan`.
+    Plan(Box<Plan>),
+    /// To `explain`.
+    Explanation(Box<Explanation>),
 }
 
 /// The reply to `version`.

@@ -50,6 +50,7 @@ pub use load_balancer::{
     OutboundRule, Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
+pub use pointer::escape;
 pub use port_mapping::{PortMappingError, PortMappingQuery, port_mappings};
 pub use problem::Problem;
 pub use resources::Kind;
