@@ -13,15 +13,17 @@
 
 mod announce;
 mod answers;
+mod changes;
 mod diagnosis;
-mod edits;
 mod error;
 mod events;
 mod explanations;
 pub mod inquiries;
+mod judge;
 mod kernel;
 mod lane;
 mod listings;
+mod outcome;
 mod plans;
 pub mod probe;
 pub mod socket;
@@ -39,7 +41,7 @@ use std::time::Duration;
 use dpdk::{Burst, Mempool, RingConsumer, RingProducer};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use weir_core::compile::{Changes, Compiler, PortFacts, probe_targets};
@@ -171,7 +173,7 @@ struct Running {
     prober: Prober,
     pump: Rc<RefCell<Pump>>,
     announcer: Announcer,
-    changes: edits::Changes,
+    line: changes::Line,
     plans: plans::Plans,
     events: Events,
     growth: Growth,
@@ -276,7 +278,7 @@ impl Control {
             prober,
             pump,
             announcer: Announcer::default(),
-            changes: edits::Changes::default(),
+            line: changes::Line::default(),
             plans: plans::Plans::default(),
             events: Events::default(),
             growth: Growth::default(),
@@ -314,13 +316,15 @@ impl Running {
         let mut store = every(STORE_INTERVAL);
         self.put_in_force().await;
         self.lane.change(Changes::ALL);
-        self.keep(origin, None);
+        // Nobody has asked for what a start finds.
+        self.keep(origin, oneshot::channel().0);
         tracing::info!("weir {} runs", env!("CARGO_PKG_VERSION"));
         loop {
             tokio::select! {
                 Some(call) = calls.recv() => self.answer(call),
                 Some(result) = results.recv() => self.learn_verdict(&result),
                 Some(event) = events.recv() => self.learn_event(event, &mut events).await,
+                verdict = self.line.judged() => self.decide(verdict),
                 compiled = self.lane.compiled() => self.finish(compiled).await,
                 done = self.keeper.done() => self.kept(done),
                 _ = store.tick() => self.keeper.try_again(),
@@ -408,12 +412,11 @@ impl Running {
 
     /// What is done every millisecond.
     async fn pump(&mut self) {
-        let now = self.clock.now().milliseconds;
         let published = self.lane.publish();
         self.after_publication(published).await;
         self.next_change();
         self.next_plan();
-        self.lane.turn(&self.checked, &self.health, &self.world, now);
+        self.turn_lane();
         self.tell_health();
         self.inquirer.collect();
         self.inquirer.collect();

@@ -26,7 +26,9 @@ use weir_core::policy::Snapshot;
 use weir_core::telemetry::{ObjectCounters, ObjectTotals};
 
 use super::Running;
-use super::answers::{check, refusal, send, told, uncompiled};
+use super::answers::send;
+use super::judge::check_against;
+use super::outcome::{refusal, told, uncompiled};
 
 /// Plans that wait for their turn, in the order in which they came.
 pub(super) struct Plans {
@@ -114,8 +116,8 @@ impl Making {
     fn make(mut self, compiler: Compiler) -> Reply {
         let etag = self.checked.etag().to_owned();
         IfMatch::of(self.plan.if_match.as_deref()).holds(edit::WHOLE, || etag.clone())?;
-        let text = Value::Object(std::mem::take(&mut self.plan.configuration)).to_string();
-        let planned = check(&text, &self.checked).map_err(refusal)?;
+        let document = Value::Object(std::mem::take(&mut self.plan.configuration));
+        let planned = check_against(document, &self.checked).map_err(refusal)?;
         let mut health = HealthTable::clone(&self.health);
         health.set_targets(&probe_targets(&planned.configuration));
         let next = self.compiled(compiler, &planned, &health)?;
