@@ -57,7 +57,7 @@ pub use resources::Kind;
 pub use security_group::{
     AddressMatch, Direction, NetworkSecurityGroup, SecurityProtocol, SecurityRule,
 };
-pub use sources::{Examined, FileProblem, Origins, Source, examine};
+pub use sources::{Examined, FileProblem, Origins, Source, examine, merge};
 pub use virtual_network::{Subnet, VirtualNetwork};
 
 use arm::{Field, Object};
