@@ -14,6 +14,7 @@
 //! Not here: the same for every kind of traffic, without threads (`tests/golden`).
 #![allow(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
@@ -27,8 +28,11 @@ use dpdk::{
 use golden::document::Document;
 use golden::packet::{Direction, encode};
 use golden::simulation::World;
+use weir::control::inquiries::Inquirer;
+use weir::worker::inquiries::Desk;
 use weir::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
-use weir_core::path::{Sizes, Worker};
+use weir_core::flow::key;
+use weir_core::path::{FlowQuery, FlowSlice, Sizes, Through, Worker};
 use weir_core::policy::{OwnerFunction, Snapshot};
 use weir_core::rcu::{self, Publisher};
 use weir_core::telemetry::{Counter, Counters, Totals};
@@ -102,6 +106,29 @@ fn a_flow_is_finished_by_its_owner_alone_and_in_order_between_threads() {
     }
 }
 
+#[test]
+fn owners_tell_of_their_flows_and_of_no_others_while_they_flood_each_other_and_after() {
+    let _alone = alone();
+    for workers in [2, 4, 16] {
+        let (mut fleet, _) = Fleet::new(workers, Exit::Queues(workers));
+        fleet.start(0..workers);
+        // A record that makes room for another may be met twice, or not at all.
+        let flooded: BTreeSet<_> = fleet.listed().into_iter().collect();
+        fleet.wait("every packet has left", Fleet::is_done);
+        let listed = fleet.listed();
+        let records: u64 = fleet.shared.iter().map(|shared| shared.read().flows).sum();
+        assert_eq!(listed.len() as u64, records);
+        let told: BTreeSet<_> = listed.iter().copied().collect();
+        assert_eq!(told.len(), listed.len(), "each is told once");
+        assert!(flooded.is_subset(&told), "flows that went on");
+        for (owner, port) in told {
+            assert_eq!(owner, fleet.flows[usize::from(port - FIRST_PORT)].owner, "port {port}");
+        }
+        assert_eq!(fleet.totals().get("worker_allocations"), 0);
+        fleet.finish();
+    }
+}
+
 /// How packets leave.
 #[derive(Clone, Copy)]
 enum Exit {
@@ -170,6 +197,7 @@ impl Fleet {
                 ports: Arc::clone(&numbers),
                 pool: pool().clone(),
                 shared: Arc::default(),
+                desk: Desk::default(),
                 idle: Idle::new(true),
                 clock,
             });
@@ -215,6 +243,43 @@ impl Fleet {
             assert!(Instant::now() < deadline, "{what}: not in {PATIENCE:?}\n{}", self.suspects());
             thread::sleep(Duration::from_micros(200));
         }
+    }
+
+    /// Who tells of which flows, by the client's port; each is looked up as well.
+    fn listed(&self) -> Vec<(usize, u16)> {
+        let inquirer = Inquirer::new(self.shared.iter().map(Arc::clone));
+        let collected = inquirer.clone();
+        let listing = async {
+            let mut told = Vec::new();
+            for worker in (0u8..).take(self.shared.len()).map(WorkerId) {
+                let mut slice = FlowSlice::new(FlowQuery::default(), 0, 50);
+                while slice.next().is_some() {
+                    slice = inquirer.list(worker, slice.again()).await.expect("an answer");
+                    for view in slice.views() {
+                        let (source, port) = view.source;
+                        told.push((worker.index(), port));
+                        let Through::Rule(rule) = view.through else { panic!("{view:?}") };
+                        let key = key::inbound(source, port, rule);
+                        let found = inquirer.find(worker, key).await.expect("an answer");
+                        assert_eq!(found.map(|it| it.member), Some(view.member));
+                    }
+                }
+            }
+            told
+        };
+        let collecting = async move {
+            loop {
+                collected.collect();
+                tokio::time::sleep(Duration::from_micros(200)).await;
+            }
+        };
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_time().build().expect("a runtime").block_on(async {
+            tokio::select! {
+                told = listing => told,
+                () = collecting => panic!("it never ends"),
+            }
+        })
     }
 
     /// What each worker has done, and who does nothing any more.

@@ -16,6 +16,7 @@ use dpdk::{
     Burst, Eal, Mempool, PoolConfig, Port, PortConfig, RingConsumer, RingProducer, RxQueue, Source,
     StartedPort, TxQueue,
 };
+use weir::worker::inquiries::Desk;
 use weir::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
 use weir_core::path::{Batch, Sizes, Worker};
 use weir_core::policy::Snapshot;
@@ -178,6 +179,7 @@ impl Rig {
             ports: numbers.into(),
             pool: pool.clone(),
             shared: Arc::new(SharedState::default()),
+            desk: Desk::default(),
             idle: Idle::new(false),
             clock,
         };

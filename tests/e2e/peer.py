@@ -35,6 +35,7 @@ def parse():
         ("echo", echo),
         ("udp-stream", udp_stream),
         ("tcp-stream", tcp_stream),
+        ("hold", hold),
         ("requests", requests),
         ("flood", flood),
     ):
@@ -43,6 +44,7 @@ def parse():
         one.add_argument("port", type=int)
         one.add_argument("--seconds", type=float, default=10.0)
         one.add_argument("--rate", type=float, default=1000.0)
+        one.add_argument("--connections", type=int, default=1)
         one.set_defaults(role=action)
     return parser.parse_args()
 
@@ -134,6 +136,18 @@ def tcp_stream(arguments):
             sent += 1
             time.sleep(1 / arguments.rate)
     return {"echoed": sent, "broken": False}
+
+
+def hold(arguments):
+    """Connections that say nothing. Their own ports are printed at once."""
+    ending = Ending(arguments.seconds)
+    peer = (arguments.address, arguments.port)
+    held = [socket.create_connection(peer, timeout=10) for _ in range(arguments.connections)]
+    print(json.dumps([one.getsockname()[1] for one in held]), flush=True)
+    while not ending.reached():
+        time.sleep(0.05)
+    for one in held:
+        one.close()
 
 
 def requests(arguments):

@@ -16,6 +16,8 @@ pub mod compile;
 #[forbid(unsafe_code)]
 pub mod config;
 #[forbid(unsafe_code)]
+pub mod explain;
+#[forbid(unsafe_code)]
 pub mod flow;
 #[forbid(unsafe_code)]
 pub mod health;
@@ -25,6 +27,8 @@ pub mod limits;
 pub mod neighbour;
 #[forbid(unsafe_code)]
 pub mod path;
+#[forbid(unsafe_code)]
+pub mod plan;
 #[forbid(unsafe_code)]
 pub mod policy;
 #[allow(unsafe_code, reason = "the one publication pointer; see docs/unsafe.md")]

@@ -70,6 +70,12 @@ pub const CONTROL_CLIENTS_MAX: usize = 32;
 /// Events that wait for one client. Further ones are lost to it, and it is told how many.
 pub const EVENTS_WAITING_MAX: usize = 256;
 
+/// Differences that one plan lists. The rest is counted.
+pub const PLAN_DIFFERENCES_MAX: usize = 1_000;
+/// Rules and members whose flows one plan tells of, those first whose flows end. The rest is
+/// counted.
+pub const PLAN_EFFECTS_MAX: usize = 1_000;
+
 /// Flow records of one worker when the configuration names no other number.
 pub const FLOWS_PER_WORKER_DEFAULT: usize = 1 << 18;
 /// Flow records of one worker at least.
@@ -186,3 +192,15 @@ pub const PROBES_IN_FLIGHT_MAX: usize = 4_096;
 pub const PROBE_HEAD_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a probe response's body that are read and thrown away before the connection closes.
 pub const PROBE_BODY_BYTES_MAX: usize = 64 << 10;
+
+/// Listings of flows or outbound ports under way at a time. A further one is refused: error -32008.
+pub const LISTINGS_MAX: usize = 4;
+/// Entries of one reply to a listing that names no limit. A cursor goes on from there.
+pub const LISTING_LIMIT_DEFAULT: usize = 100;
+/// Entries of one reply to a listing at most. More are refused.
+pub const LISTING_LIMIT_MAX: usize = 1_000;
+/// Milliseconds after which a listing of flows ends with a cursor, whatever it has found.
+pub const LISTING_MILLISECONDS_MAX: u64 = 2_000;
+/// Destinations that the flows of one worker are summed up by. Flows towards further ones are
+/// counted as `omitted`.
+pub const SNAT_DESTINATIONS_SUMMED_MAX: usize = 65_536;

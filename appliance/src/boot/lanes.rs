@@ -16,6 +16,7 @@ use weir_core::units::{PortId, WorkerId};
 use super::processors::Seats;
 use super::{BootError, OpenPort, memory, spread};
 use crate::control::{Kit, WorkerView};
+use crate::worker::inquiries::Desk;
 use crate::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
 
 /// Everything that was made for the workers and for the control side.
@@ -64,6 +65,7 @@ pub(super) fn assemble(
                 ports: Arc::clone(&numbers),
                 pool: pool.clone(),
                 shared,
+                desk: Desk::default(),
                 idle: Idle::new(seats.adaptive),
                 clock,
             },

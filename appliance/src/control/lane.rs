@@ -10,7 +10,6 @@
 //! compiled is coalesced into the next one. Nothing here waits for a worker: a snapshot that
 //! cannot be published yet, because three older ones are still being read, is tried again.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -26,16 +25,13 @@ use weir_core::rcu::Publisher;
 
 use super::store::{Kept, Sha256};
 
-/// Configurations that may wait to be applied. A further one is refused.
-const CANDIDATES_WAITING: usize = 64;
-
 /// A configuration that somebody wants in force.
 pub(super) struct Candidate {
-    pub(super) checked: Checked,
+    pub(super) checked: Arc<Checked>,
     /// Where it came from, and its text.
     pub(super) origin: Origin,
-    /// Who is to be told; nobody when a signal asked.
-    pub(super) author: Option<Waiting>,
+    /// Who is to be told.
+    pub(super) author: Waiting,
 }
 
 /// Where a configuration came from, and its text.
@@ -52,10 +48,6 @@ pub(super) struct Origin {
 
 /// Where a candidate's author waits to be told.
 pub(super) type Waiting = oneshot::Sender<Result<Outcome, PortsFragmented>>;
-
-/// As many configurations wait to be applied as may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct TooManyWait;
 
 /// What became of a candidate.
 #[derive(Debug)]
@@ -80,11 +72,15 @@ pub(super) struct Compiled {
 pub(super) struct PublishLane {
     publisher: Publisher<Snapshot>,
     facts: Arc<[PortFacts]>,
-    /// Here when nothing is being compiled.
+    /// Here when nothing is being compiled, and nobody copies it.
     compiler: Option<Compiler>,
+    /// Where it comes back from who copies it.
+    lent: Option<oneshot::Receiver<Compiler>>,
     running: Option<JoinHandle<Compiled>>,
     pending: Changes,
-    candidates: VecDeque<Candidate>,
+    candidate: Option<Candidate>,
+    /// Whether what is being compiled is one.
+    compiles_candidate: bool,
     /// Compiled, and waiting for a place among the retired.
     ready: Option<(Box<Snapshot>, Option<Candidate>)>,
     published: Arc<Snapshot>,
@@ -107,9 +103,11 @@ impl PublishLane {
             publisher,
             facts,
             compiler: Some(compiler),
+            lent: None,
             running: None,
             pending: Changes::default(),
-            candidates: VecDeque::new(),
+            candidate: None,
+            compiles_candidate: false,
             ready: None,
             published,
         }
@@ -120,9 +118,36 @@ impl PublishLane {
         &self.published
     }
 
-    /// Whether no configuration waits, is compiled or is about to be published.
+    /// Whether nothing waits, is compiled or is about to be published.
     pub(super) fn is_idle(&self) -> bool {
-        self.candidates.is_empty() && self.running.is_none() && self.ready.is_none()
+        self.candidate.is_none() && self.running.is_none() && self.ready.is_none()
+    }
+
+    /// Whether a configuration is on its way to the workers.
+    pub(super) fn has_candidate(&self) -> bool {
+        let is_ready = self.ready.as_ref().is_some_and(|(_, candidate)| candidate.is_some());
+        self.candidate.is_some() || self.compiles_candidate || is_ready
+    }
+
+    /// What the devices are.
+    pub(super) fn facts(&self) -> Arc<[PortFacts]> {
+        Arc::clone(&self.facts)
+    }
+
+    /// The compiler, for as long as a copy of it takes, and where it is to be sent back to; `None`
+    /// while it is not here. Nothing is compiled until it is back.
+    pub(super) fn lend(&mut self) -> Option<(Compiler, oneshot::Sender<Compiler>)> {
+        let compiler = self.compiler.take()?;
+        let (back, lent) = oneshot::channel();
+        self.lent = Some(lent);
+        Some((compiler, back))
+    }
+
+    /// Takes the compiler back when the copy is made.
+    fn take_back(&mut self) {
+        if let Some(compiler) = self.lent.as_mut().and_then(|lent| lent.try_recv().ok()) {
+            (self.compiler, self.lent) = (Some(compiler), None);
+        }
     }
 
     /// Notes a change of what snapshots are made from.
@@ -130,37 +155,32 @@ impl PublishLane {
         self.pending = self.pending.and(changes);
     }
 
-    /// Puts a configuration in line.
-    ///
-    /// # Errors
-    /// [`TooManyWait`] when it had to be left out.
-    pub(super) fn apply(&mut self, candidate: Candidate) -> Result<(), TooManyWait> {
-        if self.candidates.len() >= CANDIDATES_WAITING {
-            return Err(TooManyWait);
-        }
-        self.candidates.push_back(candidate);
-        Ok(())
+    /// Takes a configuration on its way; none other may be.
+    pub(super) fn apply(&mut self, candidate: Candidate) {
+        debug_assert!(!self.has_candidate(), "one at a time");
+        self.candidate = Some(candidate);
     }
 
     /// Starts to compile if there is something to compile and nothing under way.
     pub(super) fn turn(
         &mut self,
-        checked: &Checked,
+        checked: &Arc<Checked>,
         health: &Arc<HealthTable>,
         world: &Arc<World>,
         now_milliseconds: u64,
     ) {
         self.publisher.reclaim();
-        if self.ready.is_some() || self.candidates.is_empty() && !self.pending.any() {
+        self.take_back();
+        if self.ready.is_some() || self.candidate.is_none() && !self.pending.any() {
             return;
         }
         let Some(mut compiler) = self.compiler.take() else { return };
-        let candidate = self.candidates.pop_front();
+        let candidate = self.candidate.take();
+        self.compiles_candidate = candidate.is_some();
         let mut changes = std::mem::take(&mut self.pending);
         let owed = changes;
         changes.configuration |= candidate.is_some();
-        let source = candidate.as_ref().map_or(checked, |candidate| &candidate.checked);
-        let configuration = source.configuration.clone();
+        let checked = Arc::clone(candidate.as_ref().map_or(checked, |it| &it.checked));
         let health = match &candidate {
             Some(candidate) => {
                 let mut retargeted = HealthTable::clone(health);
@@ -172,7 +192,7 @@ impl PublishLane {
         let (world, facts) = (Arc::clone(world), Arc::clone(&self.facts));
         self.running = Some(tokio::task::spawn_blocking(move || {
             let inputs = Inputs {
-                configuration: &configuration,
+                configuration: &checked.configuration,
                 health: &health,
                 world: &world,
                 facts: &facts,
@@ -198,6 +218,7 @@ impl PublishLane {
     /// Takes the compiling thread's result in; what can be published is.
     pub(super) fn finish(&mut self, compiled: Compiled) -> Option<Published> {
         self.compiler = Some(compiled.compiler);
+        self.compiles_candidate = false;
         match compiled.result {
             Ok(snapshot) => {
                 self.ready = Some((Box::new(snapshot), compiled.candidate));
@@ -210,9 +231,9 @@ impl PublishLane {
                     self.pending = self.pending.and(compiled.owed);
                 }
                 tracing::error!("{refused}");
-                if let Some(author) = compiled.candidate.and_then(|candidate| candidate.author) {
+                if let Some(candidate) = compiled.candidate {
                     // A client that has gone does not want to know.
-                    let _gone = author.send(Err(refused));
+                    let _gone = candidate.author.send(Err(refused));
                 }
                 None
             }

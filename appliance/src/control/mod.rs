@@ -13,12 +13,18 @@
 
 mod announce;
 mod answers;
+mod changes;
 mod diagnosis;
-mod edits;
 mod error;
 mod events;
+mod explanations;
+pub mod inquiries;
+mod judge;
 mod kernel;
 mod lane;
+mod listings;
+mod outcome;
+mod plans;
 pub mod probe;
 pub mod socket;
 mod status;
@@ -35,7 +41,7 @@ use std::time::Duration;
 use dpdk::{Burst, Mempool, RingConsumer, RingProducer};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::LocalSet;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use weir_core::compile::{Changes, Compiler, PortFacts, probe_targets};
@@ -55,8 +61,10 @@ use announce::Announcer;
 use diagnosis::{Growth, Unresolved};
 pub use error::ControlError;
 use events::Events;
+use inquiries::Inquirer;
 use kernel::Pump;
 use lane::{Origin, PublishLane};
+use listings::Listings;
 use probe::{ProbeResult, Prober, SourceAddresses};
 use socket::{Call, Listener};
 use status::PortView;
@@ -145,13 +153,16 @@ pub struct Control {
 
 /// The control side, running.
 struct Running {
-    checked: Checked,
+    checked: Arc<Checked>,
     path: PathBuf,
     /// The file as it was when it was last accepted.
     file_sha256: Sha256,
     keeper: Keeper,
     ports: Vec<PortView>,
     workers: Vec<WorkerView>,
+    /// The way to ask them about their flows.
+    inquirer: Inquirer,
+    listings: Listings,
     log: LogHandle,
     clock: Clock,
     pool: Mempool,
@@ -162,7 +173,8 @@ struct Running {
     prober: Prober,
     pump: Rc<RefCell<Pump>>,
     announcer: Announcer,
-    changes: edits::Changes,
+    line: changes::Line,
+    plans: plans::Plans,
     events: Events,
     growth: Growth,
     unresolved: Unresolved,
@@ -245,14 +257,17 @@ impl Control {
         }
         tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
         crate::boot::keep_network();
-        let turns = vec![[(0, 0); 2]; self.kit.workers.len()];
+        let inquirer = Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared)));
         let running = Running {
             lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts),
-            checked: chosen.checked,
+            checked: Arc::new(chosen.checked),
             path,
             file_sha256,
             keeper: Keeper::new(store),
             ports: self.ports,
+            listings: Listings::new(inquirer.clone()),
+            inquirer,
+            turns: vec![[(0, 0); 2]; self.kit.workers.len()],
             workers: self.kit.workers,
             log: self.log,
             clock: self.kit.clock,
@@ -263,12 +278,12 @@ impl Control {
             prober,
             pump,
             announcer: Announcer::default(),
-            changes: edits::Changes::default(),
+            line: changes::Line::default(),
+            plans: plans::Plans::default(),
             events: Events::default(),
             growth: Growth::default(),
             unresolved: Unresolved::default(),
             left_out: LeftOut::default(),
-            turns,
         };
         for listener in listeners {
             tokio::task::spawn_local(socket::serve(listener, calls_in.clone()));
@@ -301,13 +316,15 @@ impl Running {
         let mut store = every(STORE_INTERVAL);
         self.put_in_force().await;
         self.lane.change(Changes::ALL);
-        self.keep(origin, None);
+        // Nobody has asked for what a start finds.
+        self.keep(origin, oneshot::channel().0);
         tracing::info!("weir {} runs", env!("CARGO_PKG_VERSION"));
         loop {
             tokio::select! {
                 Some(call) = calls.recv() => self.answer(call),
                 Some(result) = results.recv() => self.learn_verdict(&result),
                 Some(event) = events.recv() => self.learn_event(event, &mut events).await,
+                verdict = self.line.judged() => self.decide(verdict),
                 compiled = self.lane.compiled() => self.finish(compiled).await,
                 done = self.keeper.done() => self.kept(done),
                 _ = store.tick() => self.keeper.try_again(),
@@ -395,11 +412,14 @@ impl Running {
 
     /// What is done every millisecond.
     async fn pump(&mut self) {
-        let now = self.clock.now().milliseconds;
         let published = self.lane.publish();
         self.after_publication(published).await;
         self.next_change();
-        self.lane.turn(&self.checked, &self.health, &self.world, now);
+        self.next_plan();
+        self.turn_lane();
+        self.tell_health();
+        self.inquirer.collect();
+        self.inquirer.collect();
         self.tell_health();
         for worker in &self.workers {
             for _ in 0..REQUESTS_PER_TURN {

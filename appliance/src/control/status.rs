@@ -11,7 +11,7 @@ use weir_core::policy::Member;
 use weir_core::telemetry::{DropReason, ObjectCounters, ObjectTotals, Totals};
 use weir_core::units::{Address, MacAddress, MemberId, Transport};
 
-use super::{HEARTBEAT_MILLISECONDS_MAX, Running, WorkerView, answers};
+use super::{HEARTBEAT_MILLISECONDS_MAX, Running, WorkerView, outcome};
 use crate::boot::OpenPort;
 
 /// Drivers that cannot tell. `net_tap` looks for its kernel end in its own network namespace, and
@@ -25,7 +25,7 @@ pub(super) struct PortView {
     device: String,
     driver: String,
     mtu: u16,
-    rx_queues: u16,
+    pub(super) rx_queues: u16,
     tx_queues: u16,
     port: dpdk::Port,
 }
@@ -278,7 +278,7 @@ impl Running {
     fn warnings(&self) -> Vec<String> {
         let problems = self.checked.warnings.iter();
         let mut warnings: Vec<String> = problems.map(ToString::to_string).collect();
-        warnings.extend(self.keeper.failure().map(answers::not_persisted));
+        warnings.extend(self.keeper.failure().map(outcome::not_persisted));
         for member in self.lane.published().members.iter().filter(|member| member.live) {
             if member.port.is_none() {
                 warnings.push(format!("no route leads to member {}", member.address));

@@ -1,7 +1,7 @@
 //! What does a worker do, turn after turn?
 //!
 //! ```text
-//!   receive ─► process ─► carry out verdicts ─► take over ─► timers ─► flush
+//!   receive ─► process ─► carry out verdicts ─► take over ─► timers ─► inquiries ─► flush
 //!      ▲                        │                   ▲
 //!   own queues            tx · rings · free    hand-off, relay, kernel rings
 //! ```
@@ -13,6 +13,7 @@
 mod clock;
 mod frames;
 mod idle;
+pub mod inquiries;
 mod outlets;
 pub mod rings;
 mod shared;
@@ -33,6 +34,7 @@ pub use idle::Idle;
 pub use outlets::{Lane, Outlets, PortLane};
 pub use shared::{SharedState, WorkerState};
 
+use inquiries::Desk;
 use rings::Inlets;
 
 /// Flow records that the timers meet per turn: so many that expiry keeps pace with two million
@@ -59,6 +61,8 @@ pub struct WorkerLane {
     pub pool: Mempool,
     /// What it tells the control side about itself.
     pub shared: Arc<SharedState>,
+    /// Where it answers the control side's questions.
+    pub desk: Desk,
     /// Whether and how it rests.
     pub idle: Idle,
     /// The time.
@@ -113,6 +117,7 @@ impl WorkerLane {
         let mut worked = turn.receive_from_wire(&mut self.queues);
         worked |= turn.take_over(&mut self.inlets);
         worked |= turn.run_timers(&self.pool);
+        worked |= self.desk.turn(&self.shared.inquiries, &self.worker, snapshot, now, worked);
         self.outlets.flush(&self.worker.counters);
         for request in self.worker.requests.drain(..) {
             if self.shared.requests.push(request).is_ok() {

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use crossbeam_queue::ArrayQueue;
 use weir_core::path::ResolveRequest;
 
+use super::inquiries::Mailbox;
+
 /// Requests to resolve a next hop that may wait for the control side. Beyond, the next packet
 /// asks again.
 const REQUESTS_WAITING: usize = 256;
@@ -21,6 +23,8 @@ pub struct SharedState {
     lcore: AtomicU32,
     /// Next hops that packets wait for.
     pub requests: ArrayQueue<ResolveRequest>,
+    /// What the control side asks, and the worker's answers.
+    pub inquiries: Mailbox,
 }
 
 /// What a worker's shared state says at one moment.
@@ -50,6 +54,7 @@ impl Default for SharedState {
             sleeping: AtomicBool::new(false),
             lcore: AtomicU32::new(0),
             requests: ArrayQueue::new(REQUESTS_WAITING),
+            inquiries: Mailbox::default(),
         }
     }
 }

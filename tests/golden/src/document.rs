@@ -64,6 +64,22 @@ impl Document {
         configuration
     }
 
+    /// Whether nothing is wrong with it.
+    #[must_use]
+    pub fn is_valid(&self) -> bool {
+        config::check(self.value.to_string().as_bytes()).is_ok()
+    }
+
+    /// The document in Azure's spelling.
+    ///
+    /// # Panics
+    /// When something is wrong with it.
+    #[must_use]
+    pub fn echo(&self) -> Value {
+        let checked = config::check(self.value.to_string().as_bytes());
+        Value::clone(&checked.expect("a valid configuration").echo)
+    }
+
     /// Puts a value under a path.
     ///
     /// # Errors

@@ -57,8 +57,8 @@ pub struct Explanation {
 pub struct Tuple {
     /// Where it comes from.
     pub source: String,
-    /// The port that it comes from.
-    pub source_port: u16,
+    /// The port that it comes from; `null` where the owner picks one when the packet comes.
+    pub source_port: Option<u16>,
     /// Where it goes.
     pub destination: String,
     /// The port that it goes to.

@@ -51,7 +51,7 @@ pub struct FlowList {
     pub flows: Vec<Flow>,
     /// What `cursor` must be to go on; `null` at the end.
     pub cursor: Option<String>,
-    /// Records that were looked at for this reply.
+    /// Slots of the owners' tables that were looked at for this reply.
     pub scanned: u64,
 }
 
@@ -89,7 +89,7 @@ pub struct Flow {
     pub idle_seconds: u32,
     /// Until it ends if nothing comes, in seconds.
     pub expires_in_seconds: u32,
-    /// The generation that it began in.
+    /// The generation that it began or was last checked in.
     pub generation: u32,
 }
 
@@ -121,6 +121,8 @@ pub struct SnatList {
     pub allocations: Vec<SnatAllocation>,
     /// Where ports are used towards, the most used first; only if asked for.
     pub destinations: Vec<SnatDestination>,
+    /// Flows that are in no sum, since there are too many destinations: such of few flows.
+    pub omitted: u64,
     /// What `cursor` must be to go on; `null` at the end.
     pub cursor: Option<String>,
 }
@@ -135,6 +137,8 @@ pub struct SnatAllocation {
     pub address: String,
     /// The member's address.
     pub member: String,
+    /// `Tcp`, `Udp`, or `All` where the ports of both are the same.
+    pub protocol: String,
     /// The worker that owns them.
     pub worker: u8,
     /// The first one.

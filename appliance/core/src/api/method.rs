@@ -11,7 +11,10 @@ use super::change::{
 };
 use super::error::{Error, ErrorCode};
 use super::event::Subscribe;
+use super::explanation::Explain;
+use super::listing::{Flows, Snat};
 use super::mapping::QueryInboundNatRulePortMapping;
+use super::plan::PlanFor;
 use super::reply::{Get, List};
 
 macro_rules! methods {
@@ -118,6 +121,23 @@ methods! {
             "get takes {\"id\": the id of a resource}, or nothing for everything";
         /// The resources of a collection; answered by `Resources`.
         List(List) = "list" Reads "list takes {\"collection\": such as \"loadBalancers\"}";
+        /// Say what a configuration would change; answered by `Plan`.
+        Plan(PlanFor) = "plan" Reads
+            "plan takes {\"configuration\": {…}, \"ifMatch\": an etag}";
+        /// Say what would become of a packet, and why; answered by `Explanation`.
+        Explain(Explain) = "explain" Reads
+            "explain takes {\"protocol\": \"Tcp\" or \"Udp\", \"source\": …, \"sourcePort\": …, \
+             \"destination\": …, \"destinationPort\": …, \"port\": the name of the port it comes \
+             in by}";
+        /// Live flows; answered by `FlowList`.
+        Flows(Flows) = "flows" Reads
+            "flows takes {\"protocol\", \"source\", \"sourcePort\", \"destination\", \
+             \"destinationPort\", \"rule\", \"member\", \"worker\", \"limit\", \"cursor\"}, all of \
+             them optional";
+        /// Outbound ports; answered by `SnatList`.
+        Snat(Snat) = "snat" Reads
+            "snat takes {\"rule\", \"member\", \"destinations\": true or false, \"limit\", \
+             \"cursor\"}, all of them optional";
         /// Which frontend ports lead to a member; answered by `PortMappings`.
         QueryInboundNatRulePortMapping(QueryInboundNatRulePortMapping) =
             "queryInboundNatRulePortMapping" Reads

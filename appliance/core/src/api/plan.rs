@@ -32,8 +32,11 @@ pub struct Plan {
     pub omitted: u64,
     /// What would become of live flows, in all.
     pub flows: FlowEffects,
-    /// What would become of the live flows of each rule and member that is touched.
+    /// What would become of the live flows of each rule and member that is touched. Where rules
+    /// share members, numbers are estimates: workers count per rule and per member.
     pub effects: Vec<FlowEffect>,
+    /// Effects that did not fit into `effects`.
+    pub effects_omitted: u64,
     /// What is acceptable, but perhaps not meant.
     pub warnings: Vec<Problem>,
 }

@@ -16,7 +16,10 @@ use super::change::Applied;
 use super::diagnosis::Diagnosis;
 use super::error::Error;
 use super::event::Subscribed;
+use super::explanation::Explanation;
+use super::listing::{FlowList, SnatList};
 use super::mapping::PortMappings;
+use super::plan::Plan;
 use super::status::Status;
 
 /// What the appliance answers to one request.
@@ -34,6 +37,10 @@ pub enum Success {
     Resource(Resource),
     /// To `list`.
     Resources(Resources),
+    /// To `flows`.
+    Flows(FlowList),
+    /// To `snat`.
+    Snat(SnatList),
     /// To `queryInboundNatRulePortMapping`.
     PortMappings(PortMappings),
     /// To `history`.
@@ -50,6 +57,10 @@ pub enum Success {
     Diagnosis(Diagnosis),
     /// To `version`.
     Version(Version),
+    /// To `plan`.
+    Plan(Box<Plan>),
+    /// To `explain`.
+    Explanation(Box<Explanation>),
 }
 
 /// The reply to `version`.

@@ -39,6 +39,25 @@ fn every_method_reads_what_the_client_writes() {
         Method::Get(Get::default()),
         Method::Get(Get { id: Some("loadBalancers/web".into()) }),
         Method::List(List { collection: "loadBalancers".into() }),
+        Method::Plan(PlanFor {
+            configuration: fields(json!({"resources": []})),
+            if_match: Some("0a".into()),
+        }),
+        Method::Explain(Explain {
+            protocol: "Tcp".into(),
+            source: "192.0.2.7".into(),
+            source_port: 40_000,
+            destination: "203.0.113.10".into(),
+            destination_port: 80,
+            port: Some("front".into()),
+        }),
+        Method::Flows(Flows {
+            protocol: Some("Tcp".into()),
+            source: Some("192.0.2.0/24".into()),
+            destination_port: Some(80),
+            ..Flows::default()
+        }),
+        Method::Snat(Snat { destinations: true, limit: Some(10), ..Snat::default() }),
         Method::QueryInboundNatRulePortMapping(QueryInboundNatRulePortMapping {
             ip_address: Some("10.0.0.11".into()),
             ..QueryInboundNatRulePortMapping::default()

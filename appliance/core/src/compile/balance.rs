@@ -21,7 +21,7 @@ type Content = Vec<(Address, u16)>;
 type Leading = BTreeMap<policy::Endpoint, Vec<Backend>>;
 
 /// What the compiler remembers of rules and members.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Balance {
     rules: Identities<Endpoint>,
     members: Identities<Address>,

@@ -16,7 +16,7 @@ use crate::units::{Address, AdjacencyId, MemberId, PortId, Prefix};
 type Neighbour = (PortId, Address);
 
 /// What the compiler remembers of next hops.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Forward {
     adjacencies: Identities<Neighbour>,
     /// What the last routes were made of.

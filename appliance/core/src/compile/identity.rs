@@ -9,7 +9,7 @@ use crate::limits::IDLE_TIMEOUT_MINUTES_MAX;
 const QUARANTINE_MILLISECONDS: u64 = (IDLE_TIMEOUT_MINUTES_MAX as u64 + 1) * 60_000;
 
 /// Ids of objects of one kind, by what identifies them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Identities<K> {
     live: BTreeMap<K, u32>,
     freed: VecDeque<(u64, u32)>,

@@ -86,7 +86,7 @@ impl Changes {
 }
 
 /// What turns inputs into snapshots, and remembers what must stay the same between them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Compiler {
     balance: balance::Balance,
     outbound: outbound::Outbound,

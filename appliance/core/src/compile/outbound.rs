@@ -39,7 +39,7 @@ type Run = (usize, usize);
 type Blocks = BTreeMap<MemberId, Run>;
 
 /// What the compiler remembers of outbound ports.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Outbound {
     addresses: Identities<Address>,
     blocks: BTreeMap<(OutboundAddressId, Transport), Blocks>,

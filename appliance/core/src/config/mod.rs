@@ -50,13 +50,14 @@ pub use load_balancer::{
     OutboundRule, Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
+pub use pointer::escape;
 pub use port_mapping::{PortMappingError, PortMappingQuery, port_mappings};
 pub use problem::Problem;
 pub use resources::Kind;
 pub use security_group::{
     AddressMatch, Direction, NetworkSecurityGroup, SecurityProtocol, SecurityRule,
 };
-pub use sources::{Examined, FileProblem, Origins, Source, examine};
+pub use sources::{Examined, FileProblem, Origins, Source, examine, merge};
 pub use virtual_network::{Subnet, VirtualNetwork};
 
 use arm::{Field, Object};

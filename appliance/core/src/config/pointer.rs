@@ -54,7 +54,8 @@ impl fmt::Display for Pointer<'_> {
 }
 
 /// A key as a pointer has it (RFC 6901 §3).
-pub(super) fn escape(key: &str) -> String {
+#[must_use]
+pub fn escape(key: &str) -> String {
     key.replace('~', "~0").replace('/', "~1")
 }
 

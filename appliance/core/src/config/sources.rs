@@ -162,6 +162,25 @@ pub fn examine(sources: Vec<Source>) -> Examined {
     examined
 }
 
+/// Puts files together as one document, without asking what it means.
+///
+/// For those who let somebody else check it: the appliance at the other end of a control socket may
+/// know more than this release.
+///
+/// # Errors
+/// Every problem of the files as files: what is no JSON, or has no place in a document.
+pub fn merge(sources: &[Source]) -> Result<(Value, Origins), Vec<FileProblem>> {
+    let mut merger = Merger::default();
+    let mut findings: Vec<_> = sources.iter().map(|source| merger.add(source)).collect();
+    merger.refuse_too_much(sources, &mut findings);
+    let of_files = sources.iter().zip(findings).flat_map(|(source, found)| {
+        let located = |problem| FileProblem { file: source.name.clone(), problem };
+        found.errors.into_iter().map(located)
+    });
+    let problems: Vec<_> = of_files.collect();
+    if problems.is_empty() { Ok((merger.document(), merger.origins)) } else { Err(problems) }
+}
+
 /// Problems stand in the order of files, and of places in them. The files were taken apart, so
 /// those that have something to be told of are read once more.
 fn put_in_order(examined: &mut Examined, sources: &[Source]) {

@@ -82,6 +82,13 @@ impl FlowTable {
         self.made
     }
 
+    /// How many slots there are; each holds one record or none.
+    #[must_use]
+    #[allow(clippy::cast_possible_truncation, reason = "a slot number is below 2^32")]
+    pub const fn slots(&self) -> u32 {
+        self.records.capacity() as u32
+    }
+
     /// How many records there may be.
     #[must_use]
     pub const fn bound(&self) -> usize {
@@ -273,7 +280,7 @@ impl FlowTable {
         Some(slot)
     }
 
-    /// All records, for listings.
+    /// All records, one after the other.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.records.occupied().map(|(_, entry)| entry)
     }

@@ -90,6 +90,22 @@ impl TcpState {
         self.0 & Self::RESET != 0
     }
 
+    /// What is told of the connection: the furthest that it has come.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        if self.is_reset() {
+            "Reset"
+        } else if self.is_closed() {
+            "Closed"
+        } else if self.is_closing() {
+            "Closing"
+        } else if self.is_opening() {
+            "Opening"
+        } else {
+            "Established"
+        }
+    }
+
     /// Whether a SYN may begin a new connection on the same tuple (RFC 6191 in spirit).
     #[must_use]
     pub const fn may_be_reopened(self) -> bool {
@@ -121,6 +137,8 @@ mod tests {
         assert!(after(&life[..3]).is_established());
         assert!(after(&life[..4]).is_closing() && !after(&life[..4]).is_closed());
         assert!(after(&life).is_closed() && after(&life).may_be_reopened());
+        let names: Vec<_> = (1..=5).map(|steps| after(&life[..steps]).name()).collect();
+        assert_eq!(names, ["Opening", "Opening", "Established", "Closing", "Closed"]);
     }
 
     #[test]
@@ -130,6 +148,8 @@ mod tests {
 
     #[test]
     fn a_reset_ends_whatever_was() {
-        assert!(after(&[(Side::Opener, SYN), (Side::Responder, RST | ACK)]).may_be_reopened());
+        let refused = after(&[(Side::Opener, SYN), (Side::Responder, RST | ACK)]);
+        assert!(refused.may_be_reopened());
+        assert_eq!(refused.name(), "Reset");
     }
 }

@@ -88,7 +88,7 @@ pub(super) enum Class {
 
 /// What is to be done to a packet's bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action {
+pub enum Action {
     /// Destination becomes the member behind the rule.
     ToMember(RuleId, MemberId),
     /// Source becomes the rule's frontend.
@@ -265,6 +265,13 @@ impl Batch {
             return Verdict::Transmit(self.egress[place % BATCH]);
         }
         self.verdicts[place % BATCH]
+    }
+
+    /// What was to be done to the packet at `place`, even if it could not leave in the end; `None`
+    /// for one that ended before that was asked, or that went straight through.
+    #[must_use]
+    pub fn action(&self, place: usize) -> Option<Action> {
+        self.sets.decided.contains(place).then(|| self.actions[place % BATCH])
     }
 
     /// The port that the packet at `place` came in by.

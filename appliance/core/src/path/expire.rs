@@ -11,10 +11,7 @@ use crate::units::{
     Address, AdjacencyId, MacAddress, MemberId, OutboundAddressId, RuleId, Transport,
 };
 use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetHeader};
-use crate::wire::ipv4::{self, Ipv4Header};
-use crate::wire::ipv6::Ipv6Header;
-use crate::wire::tcp::{self, TcpHeader};
-use crate::wire::{ProtocolNumber, checksum};
+use crate::wire::{ProtocolNumber, compose, tcp};
 
 /// One end of a connection as a reset towards it is addressed.
 struct Reset {
@@ -142,69 +139,19 @@ impl Reset {
         let is_v4 = self.source.0.is_v4();
         let ether_type = if is_v4 { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 }.into();
         let ethernet = EthernetHeader { destination: to.0, source: from.0, ether_type };
-        let (ethernet, segment) = (ethernet.as_bytes(), self.segment());
-        if is_v4 {
-            OriginatedFrame::of([ethernet, self.ipv4().as_bytes(), segment.as_bytes()])
-        } else {
-            OriginatedFrame::of([ethernet, self.ipv6().as_bytes(), segment.as_bytes()])
-        }
-    }
-
-    fn ipv4(&self) -> Ipv4Header {
-        const TOTAL: u16 = 20 + SEGMENT;
-        const _: () = assert!(ipv4::HEADER_LENGTH + tcp::HEADER_LENGTH == TOTAL as usize);
-        let mut header = Ipv4Header {
-            version_and_length: 0x45,
-            traffic_class: 0,
-            total_length: TOTAL.into(),
-            identification: 0.into(),
-            flags_and_offset: 0x4000.into(),
-            time_to_live: HOPS,
-            protocol: ProtocolNumber::TCP,
-            checksum: 0.into(),
-            source: self.source.0.v4_bits().into(),
-            destination: self.destination.0.v4_bits().into(),
-        };
-        header.checksum = (!checksum::sum(header.as_bytes())).into();
-        header
-    }
-
-    fn ipv6(&self) -> Ipv6Header {
-        Ipv6Header {
-            version_class_and_label: (6 << 28).into(),
-            payload_length: SEGMENT.into(),
-            next_header: ProtocolNumber::TCP,
-            hop_limit: HOPS,
-            source: self.source.0.into(),
-            destination: self.destination.0.into(),
-        }
-    }
-
-    fn segment(&self) -> TcpHeader {
-        let mut segment = TcpHeader {
-            source_port: self.source.1.into(),
-            destination_port: self.destination.1.into(),
-            sequence: self.sequence.into(),
-            acknowledgement: 0.into(),
-            data_offset: 0x50,
-            flags: tcp::RST,
-            window: 0.into(),
-            checksum: 0.into(),
-            urgent: 0.into(),
-        };
+        let segment = compose::segment(self.source, self.destination, tcp::RST, self.sequence);
+        let (ethernet, segment) = (ethernet.as_bytes(), segment.as_bytes());
         let (source, destination) = (self.source.0, self.destination.0);
-        let pseudo = if source.is_v4() {
-            let (source, destination) = (source.v4_bits(), destination.v4_bits());
-            checksum::pseudo_header_v4(source, destination, ProtocolNumber::TCP, SEGMENT)
+        if is_v4 {
+            let network = compose::ipv4(source, destination, ProtocolNumber::TCP, SEGMENT);
+            OriginatedFrame::of([ethernet, network.as_bytes(), segment])
         } else {
-            checksum::pseudo_header_v6(source, destination, ProtocolNumber::TCP, SEGMENT)
-        };
-        segment.checksum = (!checksum::add(checksum::sum(segment.as_bytes()), pseudo)).into();
-        segment
+            let network = compose::ipv6(source, destination, ProtocolNumber::TCP, SEGMENT);
+            OriginatedFrame::of([ethernet, network.as_bytes(), segment])
+        }
     }
 }
 
 /// Bytes of a reset's segment.
 const SEGMENT: u16 = 20;
-/// Hops that it may take.
-const HOPS: u8 = 64;
+const _: () = assert!(tcp::HEADER_LENGTH == SEGMENT as usize);

@@ -134,7 +134,7 @@ impl Worker {
 
     /// Whether what a record says is what the snapshot would still allow.
     #[cold]
-    fn still_stands(&self, snapshot: &Snapshot, slot: u32) -> bool {
+    pub(super) fn still_stands(&self, snapshot: &Snapshot, slot: u32) -> bool {
         let entry = self.flows.at(slot);
         let Some(key) = FlowKey::unpack(&entry.key) else { return false };
         match key.kind {

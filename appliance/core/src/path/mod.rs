@@ -25,6 +25,7 @@
 //! Not here: buffers, queues and rings. The shell carries out the verdicts and counts what was
 //! sent; what is dropped is counted here.
 
+mod adopt;
 mod batch;
 mod classify;
 mod datagrams;
@@ -32,6 +33,7 @@ mod decide;
 mod expire;
 mod family;
 mod find;
+mod listing;
 mod local;
 mod parse;
 mod places;
@@ -42,7 +44,9 @@ mod sort;
 mod steer;
 mod worker;
 
-pub use batch::{Batch, Frames, Tag, Verdict};
+pub use batch::{Action, Batch, Frames, Tag, Verdict};
+
+pub use listing::{FlowQuery, FlowSlice, FlowView, SLOTS_PER_SLICE, Through};
 pub use worker::{Now, Originated, OriginatedFrame, ResolveRequest, Sizes, Worker};
 
 use crate::policy::Snapshot;

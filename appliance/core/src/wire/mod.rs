@@ -8,6 +8,7 @@
 //!   plain, plain_v4, plain_v6: the frames that nearly all are, read at fixed places
 //!   translate: one end of a packet replaced
 //!   checksum: RFC 1624 updates by precomputed deltas
+//!   compose: headers of packets that Weir makes itself
 //! ```
 //!
 //! Network byte order ends here: fields are `zerocopy::big_endian` types, everything past this
@@ -15,6 +16,7 @@
 
 pub mod arp;
 pub mod checksum;
+pub mod compose;
 pub mod ethernet;
 pub mod icmp;
 pub mod ipv4;

@@ -4,12 +4,16 @@
 
 use weir_core::api::{History, StoredConfiguration};
 
-use super::table::{LEFT, RIGHT, Table, wrap};
+use super::style::{BAD, GOOD, ODD, paint};
+use super::table::{Cell, LEFT, RIGHT, Table, wrap};
 
 /// The stored configurations, newest first.
 pub(crate) fn history(history: &History) -> String {
     let mut text = match &history.not_persisted {
-        Some(why) => wrap(&format!("the configuration in force is not stored: {why}"), "! ", "  "),
+        Some(why) => {
+            let text = format!("the configuration in force is not stored: {why}");
+            paint(ODD, &wrap(&text, "! ", "  "))
+        }
         None => String::new(),
     };
     if history.configurations.is_empty() {
@@ -31,16 +35,17 @@ pub(crate) fn history(history: &History) -> String {
 fn add(table: &mut Table, stored: &StoredConfiguration) {
     let number = stored.number.to_string();
     if let Some(damage) = &stored.damage {
-        table.row([number, "damaged".into(), "-".into(), "-".into(), String::new()]);
+        let damaged = Cell::styled("damaged", BAD);
+        table.row([number.into(), damaged, "-".into(), "-".into(), "".into()]);
         table.note(&format!("its file {damage}"));
         return;
     }
     table.row([
-        number,
-        to_the_second(&stored.applied_at),
-        stored.applied_by.to_string(),
-        stored.sha256.chars().take(SHOWN).collect(),
-        if stored.in_force { "in force" } else { "" }.into(),
+        number.into(),
+        to_the_second(&stored.applied_at).into(),
+        stored.applied_by.to_string().into(),
+        stored.sha256.chars().take(SHOWN).collect::<String>().into(),
+        Cell::styled(if stored.in_force { "in force" } else { "" }, GOOD),
     ]);
     if let Some(restored) = stored.restores {
         table.note(&format!("rolled back to {restored}"));
@@ -48,7 +53,7 @@ fn add(table: &mut Table, stored: &StoredConfiguration) {
 }
 
 /// RFC 3339 without the fraction of the second.
-fn to_the_second(time: &str) -> String {
+pub(super) fn to_the_second(time: &str) -> String {
     match time.split_once('.') {
         Some((seconds, _)) => format!("{seconds}Z"),
         None => time.to_owned(),

@@ -12,7 +12,8 @@ use weir_core::api::{
 
 use super::number::{bytes, duration, grouped, short, speed};
 use super::state;
-use super::table::{LEFT, RIGHT, Table, wrap};
+use super::style::{BAD, GOOD, HEADING, ODD, paint};
+use super::table::{Cell, LEFT, RIGHT, Table, wrap};
 
 /// The whole page.
 pub(crate) fn status(status: &Status) -> String {
@@ -36,7 +37,7 @@ pub(crate) fn status(status: &Status) -> String {
 fn headline(status: &Status) -> String {
     format!(
         "{}  weir {}, up {}, configuration generation {}\n",
-        status.name,
+        paint(HEADING, &status.name),
         status.version,
         duration(status.uptime_seconds),
         status.generation
@@ -46,7 +47,7 @@ fn headline(status: &Status) -> String {
 fn warnings(warnings: &[String]) -> String {
     let mut text = String::new();
     for warning in warnings {
-        text += &wrap(warning, "! ", "  ");
+        text += &paint(ODD, &wrap(warning, "! ", "  "));
     }
     text
 }
@@ -54,9 +55,9 @@ fn warnings(warnings: &[String]) -> String {
 /// A section with its heading, or one line that says why it is empty.
 fn section<T>(heading: &str, items: &[T], none: &str, body: fn(&[T]) -> String) -> String {
     if items.is_empty() {
-        format!("{heading}: {none}\n")
+        format!("{}: {none}\n", paint(HEADING, heading))
     } else {
-        format!("{heading}\n{}", body(items))
+        format!("{}\n{}", paint(HEADING, heading), body(items))
     }
 }
 
@@ -75,13 +76,13 @@ fn ports(ports: &[PortStatus]) -> String {
     );
     for port in ports {
         table.row([
-            port.name.clone(),
+            port.name.as_str().into(),
             link(port),
-            port.mtu.to_string(),
-            format!("{}/{}", port.rx_queues, port.tx_queues),
-            short(port.received),
-            short(port.transmitted),
-            short(port.missed),
+            port.mtu.to_string().into(),
+            format!("{}/{}", port.rx_queues, port.tx_queues).into(),
+            short(port.received).into(),
+            short(port.transmitted).into(),
+            short(port.missed).into(),
         ]);
         table.note(&format!("{}, {} ({})", port.mac, port.device, port.driver));
         if !port.addresses.is_empty() {
@@ -91,11 +92,13 @@ fn ports(ports: &[PortStatus]) -> String {
     table.render()
 }
 
-fn link(port: &PortStatus) -> String {
+fn link(port: &PortStatus) -> Cell {
     match (port.link.up, port.link.megabits_per_second) {
-        (false, _) => "DOWN".into(),
-        (true, 0) => "up".into(),
-        (true, megabits_per_second) => format!("up {}", speed(megabits_per_second)),
+        (false, _) => Cell::styled("DOWN", BAD),
+        (true, 0) => Cell::styled("up", GOOD),
+        (true, megabits_per_second) => {
+            Cell::styled(format!("up {}", speed(megabits_per_second)), GOOD)
+        }
     }
 }
 
@@ -114,13 +117,13 @@ fn workers(workers: &[WorkerStatus]) -> String {
     );
     for worker in workers {
         table.row([
-            worker.worker.to_string(),
-            worker.lcore.to_string(),
-            worker.state.clone(),
-            format!("{} ms ago", grouped(worker.heartbeat_milliseconds_ago)),
-            format!("{}%", worker.busy_percent),
-            grouped(worker.flows),
-            grouped(worker.flows_max),
+            Cell::from(worker.worker.to_string()),
+            worker.lcore.to_string().into(),
+            Cell::styled(worker.state.clone(), if worker.state == "stuck" { BAD } else { GOOD }),
+            format!("{} ms ago", grouped(worker.heartbeat_milliseconds_ago)).into(),
+            format!("{}%", worker.busy_percent).into(),
+            grouped(worker.flows).into(),
+            grouped(worker.flows_max).into(),
         ]);
     }
     table.render()
@@ -143,13 +146,13 @@ fn rules(frontends: &[FrontendStatus]) -> String {
         table.heading(&format!("{}  {}", frontend.name, frontend.address));
         for rule in &frontend.rules {
             table.row([
-                format!("  {}", rule.name),
-                rule_ports(rule),
-                rule.pool.clone(),
+                format!("  {}", rule.name).into(),
+                rule_ports(rule).into(),
+                rule.pool.as_str().into(),
                 members_up(rule),
-                short(rule.flows),
-                short(rule.packets),
-                bytes(rule.bytes),
+                short(rule.flows).into(),
+                short(rule.packets).into(),
+                bytes(rule.bytes).into(),
             ]);
         }
     }
@@ -166,9 +169,13 @@ fn rule_ports(rule: &RuleStatus) -> String {
 }
 
 /// A rule that serves nobody stands out.
-fn members_up(rule: &RuleStatus) -> String {
-    let mark = if rule.members_up == 0 { "!! " } else { "" };
-    format!("{mark}{}/{}", rule.members_up, rule.members_total)
+fn members_up(rule: &RuleStatus) -> Cell {
+    let (mark, style) = match rule.members_up {
+        0 => ("!! ", BAD),
+        some if some < rule.members_total => ("", ODD),
+        _ => ("", GOOD),
+    };
+    Cell::styled(format!("{mark}{}/{}", rule.members_up, rule.members_total), style)
 }
 
 /// Those that need a look first, then as many of the others as a screen takes.
@@ -182,10 +189,10 @@ fn members(members: &[MemberStatus]) -> String {
     for member in unwell.iter().chain(&well).take(shown) {
         table.row([
             state(&member.state),
-            member.address.clone(),
-            member.pool.clone(),
-            member.reason.clone().unwrap_or_else(|| "-".into()),
-            short(member.flows),
+            member.address.as_str().into(),
+            member.pool.as_str().into(),
+            member.reason.as_deref().unwrap_or("-").into(),
+            short(member.flows).into(),
         ]);
         if member.mac.is_none() {
             table.note("no link-layer address known: nothing can be sent there");
@@ -231,7 +238,8 @@ fn outbound(outbound: &[OutboundStatus]) -> String {
             format!("{}%", percent_used(share)),
         ]);
     }
-    let mut text = format!("Outbound ports, fullest first\n{}", table.render());
+    let heading = paint(HEADING, "Outbound ports, fullest first");
+    let mut text = format!("{heading}\n{}", table.render());
     if let Some(hidden @ 1..) = outbound.len().checked_sub(OUTBOUND_SHOWN) {
         text += &format!("  and {} more with fewer in use\n", grouped(hidden as u64));
     }
@@ -268,7 +276,7 @@ fn packets(status: &Status) -> String {
         format!("packet buffers in use, of {}", grouped(buffers.capacity)),
         grouped(buffers.in_use),
     ]);
-    format!("Packets\n{}", table.render())
+    format!("{}\n{}", paint(HEADING, "Packets"), table.render())
 }
 
 /// A screenful. Members that are not well are shown whatever their number.

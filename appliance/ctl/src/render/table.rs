@@ -3,7 +3,11 @@
 //! Columns are as wide as their content. When that is too wide together, the widest left-aligned
 //! ones give way and their texts end in `…`; numbers are never cut.
 //!
-//! Not here: what the rows say (`super`, `status`).
+//! Not here: what the rows say (`super`, `status`), what colours mean (`style`).
+
+use anstyle::Style;
+
+use super::style::{HEADING, paint};
 
 /// The width of the narrowest terminal that operators use.
 pub(super) const WIDTH: usize = 80;
@@ -22,9 +26,34 @@ pub(super) const LEFT: Side = Side::Left;
 /// A column of numbers.
 pub(super) const RIGHT: Side = Side::Right;
 
+/// What stands in one column of a row.
+pub(super) struct Cell {
+    text: String,
+    style: Style,
+}
+
+impl Cell {
+    /// Text in a colour.
+    pub(super) fn styled(text: impl Into<String>, style: Style) -> Self {
+        Self { text: text.into(), style }
+    }
+}
+
+impl From<String> for Cell {
+    fn from(text: String) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
+impl From<&str> for Cell {
+    fn from(text: &str) -> Self {
+        Self::styled(text, Style::new())
+    }
+}
+
 /// A line of a table.
 enum Line {
-    Row(Vec<String>),
+    Row(Vec<Cell>),
     /// Text across all columns, below the row it explains.
     Note(String),
     /// Text across all columns, above the rows it groups.
@@ -44,7 +73,7 @@ impl Table {
         indent: &'static str,
         columns: [(&str, Side); COLUMNS],
     ) -> Self {
-        let headings = columns.map(|(heading, _)| heading.to_owned());
+        let headings = columns.map(|(heading, _)| Cell::styled(heading, HEADING));
         let mut table = Self::headless(indent, &columns.map(|(_, side)| side));
         table.row(headings);
         table
@@ -56,9 +85,9 @@ impl Table {
     }
 
     /// Adds a row.
-    pub(super) fn row<const COLUMNS: usize>(&mut self, cells: [String; COLUMNS]) {
+    pub(super) fn row<const COLUMNS: usize>(&mut self, cells: [impl Into<Cell>; COLUMNS]) {
         debug_assert_eq!(COLUMNS, self.sides.len(), "a row has a cell for each column");
-        self.lines.push(Line::Row(cells.into()));
+        self.lines.push(Line::Row(cells.map(Into::into).into()));
     }
 
     /// Adds text below the latest row, indented under its second column.
@@ -87,29 +116,43 @@ impl Table {
         text
     }
 
-    fn layout(&self, cells: &[String], widths: &[usize]) -> String {
+    /// Whether nothing of it has to be cut.
+    pub(super) fn fits(&self) -> bool {
+        let around = self.indent.len() + GAP * self.sides.len().saturating_sub(1);
+        around + self.natural_widths().iter().sum::<usize>() <= WIDTH
+    }
+
+    /// Blanks stand outside of colours, so that none is left at the end of the line.
+    fn layout(&self, cells: &[Cell], widths: &[usize]) -> String {
         let mut line = String::new();
         for ((cell, width), side) in cells.iter().zip(widths).zip(&self.sides) {
             let gap = if line.is_empty() { self.indent } else { "  " };
-            let cell = cut(cell, *width);
+            let text = cut(&cell.text, *width);
+            let blanks = " ".repeat(width.saturating_sub(text.chars().count()));
+            let text = paint(cell.style, &text);
             line += gap;
             line += &match side {
-                Side::Left => format!("{cell:<width$}"),
-                Side::Right => format!("{cell:>width$}"),
+                Side::Left => text + &blanks,
+                Side::Right => blanks + &text,
             };
         }
         line.truncate(line.trim_end().len());
         line + "\n"
     }
 
-    fn widths(&self) -> Vec<usize> {
+    fn natural_widths(&self) -> Vec<usize> {
         let mut widths = vec![0; self.sides.len()];
         for line in &self.lines {
             let Line::Row(cells) = line else { continue };
             for (width, cell) in widths.iter_mut().zip(cells) {
-                *width = (*width).max(cell.chars().count());
+                *width = (*width).max(cell.text.chars().count());
             }
         }
+        widths
+    }
+
+    fn widths(&self) -> Vec<usize> {
+        let mut widths = self.natural_widths();
         let around = self.indent.len() + GAP * widths.len().saturating_sub(1);
         while around + widths.iter().sum::<usize>() > WIDTH {
             let texts = widths.iter_mut().zip(&self.sides).filter(|(_, side)| **side == LEFT);
@@ -159,17 +202,28 @@ const NARROWEST: usize = 4;
 
 #[cfg(test)]
 mod tests {
+    use super::super::style::{BAD, plain};
     use super::*;
+
+    #[test]
+    fn a_colour_takes_no_room_and_leaves_no_blank_at_the_end() {
+        let mut table = Table::headless("", &[LEFT, LEFT]);
+        table.row([Cell::styled("DOWN", BAD), Cell::from("a")]);
+        table.row([Cell::from("longer"), Cell::styled("b", BAD)]);
+        let text = table.render();
+        assert_eq!(plain(&text), "DOWN    a\nlonger  b\n");
+        assert_eq!(text.matches("\u{1b}[0m").count(), 2, "each colour ends: {text:?}");
+    }
 
     #[test]
     fn columns_are_as_wide_as_their_content() {
         let mut table = Table::new("  ", [("NAME", LEFT), ("COUNT", RIGHT)]);
-        table.row(["a".into(), "1".into()]);
-        table.row(["longer".into(), "1,234,567".into()]);
+        table.row(["a", "1"]);
+        table.row(["longer", "1,234,567"]);
         table.note("explained");
         let expected =
             "  NAME        COUNT\n  a               1\n  longer  1,234,567\n          explained\n";
-        assert_eq!(table.render(), expected);
+        assert_eq!(plain(&table.render()), expected);
     }
 
     #[test]

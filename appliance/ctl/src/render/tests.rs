@@ -1,14 +1,16 @@
 use serde_json::json;
 use weir_core::api::{History, Status};
 
+use super::golden::assert_golden;
+use super::style::plain;
 use super::*;
 
 /// A reply as the appliance would send it.
-fn reply<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+fn reply<T: serde::de::DeserializeOwned>(value: Value) -> T {
     serde_json::from_value(value).expect("a reply")
 }
 
-fn two_armed() -> serde_json::Value {
+fn two_armed() -> Value {
     json!({
         "name": "edge-1", "version": "0.1.0", "uptimeSeconds": 273_000, "generation": 42,
         "warnings": ["port back has missed 17 packets in the last minute: its workers are too \
@@ -65,15 +67,15 @@ fn two_armed() -> serde_json::Value {
 
 #[test]
 fn status_shows_first_what_matters_first() {
-    let page = status(&reply(two_armed()));
-    assert_eq!(page, include_str!("golden/status.txt"), "\n{page}");
+    let page = plain(&status(&reply(two_armed())));
+    assert_golden("status", &page);
 }
 
 #[test]
 fn an_appliance_without_configuration_says_so_without_empty_tables() {
-    let page =
-        status(&Status { name: "edge-1".into(), version: "0.1.0".into(), ..Status::default() });
-    assert_eq!(page, include_str!("golden/status-empty.txt"), "\n{page}");
+    let empty = Status { name: "edge-1".into(), version: "0.1.0".into(), ..Status::default() };
+    let page = plain(&status(&empty));
+    assert_golden("status-empty", &page);
 }
 
 #[test]
@@ -94,7 +96,7 @@ fn the_longest_names_and_addresses_still_fit_the_terminal() {
     for pointer in ["/members/1/address", "/outbound/0/address", "/outbound/0/member"] {
         *value.pointer_mut(pointer).expect(pointer) = address.into();
     }
-    let page = status(&reply(value));
+    let page = plain(&status(&reply(value)));
     for line in page.lines() {
         assert!(line.chars().count() <= 80, "{line}");
     }
@@ -108,7 +110,7 @@ fn a_pool_of_thousands_shows_the_members_that_are_down_and_a_screen_of_others() 
     };
     let mut members: Vec<_> = (0..5_000).map(|octet| member(octet, "Up")).collect();
     members.push(member(5_000, "Down"));
-    let page = status(&reply(json!({ "members": members })));
+    let page = plain(&status(&reply(json!({ "members": members }))));
     assert!(page.contains("DOWN   10.0.19.136"), "{page}");
     assert!(page.contains("and 4,977 more, all up (weirctl health)"), "{page}");
     assert!(page.lines().count() < 50);
@@ -116,7 +118,7 @@ fn a_pool_of_thousands_shows_the_members_that_are_down_and_a_screen_of_others() 
 
 #[test]
 fn health_names_reason_and_finding_of_each_member_that_is_down() {
-    let page = health(&reply(json!({"loadBalancers": [{"name": "lb", "rules": [
+    let page = plain(&health(&reply(json!({"loadBalancers": [{"name": "lb", "rules": [
         {"name": "http", "probe": "web-probe", "members": [
             {"address": "10.0.0.11", "state": "Up", "reason": "Up_Probe_Success",
              "detail": "answered with status 200"},
@@ -124,7 +126,7 @@ fn health_names_reason_and_finding_of_each_member_that_is_down() {
              "detail": "answered with status 503"}
         ]},
         {"name": "syslog", "members": [{"address": "10.0.0.11", "state": "Up"}]}
-    ]}]})));
+    ]}]}))));
     let expected = "\
 lb
   http  (probe web-probe)  1/2 up
@@ -150,10 +152,8 @@ fn stats_leave_out_what_is_zero_and_say_so() {
 #[test]
 fn apply_says_what_it_did_or_would_do() {
     let of = |changed, dry_run| {
-        applied(
-            &Applied { generation: 7, changed, milliseconds: 12, ..Applied::default() },
-            dry_run,
-        )
+        let reply = Applied { generation: 7, changed, milliseconds: 12, ..Applied::default() };
+        plain(&applied(&reply, dry_run))
     };
     assert_eq!(of(true, false), "Applied as generation 7 in 12 ms.\n");
     assert_eq!(of(false, false), "Nothing to change: generation 7 stays in force.\n");
@@ -168,20 +168,18 @@ fn warnings_and_problems_name_place_kind_and_cure() {
         code: "InvalidPort".into(),
         message: message.into(),
     };
-    let warned = applied(
-        &Applied { warnings: vec![problem("/resources/0", "is odd")], ..Applied::default() },
-        false,
-    );
+    let warnings = vec![problem("/resources/0", "is odd")];
+    let warned = plain(&applied(&Applied { warnings, ..Applied::default() }, false));
     assert!(
         warned.ends_with("\n1 warning:\n  /resources/0\n      InvalidPort: is odd\n"),
         "{warned}"
     );
 
     let long = "70000 is not a port; ports are 1 to 65534, and a rule for all ports has port 0";
-    let page = error(&Error::configuration_refused(vec![
+    let page = plain(&error(&Error::configuration_refused(vec![
         problem("/resources/0/properties/loadBalancingRules/2/properties/frontendPort", long),
         problem("", "is empty"),
-    ]));
+    ])));
     let expected = "\
 Refused; the configuration in force stays. 2 problems:
   /resources/0/properties/loadBalancingRules/2/properties/frontendPort
@@ -197,7 +195,7 @@ Refused; the configuration in force stays. 2 problems:
 fn history_says_who_did_what_when_and_what_can_be_gone_back_to() {
     let sha256 = "0123456789abcdef".repeat(4);
     let socket = json!({"source": "Socket", "user": 1000, "process": 4_194_304});
-    let page = history(&reply(json!({
+    let page = plain(&history(&reply(json!({
         "notPersisted": "cannot write /var/lib/weir/applied-13.json: No space left on device",
         "configurations": [
             {"number": 12, "appliedAt": "2026-11-21T08:54:21.123Z", "appliedBy": socket,
@@ -206,8 +204,36 @@ fn history_says_who_did_what_when_and_what_can_be_gone_back_to() {
             {"number": 10, "appliedAt": "2026-11-21T08:50:00Z", "appliedBy": {"source": "File"},
              "sha256": sha256}
         ]
-    })));
-    assert_eq!(page, include_str!("golden/history.txt"), "\n{page}");
+    }))));
+    assert_golden("history", &page);
     assert!(page.lines().all(|line| line.chars().count() <= 80), "{page}");
     assert_eq!(history(&History::default()), "No configuration is stored.\n");
+}
+
+#[test]
+fn problems_of_several_files_name_the_file() {
+    let problem = |file: &str, pointer: &str| FileProblem {
+        file: file.into(),
+        problem: weir_core::config::Problem {
+            pointer: pointer.into(),
+            code: "InvalidPort".into(),
+            message: "is no port".into(),
+        },
+    };
+    let page = plain(&refused(&[
+        problem("etc/loadBalancers/web.json", "/properties/loadBalancingRules/2"),
+        problem("etc/all.json", ""),
+        problem("", "/appliance"),
+    ]));
+    let expected = "\
+Refused; the configuration in force stays. 3 problems:
+  etc/loadBalancers/web.json /properties/loadBalancingRules/2
+      InvalidPort: is no port
+  etc/all.json
+      InvalidPort: is no port
+  /appliance
+      InvalidPort: is no port
+";
+    assert_eq!(page, expected, "\n{page}");
+    assert_eq!(warnings(&[]), "");
 }

@@ -38,6 +38,23 @@ impl Run {
     /// # Errors
     /// Line number and sentence of the first thing that is wrong.
     pub fn of(text: &str, options: Options, bless: bool) -> Result<Self, String> {
+        let mut run = Self::begin(text, options, bless)?;
+        run.finish().map_err(|sentence| format!("at the end: {sentence}"))?;
+        Ok(run)
+    }
+
+    /// The simulation after the lines of `text`, which expect nothing.
+    ///
+    /// # Errors
+    /// Line number and sentence of the first thing that is wrong.
+    pub fn simulation(text: &str, options: Options) -> Result<Simulation, String> {
+        let mut run = Self::begin(text, options, true)?;
+        run.flush()?;
+        run.begun();
+        Ok(run.simulation.expect("it has begun"))
+    }
+
+    fn begin(text: &str, options: Options, bless: bool) -> Result<Self, String> {
         let mut run = Self {
             document: Document::read("base.json"),
             options,
@@ -58,7 +75,6 @@ impl Run {
         for (number, line) in (1..).zip(text.lines()) {
             run.line(line).map_err(|sentence| format!("line {number}: {sentence}"))?;
         }
-        run.finish().map_err(|sentence| format!("at the end: {sentence}"))?;
         Ok(run)
     }
 

@@ -63,6 +63,12 @@ impl World {
         &self.configuration
     }
 
+    /// What the prober knows.
+    #[must_use]
+    pub const fn health(&self) -> &HealthTable {
+        &self.health
+    }
+
     /// The links of the configuration in force.
     #[must_use]
     pub const fn links(&self) -> &Links {

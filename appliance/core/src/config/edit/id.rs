@@ -79,6 +79,13 @@ const CHILDREN: [(&str, &[&str]); 5] = [
     ("networkInterfaces", &["ipConfigurations"]),
 ];
 
+/// The collections of children that resources of `collection` have, in Azure's spelling.
+#[must_use]
+pub fn children_of(collection: &str) -> &'static [&'static str] {
+    let entry = CHILDREN.iter().find(|(parent, _)| *parent == collection);
+    entry.map(|(_, children)| *children).unwrap_or_default()
+}
+
 /// A text read segment by segment.
 struct Read {
     kind: Kind,
@@ -186,8 +193,7 @@ impl Read {
 }
 
 fn child_collection(owner: &ResourceId, written: &str) -> Result<&'static str, IdError> {
-    let entry = CHILDREN.iter().find(|(parent, _)| *parent == owner.last_collection());
-    let known = entry.map(|(_, children)| *children).unwrap_or_default();
+    let known = children_of(owner.last_collection());
     let found = known.iter().find(|child| child.eq_ignore_ascii_case(written));
     found.copied().ok_or_else(|| IdError::UnknownCollection {
         owner: owner.to_string(),

@@ -22,7 +22,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 pub use find::{Found, etag, find, list};
-pub use id::{Collection, IdError, ResourceId};
+pub use id::{Collection, IdError, ResourceId, children_of};
 pub use members::{MemberName, MemberSettings, NewMember};
 pub use swap::FrontendAddress;
 

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::config::merge;
 
 fn source(name: &str, value: &Value) -> Source {
     Source { name: name.to_owned(), text: value.to_string().into_bytes() }
@@ -111,4 +112,26 @@ fn names_are_unique_over_all_files() {
     let address = valid()["resources"][1].clone();
     let found = examine(vec![source("a.json", &valid()), source("b.json", &address)]);
     assert_eq!(told(&found), [("b.json", "/name", "DuplicateResourceName")]);
+}
+
+#[test]
+fn files_are_put_together_for_somebody_else_to_check() {
+    let mut files = split();
+    let (document, origins) = merge(&files).expect("all of them are JSON");
+    let Checked { document: examined, .. } = examine(files.clone()).into_checked().expect("valid");
+    assert_eq!(document, *examined, "the same document as when it is checked here");
+    let problem = Problem { pointer: "/resources/0/name".into(), ..problem_somewhere() };
+    assert_eq!(origins.locate(problem).file, "etc/address.json");
+    // What means nothing here may mean something to a later release.
+    files[3].text = br#"{"type": "Microsoft.Network/novelties", "properties": {}}"#.to_vec();
+    assert!(merge(&files).is_ok());
+    files[1].text = b"{".to_vec();
+    files[2].text = b"7".to_vec();
+    let problems = merge(&files).expect_err("two are no configuration");
+    let names: Vec<_> = problems.iter().map(|it| it.file.as_str()).collect();
+    assert_eq!(names, ["etc/address.json", "etc/networks.json"]);
+}
+
+fn problem_somewhere() -> Problem {
+    Problem { pointer: String::new(), code: "InvalidPort".into(), message: String::new() }
 }

@@ -1,0 +1,344 @@
+//! What becomes of the flows of each rule and member?
+//!
+//! | flows | end when |
+//! |---|---|
+//! | of a rule, on a member | no rule stands at their endpoint, or its pool lacks the member |
+//! | of a rule | its backendPort changes: records name ids, so that packets go to the new port |
+//! | of a member to the outside | their ports are no longer the member's, on the same worker |
+//!
+//! The first and the last are what `path::find` asks when a flow's next packet comes.
+//! They drain when the member stays and takes no new flows of the rule, and are kept otherwise:
+//! names, idle timeouts, distribution, weights and probes are no part of a flow. Not here: how
+//! many there are (`shares`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::compile::rule_view;
+use crate::config::{self, Configuration, LoadBalancer, LoadBalancingRule, OutboundRule, Pool};
+use crate::health::HealthTable;
+use crate::limits::SNAT_GRANULE;
+use crate::policy::{OutboundMapping, Rule, Snapshot};
+use crate::units::{Address, MemberId, RuleId, Transport};
+
+/// What becomes of flows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Fate {
+    /// They end with their next packet, or go where nobody knows them.
+    End,
+    /// They go on, while no new ones begin.
+    Drain,
+    /// They go on, and new ones begin.
+    Keep,
+}
+
+/// Which flows are meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Flows {
+    /// Of a rule, on a member.
+    Inbound(RuleId, MemberId),
+    /// Of a member to the outside, in its block of ports for one protocol.
+    Outbound(MemberId, Transport),
+}
+
+impl Flows {
+    /// The member that they are on.
+    #[must_use]
+    pub const fn member(self) -> MemberId {
+        match self {
+            Self::Inbound(_, member) | Self::Outbound(member, _) => member,
+        }
+    }
+}
+
+/// What becomes of some flows, and what that is due to.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Outlook {
+    /// Which flows.
+    pub flows: Flows,
+    /// What becomes of them.
+    pub fate: Fate,
+    /// Of an outbound block that is lost in part: the part of its ports that is.
+    pub part: f64,
+    /// The rule or member whose change it is due to, or whose flows they are: a relative id.
+    pub id: String,
+    /// Whether the plan brings it about.
+    pub is_new: bool,
+    /// Why, in words; empty where nothing happens to them.
+    pub why: String,
+}
+
+/// What is in force.
+#[derive(Clone, Copy)]
+pub struct Before<'a> {
+    /// What the operator wanted.
+    pub configuration: &'a Configuration,
+    /// What the workers read.
+    pub snapshot: &'a Snapshot,
+}
+
+/// What is planned.
+#[derive(Clone, Copy)]
+pub struct Planned<'a> {
+    /// What the operator would want.
+    pub configuration: &'a Configuration,
+    /// What the workers would read.
+    pub snapshot: &'a Snapshot,
+    /// What the prober would know.
+    pub health: &'a HealthTable,
+}
+
+/// What becomes of all flows that there may be.
+#[must_use]
+pub fn outlooks(before: Before<'_>, planned: Planned<'_>) -> Vec<Outlook> {
+    let compared = Compared { before, planned, next: Index::of(planned.configuration) };
+    let mut outlooks = Vec::new();
+    for owner in &before.configuration.load_balancers {
+        for rule in &owner.rules {
+            compared.look_at_rule(owner, rule, &mut outlooks);
+        }
+        for rule in &owner.outbound_rules {
+            compared.look_at_outbound(owner, rule, &mut outlooks);
+        }
+    }
+    outlooks
+}
+
+/// The planned rules by their frontend endpoints: what identifies them to flows.
+struct Index<'a> {
+    rules: BTreeMap<(Address, u16, Transport), (&'a LoadBalancer, &'a LoadBalancingRule)>,
+}
+
+impl<'a> Index<'a> {
+    fn of(configuration: &'a Configuration) -> Self {
+        let mut rules = BTreeMap::new();
+        for owner in &configuration.load_balancers {
+            for rule in &owner.rules {
+                rules.insert(endpoint_of(owner, rule), (owner, rule));
+            }
+        }
+        Self { rules }
+    }
+}
+
+/// Both sides of a plan.
+struct Compared<'a> {
+    before: Before<'a>,
+    planned: Planned<'a>,
+    next: Index<'a>,
+}
+
+impl Compared<'_> {
+    fn look_at_rule(
+        &self,
+        owner: &LoadBalancer,
+        rule: &LoadBalancingRule,
+        outlooks: &mut Vec<Outlook>,
+    ) {
+        let (now, next) = (self.before.snapshot, self.planned.snapshot);
+        let (address, port, protocol) = endpoint_of(owner, rule);
+        let Some(id) = now.endpoints.frontend(address, port, protocol as u8) else { return };
+        let Some(pool) = owner.pools.get(rule.pool) else { return };
+        let rule_id = format!("loadBalancers/{}/loadBalancingRules/{}", owner.name, rule.name);
+        let successor = self.next.rules.get(&(address, port, protocol)).copied();
+        let open = eligible(now, id);
+        let reasons = successor.map(|(owner, rule)| self.reasons(owner, rule)).unwrap_or_default();
+        for member in &pool.members {
+            let Some(member_id) = now.hosts.get(member.address.into()).as_member() else {
+                continue;
+            };
+            let (fate, by_member, why) = match (now.rule(id), next.rule(id)) {
+                (_, None) => (Fate::End, false, self.why_gone(owner, rule)),
+                (_, Some(standing)) if !serves(next, standing, member_id) => {
+                    let by_member = !self.keeps(owner, pool, member);
+                    let why = if by_member { LEFT.to_owned() } else { why_other(successor) };
+                    (Fate::End, by_member, why)
+                }
+                (Some(was), Some(is)) if was.backend_port != is.backend_port => {
+                    let (old, new) = (was.backend_port, is.backend_port);
+                    let why = format!(
+                        "its packets go to port {new} of the members, where the connections of \
+                         port {old} are not known"
+                    );
+                    (Fate::End, false, why)
+                }
+                (_, Some(_)) => match reasons.get(&member_id) {
+                    Some(reason) => (Fate::Drain, true, format!("{DRAINS} ({reason})")),
+                    None => (Fate::Keep, false, String::new()),
+                },
+            };
+            outlooks.push(Outlook {
+                flows: Flows::Inbound(id, member_id),
+                fate,
+                part: 1.0,
+                is_new: match fate {
+                    Fate::End => true,
+                    Fate::Drain => open.contains(&member_id),
+                    Fate::Keep => false,
+                },
+                id: if by_member { id_of_member(owner, pool, member) } else { rule_id.clone() },
+                why,
+            });
+        }
+    }
+
+    /// Why members of a planned rule take no new flows, those that do not.
+    fn reasons(
+        &self,
+        owner: &LoadBalancer,
+        rule: &LoadBalancingRule,
+    ) -> BTreeMap<MemberId, String> {
+        let Some(pool) = owner.pools.get(rule.pool) else { return BTreeMap::new() };
+        let view = rule_view(owner, rule, self.planned.health);
+        let members = pool.members.iter().zip(&view.members);
+        let closed = members.filter(|(_, view)| !view.eligible);
+        let next = self.planned.snapshot;
+        closed
+            .filter_map(|(member, view)| {
+                let id = next.hosts.get(member.address.into()).as_member()?;
+                Some((id, view.reason.map(|reason| reason.to_string()).unwrap_or_default()))
+            })
+            .collect()
+    }
+
+    /// Why no rule stands at a rule's endpoint any more.
+    fn why_gone(&self, owner: &LoadBalancer, rule: &LoadBalancingRule) -> String {
+        let (address, port, protocol) = endpoint_of(owner, rule);
+        let named = find(&self.planned.configuration.load_balancers, |it| &it.name, &owner.name);
+        let moved = named.and_then(|owner| {
+            let rule = find(&owner.rules, |it| &it.name, &rule.name)?;
+            Some(endpoint_of(owner, rule))
+        });
+        let was = endpoint(address, port);
+        match moved {
+            Some((address, port, protocol)) => {
+                let is = endpoint(address, port);
+                format!("it moves from {was} to {protocol} {is}, and its connections stay behind")
+            }
+            None => format!("no rule takes {protocol} at {was} any more"),
+        }
+    }
+
+    /// Whether a pool, by its name, keeps a member's address.
+    fn keeps(&self, owner: &LoadBalancer, pool: &Pool, member: &config::Member) -> bool {
+        let owner = find(&self.planned.configuration.load_balancers, |it| &it.name, &owner.name);
+        let pool = owner.and_then(|owner| find(&owner.pools, |it| &it.name, &pool.name));
+        pool.is_some_and(|pool| pool.members.iter().any(|it| it.address == member.address))
+    }
+
+    fn look_at_outbound(
+        &self,
+        owner: &LoadBalancer,
+        rule: &OutboundRule,
+        outlooks: &mut Vec<Outlook>,
+    ) {
+        let now = self.before.snapshot;
+        let Some(pool) = owner.pools.get(rule.pool) else { return };
+        let rule_id = format!("loadBalancers/{}/outboundRules/{}", owner.name, rule.name);
+        for member in &pool.members {
+            let id = now.hosts.get(member.address.into()).as_member();
+            let Some((id, known)) = id.and_then(|id| Some((id, now.member(id)?))) else { continue };
+            for protocol in rule.protocol.transports() {
+                let position = known.mapping(*protocol).and_then(|at| usize::try_from(at).ok());
+                let Some(block) = position.and_then(|at| now.mappings.get(at)) else { continue };
+                let lost = self.lost(id, *protocol, block);
+                let flows = Flows::Outbound(id, *protocol);
+                let left = !self.keeps(owner, pool, member);
+                let (of, why) = if left {
+                    (id_of_member(owner, pool, member), LEFT.to_owned())
+                } else {
+                    (rule_id.clone(), self.why_lost(id, *protocol))
+                };
+                if lost > 0.0 {
+                    let (fate, part, is_new) = (Fate::End, lost, true);
+                    outlooks.push(Outlook { flows, fate, part, id: of, is_new, why });
+                }
+                if lost < 1.0 {
+                    let (fate, part, id) = (Fate::Keep, 1.0 - lost, rule_id.clone());
+                    let (is_new, why) = (false, String::new());
+                    outlooks.push(Outlook { flows, fate, part, id, is_new, why });
+                }
+            }
+        }
+    }
+
+    /// Why a member that stays loses ports.
+    fn why_lost(&self, member: MemberId, protocol: Transport) -> String {
+        let planned = self.planned.snapshot.member(member);
+        if planned.and_then(|member| member.mapping(protocol)).is_some() {
+            return OTHER_PORTS.to_owned();
+        }
+        format!(
+            "members have no ports for {protocol} any more, and flows end with their next packet"
+        )
+    }
+
+    /// The part of a member's ports that it, or the worker that holds them, would lose.
+    fn lost(&self, member: MemberId, protocol: Transport, block: &OutboundMapping) -> f64 {
+        let address = self.planned.snapshot.outbound_address(block.address);
+        let first = u32::from(block.first_port);
+        let ports = first..first + u32::from(block.ports);
+        let is_lost = |port: &u32| {
+            let port = u16::try_from(*port).unwrap_or(u16::MAX);
+            let holder = address.and_then(|it| it.holder(protocol, port));
+            holder.is_none_or(|it| it.member != member || it.worker != block.worker)
+        };
+        let granules = ports.step_by(usize::from(SNAT_GRANULE));
+        let (lost, all) = (granules.clone().filter(is_lost).count(), granules.count());
+        #[allow(clippy::cast_precision_loss, reason = "at most 8,000 granules")]
+        let part = lost as f64 / all.max(1) as f64;
+        part
+    }
+}
+
+const LEFT: &str = "its address leaves the pool, and its flows end with their next packet";
+const DRAINS: &str = "it takes no new flows, and those that it has go on";
+const OTHER_PORTS: &str = "members get other ports, and flows on those that they had end with \
+                           their next packet";
+
+fn why_other(successor: Option<(&LoadBalancer, &LoadBalancingRule)>) -> String {
+    let pool = successor.and_then(|(owner, rule)| owner.pools.get(rule.pool));
+    let name = pool.map(|pool| pool.name.as_str()).unwrap_or_default();
+    format!("its endpoint leads to pool '{name}', and flows on members that are not in it end")
+}
+
+/// Whether the pool of a rule has a member, as flows are held against it.
+fn serves(snapshot: &Snapshot, rule: &Rule, member: MemberId) -> bool {
+    let pool = snapshot.pools.get(rule.pool as usize);
+    pool.is_some_and(|pool| pool.members.contains(&member))
+}
+
+/// The members of a rule that take new flows.
+fn eligible(snapshot: &Snapshot, rule: RuleId) -> BTreeSet<MemberId> {
+    let pool = snapshot.rule(rule).and_then(|it| snapshot.pools.get(it.pool as usize));
+    let positions = pool.into_iter().flat_map(|pool| {
+        pool.eligible_list.iter().filter_map(|at| pool.members.get(usize::from(*at)))
+    });
+    positions.copied().collect()
+}
+
+fn endpoint_of(owner: &LoadBalancer, rule: &LoadBalancingRule) -> (Address, u16, Transport) {
+    let address = owner.frontends.get(rule.frontend).map(|it| it.address.into());
+    (address.unwrap_or_default(), rule.frontend_port, rule.protocol)
+}
+
+fn endpoint(address: Address, port: u16) -> String {
+    std::net::SocketAddr::new(address.to_ip(), port).to_string()
+}
+
+/// The object with a name, without regard to case.
+fn find<'a, T>(all: &'a [T], name_of: impl Fn(&T) -> &String, name: &str) -> Option<&'a T> {
+    all.iter().find(|it| name_of(it).eq_ignore_ascii_case(name))
+}
+
+/// The id of a member of a pool; of an interface's address, that of its configuration.
+pub(super) fn id_of_member(owner: &LoadBalancer, pool: &Pool, member: &config::Member) -> String {
+    match member.name.split_once('/') {
+        Some((interface, configuration)) if member.by_interface => {
+            format!("networkInterfaces/{interface}/ipConfigurations/{configuration}")
+        }
+        _ => format!(
+            "loadBalancers/{}/backendAddressPools/{}/loadBalancerBackendAddresses/{}",
+            owner.name, pool.name, member.name
+        ),
+    }
+}
