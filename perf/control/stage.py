@@ -26,6 +26,8 @@ from processes import Failure, Namespace, wait_until
 from weir import Control, Weir
 
 HERE = Path(__file__).resolve().parent
+# DPDK leaves a directory for each file prefix.
+DPDK_DIRECTORY = Path("/var/run/dpdk")
 TAP_SECONDS = 15
 START_SECONDS = 30
 HEALTHY_SECONDS = 60
@@ -79,15 +81,16 @@ class Stage:
 
     def __init__(self):
         suffix = str(os.getpid() % 1_000_000)
-        self.directory = Path(tempfile.mkdtemp(prefix=f"weir-control-{suffix}-"))
+        self.directory = Path(tempfile.mkdtemp(prefix="weir-control-"))
         names = ("start", "twin", "client", "members")
         made = [Namespace(f"wc-{name}-{suffix}") for name in names]
         self.start_namespace, self.twin, self.client, self.members = made
         self.taps = (f"cf{suffix}", f"cb{suffix}")
+        self.prefix = f"weir-control-{suffix}"
         devices = (f"net_tap0,iface={self.taps[0]}", f"net_tap1,iface={self.taps[1]}")
         appliance = plan.appliance(devices, self.twin.name, self.directory)
         self.whole, self.small = plan.whole(appliance), plan.small(appliance)
-        self.weir = Weir(self.start_namespace, self.directory, self.small, f"weir-control-{suffix}")
+        self.weir = Weir(self.start_namespace, self.directory, self.small, self.prefix)
         self.peers = []
 
     def __enter__(self):
@@ -110,7 +113,8 @@ class Stage:
         for namespace in (self.twin, self.client, self.members, self.start_namespace):
             if namespace.exists():
                 namespace.delete()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        for directory in (self.directory, DPDK_DIRECTORY / self.prefix):
+            shutil.rmtree(directory, ignore_errors=True)
 
     def start_peers(self):
         self.members.ip(f"route add local {plan.MEMBERS_PREFIX} dev lo")
