@@ -17,8 +17,8 @@ use crate::units::{Address, MemberId, RuleId, Transport, ticks_of_seconds};
 pub(super) type Endpoint = (Address, u16, Transport);
 /// What a selection table depends on.
 type Content = Vec<(Address, u16)>;
-/// Who stands behind a member's endpoint, in which role.
-type Leading = BTreeMap<policy::Endpoint, Vec<Backend>>;
+/// Who stands behind members' endpoints, in which role: in the order of endpoints.
+type Leading = Vec<(policy::Endpoint, Backend)>;
 
 /// What the compiler remembers of rules and members.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,8 @@ pub(super) struct Balance {
     rules: Identities<Endpoint>,
     members: Identities<Address>,
     selections: BTreeMap<Content, Weak<Selection>>,
-    backends: BTreeSet<(u32, u32)>,
+    /// Which members serve which rules, in order.
+    backends: Vec<(RuleId, MemberId)>,
 }
 
 impl Balance {
@@ -52,38 +53,42 @@ impl Balance {
         next: &mut Snapshot,
     ) -> bool {
         self.forget_what_is_gone(configuration, now);
-        let mut endpoints = Vec::new();
-        let mut reverse: Leading = BTreeMap::new();
-        let mut live = Vec::new();
-        for (load_balancer, rule) in rules_of(configuration) {
+        let views = Views::of(configuration);
+        let members: Vec<Arc<[MemberId]>> =
+            views.pools().map(|pool| self.members_of(pool, now)).collect();
+        let (mut endpoints, mut live) = (Vec::new(), Vec::new());
+        let mut leading = Leading::new();
+        for ((load_balancer, rule), view) in rules_of(configuration).zip(&views.of_rules) {
             let endpoint = endpoint_of(load_balancer, rule);
             let (frontend, port, protocol) = endpoint;
             let id = RuleId(self.rules.of(&endpoint, now));
-            let pool = u32::try_from(live.len()).unwrap_or(u32::MAX);
             endpoints.push(((frontend, port, protocol as u8), Standing::Frontend(id)));
             let owner_share = next.owner.frontend_share(frontend, port);
+            let pool = u32::try_from(*view).unwrap_or(u32::MAX);
             live.push((id, Rule { owner_share, ..lower(rule, frontend, pool) }));
-            for member in &load_balancer.pools[rule.pool].members {
-                let backend = Backend { rule: id, member: self.member(member.address, now) };
-                let address = member.address.into();
-                let from = (address, rule.backend_port, protocol as u8);
-                reverse.entry(from).or_default().push(backend);
+            let addresses = &load_balancer.pools[rule.pool].members;
+            for (member, address) in members[*view].iter().zip(addresses) {
+                let from = (address.address.into(), rule.backend_port, protocol as u8);
+                leading.push((from, Backend { rule: id, member: *member }));
             }
         }
-        let ended = self.note_backends(&reverse);
-        endpoints.extend(standing_of(reverse));
+        leading.sort_unstable_by_key(|(endpoint, _)| *endpoint);
+        let ended = self.note_backends(&leading);
+        endpoints.extend(standing_of(&leading));
         next.endpoints = Arc::new(EndpointMap::build(endpoints));
         next.rules = self.rule_table(live);
         next.members = self.member_table(configuration, now);
         ended
     }
 
-    /// Writes pools, one per rule in the order of rules, with who is eligible in each.
+    /// Writes pools, one for each view, with who is eligible in each.
     pub(super) fn write_eligibility(&mut self, inputs: Inputs<'_>, next: &mut Snapshot) {
-        let pools = rules_of(inputs.configuration)
+        let views = Views::of(inputs.configuration);
+        next.pools = views
+            .views
+            .iter()
             .map(|(load_balancer, rule)| self.pool(load_balancer, rule, inputs))
             .collect();
-        next.pools = pools;
         self.selections.retain(|_, selection| selection.strong_count() > 0);
     }
 
@@ -103,13 +108,16 @@ impl Balance {
                 eligible_list.push(position);
             }
         }
-        let now = inputs.now_milliseconds;
         Pool {
-            members: members.iter().map(|member| self.member(member.address, now)).collect(),
+            members: self.members_of(&load_balancer.pools[rule.pool], inputs.now_milliseconds),
             selection: self.selection(members),
             eligible,
             eligible_list: eligible_list.into(),
         }
+    }
+
+    fn members_of(&mut self, pool: &config::Pool, now: u64) -> Arc<[MemberId]> {
+        pool.members.iter().map(|member| self.member(member.address, now)).collect()
     }
 
     /// The table for these members, shared with every pool of the same content.
@@ -135,10 +143,11 @@ impl Balance {
     }
 
     /// Notes who serves what; returns whether anybody ceased to.
-    fn note_backends(&mut self, reverse: &Leading) -> bool {
-        let pairs = reverse.values().flatten().map(|backend| (backend.rule.0, backend.member.0));
-        let backends: BTreeSet<_> = pairs.collect();
-        let ended = !self.backends.is_subset(&backends);
+    fn note_backends(&mut self, leading: &Leading) -> bool {
+        let pairs = leading.iter().map(|(_, backend)| (backend.rule, backend.member));
+        let mut backends: Vec<_> = pairs.collect();
+        backends.sort_unstable();
+        let ended = !self.backends.iter().all(|it| backends.binary_search(it).is_ok());
         self.backends = backends;
         ended
     }
@@ -162,6 +171,35 @@ impl Balance {
             members[id as usize] = Member { live: true, ..Member::at(address) };
         }
         members.into()
+    }
+}
+
+/// Pools as rules see them: one for each pool and probe, in the order of the first rule that has
+/// both. Rules that differ in their ports only see the same.
+struct Views<'c> {
+    views: Vec<(&'c LoadBalancer, &'c LoadBalancingRule)>,
+    /// For every rule, which one it sees.
+    of_rules: Vec<usize>,
+}
+
+impl<'c> Views<'c> {
+    fn of(configuration: &'c Configuration) -> Self {
+        let mut known = BTreeMap::new();
+        let (mut views, mut of_rules) = (Vec::new(), Vec::new());
+        for (position, load_balancer) in configuration.load_balancers.iter().enumerate() {
+            for rule in &load_balancer.rules {
+                let view = *known.entry((position, rule.pool, rule.probe)).or_insert(views.len());
+                of_rules.push(view);
+                if view == views.len() {
+                    views.push((load_balancer, rule));
+                }
+            }
+        }
+        Self { views, of_rules }
+    }
+
+    fn pools(&self) -> impl Iterator<Item = &'c config::Pool> {
+        self.views.iter().map(|(load_balancer, rule)| &load_balancer.pools[rule.pool])
     }
 }
 
@@ -198,10 +236,12 @@ fn lower(rule: &LoadBalancingRule, frontend: Address, pool: u32) -> Rule {
     }
 }
 
-fn standing_of(reverse: Leading) -> impl Iterator<Item = (policy::Endpoint, Standing)> {
-    reverse.into_iter().map(|(endpoint, leading)| match leading[..] {
-        [backend] => (endpoint, Standing::Member(backend)),
-        _ => (endpoint, Standing::Ambiguous),
+fn standing_of(leading: &Leading) -> impl Iterator<Item = (policy::Endpoint, Standing)> {
+    let behind_each = leading.chunk_by(|one, other| one.0 == other.0);
+    behind_each.filter_map(|behind| match behind {
+        [] => None,
+        [(endpoint, backend)] => Some((*endpoint, Standing::Member(*backend))),
+        [(endpoint, _), ..] => Some((*endpoint, Standing::Ambiguous)),
     })
 }
 

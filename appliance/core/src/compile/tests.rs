@@ -330,10 +330,14 @@ fn what_comes_out_the_same_stays_the_same_memory() {
 }
 
 #[test]
-fn pools_of_the_same_members_share_one_selection_table() {
+fn rules_of_one_pool_and_probe_see_one_pool_and_other_probes_share_its_selection_table() {
     let mut bench = Bench::new(1);
     let snapshot = bench.configured();
-    assert_eq!(snapshot.pools.len(), 2, "one for each rule");
+    assert_eq!(snapshot.pools.len(), 1, "two rules, one pool, one probe");
+    let rule = &mut bench.balancer()["loadBalancingRules"][1]["properties"];
+    rule.as_object_mut().expect("an object").remove("probe");
+    let snapshot = bench.compile(Changes::ALL);
+    assert_eq!(snapshot.pools.len(), 2, "they may differ in who is eligible");
     assert!(Arc::ptr_eq(&snapshot.pools[0].selection, &snapshot.pools[1].selection));
 }
 
