@@ -188,6 +188,8 @@ impl Running {
             let old = std::mem::replace(&mut self.checked, checked);
             tracing::info!("generation {} is in force", self.generation());
             self.configuration_changed(&old.configuration, &origin.applied_by);
+            // To free a large document takes longer than a probe should wait.
+            tokio::task::spawn_blocking(move || drop(old));
             self.keep(origin, author);
             self.put_in_force().await;
         }

@@ -25,11 +25,12 @@ pub fn probe_target(probe: &Probe, address: IpAddr) -> ProbeTarget {
 pub fn probe_targets(configuration: &Configuration) -> BTreeSet<ProbeTarget> {
     let mut targets = BTreeSet::new();
     for load_balancer in &configuration.load_balancers {
-        for rule in &load_balancer.rules {
-            let Some(probe) = rule.probe.map(|probe| &load_balancer.probes[probe]) else {
-                continue;
-            };
-            let members = &load_balancer.pools[rule.pool].members;
+        // Many rules have a pool and a probe in common.
+        let probed: BTreeSet<_> =
+            load_balancer.rules.iter().filter_map(|rule| Some((rule.pool, rule.probe?))).collect();
+        for (pool, probe) in probed {
+            let (members, probe) =
+                (&load_balancer.pools[pool].members, &load_balancer.probes[probe]);
             targets.extend(members.iter().map(|member| probe_target(probe, member.address)));
         }
     }
