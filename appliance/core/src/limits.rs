@@ -51,6 +51,10 @@ pub const NEIGHBOUR_REQUESTS_PER_SECOND_MAX: u32 = 256;
 
 /// Bytes of one configuration document.
 pub const CONFIGURATION_BYTES_MAX: usize = 16 << 20;
+
+/// How deep lists and objects of a configuration may be nested in each other. JSON readers stop at
+/// 128, and what is stored or told stands a few levels deeper.
+pub const CONFIGURATION_DEPTH_MAX: usize = 100;
 /// Files of one configuration.
 pub const CONFIGURATION_FILES_MAX: usize = 4_096;
 /// Folders of a configuration's directory inside of each other.
@@ -185,6 +189,10 @@ pub const OUTBOUND_ADDRESSES_MAX: usize = 16;
 
 /// Milliseconds that a client of the control socket may leave a reply unread before it is closed.
 pub const CONTROL_WRITE_MILLISECONDS_MAX: u64 = 5_000;
+
+/// Milliseconds that an event may stay unread; then the client has stopped to read and its
+/// connection is closed. A client that is slow loses events instead.
+pub const EVENT_WRITE_MILLISECONDS_MAX: u64 = 60_000;
 /// Probes under way at a time, one socket each. A target that waits for a place for too long
 /// counts as probed late, and its state stays as it is.
 pub const PROBES_IN_FLIGHT_MAX: usize = 4_096;

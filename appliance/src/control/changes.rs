@@ -171,6 +171,8 @@ impl Running {
         let published = self.lane.finish(compiled);
         self.after_publication(published).await;
         self.next_change();
+        // Before what changed meanwhile is compiled, or health that flaps would keep plans waiting.
+        self.next_plan();
         self.turn_lane();
     }
 

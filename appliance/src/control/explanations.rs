@@ -31,7 +31,7 @@ impl Running {
             snapshot: Arc::clone(self.lane.published()),
             checked: Arc::clone(&self.checked),
         };
-        let (aside, inquirer) = (Arc::clone(&self.plans.aside), self.inquirer.clone());
+        let (aside, inquirer) = (Arc::clone(&self.plans.explaining), self.inquirer.clone());
         tokio::task::spawn_local(async move {
             let known = asking.ask_owners(&inquirer).await;
             let turn = aside.acquire_owned().await;

@@ -419,8 +419,6 @@ impl Running {
         self.turn_lane();
         self.tell_health();
         self.inquirer.collect();
-        self.inquirer.collect();
-        self.tell_health();
         for worker in &self.workers {
             for _ in 0..REQUESTS_PER_TURN {
                 let Some(request) = worker.shared.requests.pop() else { break };

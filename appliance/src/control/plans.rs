@@ -33,13 +33,16 @@ use super::outcome::{refusal, told, uncompiled};
 /// Plans that wait for their turn, in the order in which they came.
 pub(super) struct Plans {
     waiting: VecDeque<Waiting>,
-    /// The turn to answer what takes a thread aside, plans and explanations: one at a time.
-    pub(super) aside: Arc<Semaphore>,
+    /// The turn to make a plan: one at a time.
+    aside: Arc<Semaphore>,
+    /// The turn to explain a packet, which plans need not wait for: one at a time.
+    pub(super) explaining: Arc<Semaphore>,
 }
 
 impl Default for Plans {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), aside: Arc::new(Semaphore::new(1)) }
+        let turn = || Arc::new(Semaphore::new(1));
+        Self { waiting: VecDeque::new(), aside: turn(), explaining: turn() }
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Map, Number, Value};
 
 use super::pointer::escape;
 use super::problem::Report;
-use crate::limits::CONFIGURATION_BYTES_MAX;
+use crate::limits::{CONFIGURATION_BYTES_MAX, CONFIGURATION_DEPTH_MAX};
 
 /// Reads the text as JSON and reports keys that an object has twice.
 ///
@@ -44,6 +44,26 @@ pub(super) fn parse(text: &[u8], report: &Report) -> Option<Value> {
             report.error("", "InvalidJson", format!("The document is not valid JSON: {error}."));
             None
         }
+    }
+}
+
+/// Reports a document whose values are nested deeper than readers of what is stored and told of it
+/// can follow.
+pub(super) fn refuse_depth(document: &Value, report: &Report) {
+    if depth(document) > CONFIGURATION_DEPTH_MAX {
+        let message = format!(
+            "Lists and objects are nested in each other more than {CONFIGURATION_DEPTH_MAX} deep. \
+             Nothing in Azure's model is: remove what is not part of it."
+        );
+        report.error("", "DocumentTooDeep", message);
+    }
+}
+
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Array(list) => 1 + list.iter().map(depth).max().unwrap_or_default(),
+        Value::Object(map) => 1 + map.values().map(depth).max().unwrap_or_default(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => 0,
     }
 }
 

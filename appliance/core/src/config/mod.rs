@@ -131,7 +131,7 @@ pub fn check_document(document: Value, text: &str) -> Result<Checked, Vec<Proble
     }
     let twins = Report::default();
     document::refuse_twins(&document, &twins);
-    let document = Arc::new(document);
+    let document = Arc::new(sources::in_order(document));
     let Reading { configuration, findings, echo } = read(&document, Report::default());
     let Findings { errors, unsupported, mut warnings } = findings;
     let mut problems: Vec<Problem> = errors.into_iter().chain(unsupported).collect();
@@ -158,6 +158,7 @@ struct Reading {
 
 /// Reads a document. It has a meaning if nothing keeps it from being applied.
 fn read(document: &Arc<Value>, report: Report) -> Reading {
+    document::refuse_depth(document, &report);
     let configuration = read_all(document, &report);
     let echo = report.edits.apply(document);
     let findings = report.finish();

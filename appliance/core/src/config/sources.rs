@@ -111,6 +111,15 @@ pub(super) fn is_plain(document: &Value) -> bool {
         && document.as_object().is_some_and(|map| map.len() == 2)
 }
 
+/// A plain document with its parts in the order in which files are put together, so that it is the
+/// same text, and has the same etag, after a restart.
+pub(super) fn in_order(document: Value) -> Value {
+    let Value::Object(mut map) = document else { return document };
+    let parts = ["appliance", "resources"];
+    let taken = parts.map(|part| (part.to_owned(), map.remove(part).unwrap_or_default()));
+    Value::Object(taken.into_iter().collect())
+}
+
 fn missing_appliance() -> FileProblem {
     FileProblem {
         file: String::new(),

@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 use weir_core::api::Finding;
 use weir_core::units::{Address, PortId};
 
-use super::finding::{fine, problem, some_of, unknown};
+use super::finding::{fine, some_of, unknown, warning};
 use super::growth::Growth;
 use super::network::Network;
 
@@ -22,14 +22,15 @@ use super::network::Network;
 pub(super) fn judge(network: Network<'_>, growth: &Growth, now_ms: u64) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(count) = growth.of_late("drop_reverse_path_packets", now_ms) {
-        findings.push(problem(
+        findings.push(warning(
             "return-path",
             format!(
                 "packets of members arrive by a port that does not lead to them, and are dropped \
                  ({count} since the start)"
             ),
             "A member answers by another interface, or a switch joins the links of two ports: \
-             its default route must be Weir's address on the port that leads to it.",
+             its default route must be Weir's address on the port that leads to it. Or somebody \
+             forges members' addresses, which does no harm.",
         ));
     }
     let shared = one_armed(network);
@@ -77,7 +78,7 @@ fn one_arm(network: Network<'_>, shared: &BTreeSet<(PortId, Address)>) -> Findin
 
 #[cfg(test)]
 mod tests {
-    use weir_core::api::FindingState::{self, Ok, Problem, Unknown};
+    use weir_core::api::FindingState::{self, Ok, Unknown, Warning};
 
     use super::super::finding::tests::assert_found;
     use super::super::network::tests::{configuration, world};
@@ -122,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn packets_by_the_wrong_port_are_a_problem_while_they_come() {
+    fn packets_by_the_wrong_port_are_told_while_they_come() {
         let configuration = configuration(&[("front", "198.51.100.1/24")], &[], "203.0.113.10");
         let world = world(&[(0, "198.51.100.1/24")], &[]);
         let network = Network { configuration: &configuration, world: &world };
         let mut growth = Growth::default();
         growth.observe("drop_reverse_path_packets", 12, 0);
-        assert_found("now", &judge(network, &growth, 0), &[(Problem, "12 since")]);
+        assert_found("now", &judge(network, &growth, 0), &[(Warning, "12 since")]);
         assert_found("past", &judge(network, &growth, 90_000), &[(Ok, "different")]);
     }
 }

@@ -16,7 +16,9 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 use weir_core::api::{Error, ErrorCode, Happening, Id, Missed, Reply, Request, write_response};
-use weir_core::limits::{CONTROL_LINE_BYTES_MAX, CONTROL_WRITE_MILLISECONDS_MAX};
+use weir_core::limits::{
+    CONTROL_LINE_BYTES_MAX, CONTROL_WRITE_MILLISECONDS_MAX, EVENT_WRITE_MILLISECONDS_MAX,
+};
 
 use super::feed::{Feed, Next};
 use super::lines::{Line, Lines};
@@ -133,13 +135,15 @@ impl Client {
         }
     }
 
-    /// Tells an event. A client that is slow to read only loses events, so there is no hurry.
+    /// Tells an event. A client that is slow to read only loses events, so there is no hurry; one
+    /// that has stopped to read leaves its place to others.
     async fn tell(&mut self, next: Next) -> Result<(), Ended> {
         let line = match next {
             Next::Event(line) => line,
             Next::Missed(count) => events::line(Happening::Missed(Missed { count })).into(),
         };
-        self.write_half.write_all(line.as_bytes()).await.map_err(Ended::Broken)
+        let within = Duration::from_millis(EVENT_WRITE_MILLISECONDS_MAX);
+        self.write(within, &line).await
     }
 
     async fn refuse_long_line(&mut self) -> Result<(), Ended> {
@@ -151,7 +155,10 @@ impl Client {
     }
 
     async fn send(&mut self, line: &str) -> Result<(), Ended> {
-        let within = Duration::from_millis(CONTROL_WRITE_MILLISECONDS_MAX);
+        self.write(Duration::from_millis(CONTROL_WRITE_MILLISECONDS_MAX), line).await
+    }
+
+    async fn write(&mut self, within: Duration, line: &str) -> Result<(), Ended> {
         match timeout(within, self.write_half.write_all(line.as_bytes())).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(Ended::Broken(error)),

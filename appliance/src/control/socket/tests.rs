@@ -328,7 +328,7 @@ async fn a_feed_ends_with_its_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_listener_that_does_not_read_stays_connected_and_learns_what_it_missed() {
+async fn a_listener_that_is_slow_stays_connected_and_learns_what_it_missed() {
     const PUBLISHED: u64 = 4_000;
     let (ours, theirs) = UnixStream::pair().expect("a pair");
     let (requests, mut calls) = mpsc::channel::<Call>(1);
@@ -346,7 +346,7 @@ async fn a_listener_that_does_not_read_stays_connected_and_learns_what_it_missed
             feed.push(&long);
             tokio::task::yield_now().await;
         }
-        tokio::time::sleep(Duration::from_secs(3_600)).await;
+        tokio::time::sleep(Duration::from_secs(59)).await;
         let mut told = 0;
         let missed = loop {
             let mut line = String::new();
@@ -372,6 +372,31 @@ impl Client {
         let reply = self.reply().await;
         (reply["id"] == json!(1)).then_some(reply)
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listener_that_has_stopped_to_read_leaves_its_place() {
+    let (ours, theirs) = UnixStream::pair().expect("a pair");
+    let (requests, mut calls) = mpsc::channel::<Call>(1);
+    let peer = Peer { process: None, user: 0, group: 0 };
+    let access = Rc::new(Access::Everything);
+    let long: Rc<str> = format!("{}\n", "x".repeat(64 << 10)).into();
+    let begun = async {
+        let mut client = Client(BufReader::new(ours));
+        client.send(&format!("{VERSION}\n")).await;
+        let call = calls.recv().await.expect("a call");
+        let feed = Rc::clone(&call.feed);
+        answer(call);
+        for _ in 0..100 {
+            feed.push(&long);
+            tokio::task::yield_now().await;
+        }
+        client
+    };
+    let start = tokio::time::Instant::now();
+    let (ended, _ours) = tokio::join!(client::serve_client(theirs, peer, access, requests), begun);
+    assert!(matches!(ended, client::Ended::NotReading), "{ended}");
+    assert_eq!(start.elapsed().as_secs(), 60);
 }
 
 #[tokio::test(start_paused = true)]

@@ -205,8 +205,17 @@ fn child_collection(owner: &ResourceId, written: &str) -> Result<&'static str, I
 /// What stands behind subscription, resource group and provider.
 fn behind_provider(text: &str) -> &str {
     const PROVIDER: &str = "microsoft.network/";
-    let provider = text.to_ascii_lowercase().find(PROVIDER);
-    provider.map_or(text, |at| text.get(at + PROVIDER.len()..).unwrap_or_default())
+    const PROVIDERS: &str = "providers/microsoft.network/";
+    let lower = text.to_ascii_lowercase();
+    // A resource group may have the provider's name.
+    let behind = match lower.find(PROVIDERS) {
+        Some(at) => Some(at + PROVIDERS.len()),
+        None => lower
+            .trim_start_matches('/')
+            .starts_with(PROVIDER)
+            .then(|| text.len() - text.trim_start_matches('/').len() + PROVIDER.len()),
+    };
+    behind.and_then(|at| text.get(at..)).unwrap_or(text)
 }
 
 fn kinds() -> String {

@@ -75,19 +75,33 @@ fn identified(id: &ResourceId, body: Value) -> Result<Value, EditError> {
         let text = format!("the body of {id} is no object; give {{\"properties\": {{…}}}}");
         return Err(EditError::Unsuitable(text));
     };
-    let name = map.entry("name").or_insert_with(|| id.last_name().into());
+    let name = entry(&mut map, "name", || id.last_name().into());
     if !name.as_str().is_some_and(|name| name.eq_ignore_ascii_case(id.last_name())) {
         let text = format!("the body is named {name}, and is put as {id}; names cannot be changed");
         return Err(EditError::Unsuitable(text));
     }
     if !id.is_child() {
-        let kind = map.entry("type").or_insert_with(|| id.kind().type_name().into());
+        let kind = entry(&mut map, "type", || id.kind().type_name().into());
         if kind.as_str().and_then(Kind::named) != Some(id.kind()) {
             let text = format!("the body is of type {kind}, and is put as {id}");
             return Err(EditError::Unsuitable(text));
         }
     }
     Ok(Value::Object(map))
+}
+
+/// The value of a key in whatever case, which is added where it is missing or null.
+fn entry<'m>(
+    map: &'m mut Map<String, Value>,
+    name: &str,
+    missing: impl FnOnce() -> Value,
+) -> &'m mut Value {
+    let written = map.keys().find(|key| key.eq_ignore_ascii_case(name)).cloned();
+    let value = map.entry(written.unwrap_or_else(|| name.to_owned())).or_insert(Value::Null);
+    if value.is_null() {
+        *value = missing();
+    }
+    value
 }
 
 /// The resource with this id.

@@ -108,3 +108,23 @@ fn a_load_balancer_without_sku_is_basic() {
     balancer_object.expect("a load balancer").remove("sku");
     assert_eq!(balancer(&document).sku, Sku::Basic);
 }
+
+#[test]
+fn what_is_nested_deeper_than_readers_follow_is_refused_as_text_and_as_a_value() {
+    let nested = |levels: usize| (0..levels).fold(json!(1), |inner, _| json!([inner]));
+    let mut document = valid();
+    // The document, its resources and the resource around it, and its properties: four levels.
+    document["resources"][0]["properties"]["unknown"] = nested(96);
+    accepted(&document);
+    document["resources"][0]["properties"]["unknown"] = nested(97);
+    assert_refused(&document, &[("", "DocumentTooDeep")]);
+}
+
+#[test]
+fn a_document_has_one_etag_whatever_its_parts_stand_first() {
+    let document = valid();
+    let (appliance, resources) = (document["appliance"].clone(), document["resources"].clone());
+    let turned = json!({"resources": resources, "appliance": appliance});
+    assert_eq!(accepted(&document).etag(), accepted(&turned).etag());
+    assert_eq!(accepted(&turned).document.to_string(), accepted(&document).document.to_string());
+}

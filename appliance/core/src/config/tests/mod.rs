@@ -191,6 +191,7 @@ pub(crate) fn check_value(document: &Value) -> Result<Checked, Vec<Problem>> {
         (Ok(found), Ok(again)) => {
             assert_eq!(found.configuration, again.configuration);
             assert_eq!(warned(found), warned(&again));
+            assert_eq!(found.etag(), again.etag());
         }
         (Err(found), Err(again)) => assert_eq!(*found, again),
         (found, again) => panic!("as text {found:#?}, as a value {again:#?}"),

@@ -46,6 +46,8 @@ fn ids_are_read_relative_and_absolute_and_without_regard_to_case() {
         "Microsoft.Network/loadBalancers/web/backendAddressPools/members",
         "/subscriptions/0/resourceGroups/rg/providers/Microsoft.Network/loadBalancers/web\
          /backendAddressPools/members",
+        "/subscriptions/0/resourceGroups/Microsoft.Network/providers/Microsoft.Network/\
+         loadBalancers/web/backendAddressPools/members",
     ] {
         assert_eq!(id(text).to_string(), members, "{text}");
     }
@@ -110,6 +112,11 @@ fn putting_replaces_or_adds_and_names_what_it_puts() {
     let first = three.replace("three", "ONE");
     let edited = put(&first, json!({"name": "one", "properties": {}})).expect("replaced");
     assert_eq!(edited.pointer(&format!("{members}/0/properties")), Some(&json!({})));
+
+    let spelt =
+        json!({"Name": "HTTP", "Type": null, "Properties": {"protocol": "Tcp", "port": 80}});
+    let edited = put("loadBalancers/web/probes/http", spelt.clone()).expect("added");
+    assert_eq!(edited["resources"][1]["properties"]["probes"], json!([spelt]), "in any case");
 
     let edited = put("virtualNetworks/vnet", json!({"properties": {}})).expect("added");
     assert_eq!(edited["resources"][2]["type"], "Microsoft.Network/virtualNetworks");
