@@ -430,6 +430,40 @@ fn an_interface_is_drained_by_each_of_its_names() {
 }
 
 #[test]
+fn every_failure_of_weirctl_itself_is_json_where_json_is_asked_for() {
+    let local = |stderr: &str, part: &str| {
+        let error: Value = serde_json::from_str(stderr).expect(stderr);
+        assert_eq!(error.as_object().map(serde_json::Map::len), Some(2), "{stderr}");
+        assert_eq!(error["code"], Value::Null, "{stderr}");
+        let message = error["message"].as_str().expect("text");
+        assert!(message.contains(part), "{stderr}");
+    };
+    let here = Path::new(".");
+    let id = "loadBalancers/web";
+    for (words, exit, part) in [
+        (&["status", "-o", "json"][..], 3, "there is no control socket"),
+        (&["put", id, "-", "-o", "json"], 2, "is not JSON"),
+    ] {
+        let output = weirctl(Path::new("/nobody.sock"), here, words, "{,}");
+        assert_eq!(output.status.code(), Some(exit), "{words:?}");
+        local(&String::from_utf8(output.stderr).expect("text"), part);
+    }
+    let unknown = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "none"}});
+    let old = [vec![unknown], vec![result(json!({"version": "0.0.9"}))]];
+    local(&run_in(here, &["snat", "-o", "json"], "", &old).stderr, "weir 0.0.9 does not know");
+    let closed = run_in(here, &["status", "-o", "json"], "", &[vec![]]);
+    local(&closed.stderr, "closed the connection");
+    let subscribed = [vec![result(json!({"events": []}))]];
+    let watched = run_in(here, &["watch", "-o", "json"], "", &subscribed);
+    local(&watched.stderr, "the appliance has gone");
+    let applied = vec![result(json!({"generation": 8, "changed": true}))];
+    let [listed, two] = pool_with(2);
+    let words = ["drain", "web/servers", "a", "--wait", "0", "-o", "json"];
+    let late = run_in(here, &words, "", &[applied, listed, two, health_with(Some("tcp"))]);
+    local(&late.stderr, "still has 2 flows");
+}
+
+#[test]
 fn a_swap_gives_each_frontend_the_address_of_the_other_or_does_nothing() {
     let whole = vec![result(json!({"generation": 7, "etag": "0a", "configuration": {}}))];
     let frontend = |name: &str, properties: Value| {
