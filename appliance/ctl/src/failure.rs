@@ -101,7 +101,11 @@ impl Failure {
                 "message": self.to_string(),
                 "data": {"problems": problems},
             })),
-            (local, Output::Human | Output::Json) => format!("weirctl: {local}\n"),
+            (local, Output::Human) => format!("weirctl: {local}\n"),
+            // The appliance's errors have a number; these are not the appliance's.
+            (local, Output::Json) => {
+                render::json(&json!({"code": null, "message": local.to_string()}))
+            }
         }
     }
 }

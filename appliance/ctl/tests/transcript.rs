@@ -255,10 +255,26 @@ fn members_are_added_removed_and_set() {
 fn pool_with(flows: u64) -> [Vec<Value>; 2] {
     let member = json!({"id": format!("{POOL}/loadBalancerBackendAddresses/a"), "etag": "0a",
         "resource": {"name": "a", "properties": {"ipAddress": "10.0.0.11"}}});
-    let others = json!({"address": "10.0.0.11", "pool": "others", "state": "Up", "flows": 99});
-    let status = json!({"members": [others,
-        {"address": "10.0.0.11", "pool": "servers", "state": "Up", "flows": flows}]});
+    let row = |balancer: &str, pool: &str, flows: u64| {
+        json!({"address": "10.0.0.11", "name": "a", "loadBalancer": balancer, "pool": pool,
+               "state": "Up", "flows": flows})
+    };
+    let status = json!({"members": [row("web", "others", 99), row("mail", "servers", 98),
+        row("web", "servers", flows), row("zone", "servers", 97)]});
     [vec![result(json!({"resources": [member]}))], vec![result(status)]]
+}
+
+/// What `health` says when the rule `http` of each load balancer leads to the member `a`.
+fn health_with(probe: Option<&str>) -> Vec<Value> {
+    let balancer = |name: &str, probe: Option<&str>| {
+        let rule = |name: &str, pool: &str, probe: Option<&str>| {
+            json!({"name": name, "probe": probe, "pool": pool,
+                   "members": [{"address": "10.0.0.11", "state": "Up"}]})
+        };
+        json!({"name": name,
+               "rules": [rule("http", "servers", probe), rule("ftp", "others", None)]})
+    };
+    vec![result(json!({"loadBalancers": [balancer("mail", None), balancer("web", probe)]}))]
 }
 
 const POOL: &str = "loadBalancers/web/backendAddressPools/servers";
@@ -283,15 +299,27 @@ fn a_drain_waits_until_the_last_flow_has_gone() {
     let [listed, two] = pool_with(2);
     let [_, none] = pool_with(0);
     let words = ["drain", "web/servers", "A", "--wait", "30"];
-    let answers = [applied.clone(), listed.clone(), two.clone(), two.clone(), none];
+    let answers = [
+        applied.clone(),
+        listed.clone(),
+        two.clone(),
+        health_with(Some("tcp")),
+        two.clone(),
+        none,
+    ];
     let drained = run_in(Path::new("."), &words, "", &answers);
     let set = json!({"pool": POOL, "member": "A", "adminState": "Down", "dryRun": false});
     assert_eq!(drained.asked[0]["params"], set);
-    assert_eq!((drained.exit, drained.asked.len()), (0, 5), "{}", drained.stderr);
+    assert_eq!((drained.exit, drained.asked.len()), (0, 6), "{}", drained.stderr);
     assert!(drained.stdout.contains("None is left"), "{}", drained.stdout);
 
     let words = ["drain", "web/servers", "a", "--wait", "0"];
-    let late = run_in(Path::new("."), &words, "", &[applied.clone(), listed.clone(), two.clone()]);
+    let late = run_in(
+        Path::new("."),
+        &words,
+        "",
+        &[applied.clone(), listed.clone(), two.clone(), health_with(Some("tcp"))],
+    );
     assert_eq!(late.exit, 1);
     assert!(late.stderr.contains("still has 2 flows after 0 s"), "{}", late.stderr);
 
@@ -300,6 +328,139 @@ fn a_drain_waits_until_the_last_flow_has_gone() {
     assert_eq!(undone.asked[0]["params"]["adminState"], "None");
     let undone: Value = serde_json::from_str(&undone.stdout).expect("JSON");
     assert_eq!(undone["address"], "10.0.0.11");
+}
+
+#[test]
+fn a_drain_fails_for_a_member_that_the_status_does_not_show() {
+    let applied = vec![result(json!({"generation": 8, "changed": true}))];
+    let [listed, shown] = pool_with(2);
+    let elsewhere = json!({"address": "10.0.0.11", "name": "a", "loadBalancer": "mail",
+                           "pool": "servers", "state": "Up", "flows": 0});
+    let gone = vec![result(json!({"members": [elsewhere]}))];
+    for words in ["drain web/servers a", "drain web/servers a --wait 30"] {
+        let words: Vec<_> = words.split(' ').collect();
+        let answers = [applied.clone(), listed.clone(), gone.clone()];
+        let failed = run_in(Path::new("."), &words, "", &answers);
+        assert_eq!((failed.exit, failed.stdout.as_str()), (1, ""), "{}", failed.stderr);
+        assert!(failed.stderr.contains("status shows no such member"), "{}", failed.stderr);
+    }
+    let words = ["drain", "web/servers", "a", "--wait", "30"];
+    let answers = [applied, listed, shown, health_with(Some("tcp")), gone];
+    let left = run_in(Path::new("."), &words, "", &answers);
+    assert_eq!((left.exit, left.stdout.as_str()), (1, ""), "{}", left.stderr);
+    assert!(left.stderr.contains("while it had 2 flows"), "{}", left.stderr);
+}
+
+#[test]
+fn a_drain_names_the_rules_without_a_probe_and_does_not_wait_for_them() {
+    let applied = vec![result(json!({"generation": 8, "changed": true}))];
+    let [listed, two] = pool_with(2);
+    let answers = [applied, listed, two, health_with(None)];
+    let warning = "Warning: rule 'http' has no probe and goes on sending it new flows.";
+    let warned = run_in(Path::new("."), &["drain", "web/servers", "a"], "", &answers);
+    assert_eq!(warned.exit, 0, "{}", warned.stderr);
+    assert!(warned.stdout.contains(warning), "{}", warned.stdout);
+    assert!(!warned.stdout.contains("no new flows"), "{}", warned.stdout);
+    let words = ["drain", "web/servers", "a", "--wait", "600"];
+    let vain = run_in(Path::new("."), &words, "", &answers);
+    assert_eq!((vain.exit, vain.asked.len()), (1, 4));
+    assert!(vain.stderr.contains(warning), "{}", vain.stderr);
+    let words = ["drain", "web/servers", "a", "-o", "json"];
+    let machine = run_in(Path::new("."), &words, "", &answers);
+    let machine: Value = serde_json::from_str(&machine.stdout).expect("JSON");
+    assert_eq!(machine["rulesWithoutProbe"], json!(["http"]));
+}
+
+/// A pool with an address, an interface with an entry, and two interfaces without.
+fn pool_of_interfaces(flows: u64) -> [Vec<Value>; 2] {
+    let entry = |name: &str, properties: Value| {
+        json!({"id": format!("{POOL}/loadBalancerBackendAddresses/{name}"), "etag": "0a",
+               "resource": {"name": name, "properties": properties}})
+    };
+    let interface = json!({"id": "networkInterfaces/nic-b/ipConfigurations/ip"});
+    let resources = [
+        entry("a", json!({"ipAddress": "2001:db8:0::A"})),
+        entry("b", json!({"networkInterfaceIPConfiguration": interface, "adminState": "Down"})),
+    ];
+    let row = |name: &str, address: &str, flows: u64| {
+        json!({"address": address, "name": name, "loadBalancer": "Web", "pool": "servers",
+               "state": "Up", "flows": flows})
+    };
+    let rows = [
+        row("nic-c/ip", "10.0.0.13", 3),
+        row("b", "10.0.0.12", flows),
+        row("nic-d/ip", "10.0.0.14", 4),
+        row("a", "2001:db8::a", 1),
+    ];
+    [vec![result(json!({"resources": resources}))], vec![result(json!({"members": rows}))]]
+}
+
+#[test]
+fn interfaces_are_members_whether_the_pool_lists_them_or_not() {
+    let words = ["members", "web/servers", "-o", "json"];
+    let shown = run_in(Path::new("."), &words, "", &pool_of_interfaces(2));
+    let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    let members = shown["members"].as_array().expect("a list").iter();
+    let members: Vec<_> = members
+        .map(|it| json!([it["name"], it["address"], it["adminState"], it["state"], it["flows"]]))
+        .collect();
+    let expected = [
+        json!(["a", "2001:db8::a", "None", "Up", 1]),
+        json!(["b", "10.0.0.12", "Down", "Up", 2]),
+        json!(["nic-c/ip", "10.0.0.13", "None", "Up", 3]),
+        json!(["nic-d/ip", "10.0.0.14", "None", "Up", 4]),
+    ];
+    assert_eq!(members, expected);
+}
+
+#[test]
+fn an_interface_is_drained_by_each_of_its_names() {
+    let applied = vec![result(json!({"generation": 8, "changed": true}))];
+    let [listed, two] = pool_of_interfaces(2);
+    let [_, none] = pool_of_interfaces(0);
+    let health = vec![result(json!({"loadBalancers": []}))];
+    for name in ["b", "nic-b/ip", "10.0.0.12"] {
+        let words = ["drain", "web/servers", name, "--wait", "30"];
+        let answers =
+            [applied.clone(), listed.clone(), two.clone(), health.clone(), none.clone()];
+        let drained = run_in(Path::new("."), &words, "", &answers);
+        assert_eq!((drained.exit, drained.asked.len()), (0, 5), "{}", drained.stderr);
+        assert!(drained.stdout.starts_with("10.0.0.12 of "), "{}", drained.stdout);
+    }
+}
+
+#[test]
+fn every_failure_of_weirctl_itself_is_json_where_json_is_asked_for() {
+    let local = |stderr: &str, part: &str| {
+        let error: Value = serde_json::from_str(stderr).expect(stderr);
+        assert_eq!(error.as_object().map(serde_json::Map::len), Some(2), "{stderr}");
+        assert_eq!(error["code"], Value::Null, "{stderr}");
+        let message = error["message"].as_str().expect("text");
+        assert!(message.contains(part), "{stderr}");
+    };
+    let here = Path::new(".");
+    let id = "loadBalancers/web";
+    for (words, exit, part) in [
+        (&["status", "-o", "json"][..], 3, "there is no control socket"),
+        (&["put", id, "-", "-o", "json"], 2, "is not JSON"),
+    ] {
+        let output = weirctl(Path::new("/nobody.sock"), here, words, "{,}");
+        assert_eq!(output.status.code(), Some(exit), "{words:?}");
+        local(&String::from_utf8(output.stderr).expect("text"), part);
+    }
+    let unknown = json!({"jsonrpc": "2.0", "id": 1, "error": {"code": -32601, "message": "none"}});
+    let old = [vec![unknown], vec![result(json!({"version": "0.0.9"}))]];
+    local(&run_in(here, &["snat", "-o", "json"], "", &old).stderr, "weir 0.0.9 does not know");
+    let closed = run_in(here, &["status", "-o", "json"], "", &[vec![]]);
+    local(&closed.stderr, "closed the connection");
+    let subscribed = [vec![result(json!({"events": []}))]];
+    let watched = run_in(here, &["watch", "-o", "json"], "", &subscribed);
+    local(&watched.stderr, "the appliance has gone");
+    let applied = vec![result(json!({"generation": 8, "changed": true}))];
+    let [listed, two] = pool_with(2);
+    let words = ["drain", "web/servers", "a", "--wait", "0", "-o", "json"];
+    let late = run_in(here, &words, "", &[applied, listed, two, health_with(Some("tcp"))]);
+    local(&late.stderr, "still has 2 flows");
 }
 
 #[test]

@@ -81,6 +81,7 @@ impl Running {
         RuleHealth {
             name: rule.name.clone(),
             probe: probe.map(|probe| probe.name.clone()),
+            pool: load_balancer.pools[rule.pool].name.clone(),
             members: members
                 .map(|(member, view)| MemberHealth {
                     address: member.address.to_string(),
@@ -233,6 +234,8 @@ impl Running {
             let flows = known.map_or(0, |(id, _)| self.sum(id.index(), |it| &it.members).flows);
             MemberStatus {
                 address: member.address.to_string(),
+                name: member.name.clone(),
+                load_balancer: load_balancer.name.clone(),
                 pool: pool.name.clone(),
                 state: state.to_owned(),
                 reason,

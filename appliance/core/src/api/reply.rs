@@ -238,7 +238,9 @@ pub struct RuleHealth {
     pub name: String,
     /// The probe's name; `null` for a rule without a probe, whose members are always eligible.
     pub probe: Option<String>,
-    /// The members of its pools.
+    /// The backend address pool's name.
+    pub pool: String,
+    /// The members of its pool.
     pub members: Vec<MemberHealth>,
 }
 

@@ -145,7 +145,11 @@ reply_types! {
     MemberStatus {
         /// Its address.
         address: String,
-        /// The backend address pool's name.
+        /// Its name; of an interface without an entry in the pool, `interface/ipConfiguration`.
+        name: String,
+        /// The load balancer's name.
+        load_balancer: String,
+        /// The backend address pool's name, unique in the load balancer.
         pool: String,
         /// `Up`, `Down`, or `NA` before the first probe result.
         state: String,

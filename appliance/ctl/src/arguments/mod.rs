@@ -405,12 +405,21 @@ pub(crate) struct ExplainArguments {
     #[arg(ignore_case = true, hide_possible_values = true)]
     pub(crate) protocol: Protocol,
     /// Where it comes from: ADDRESS:PORT, or [ADDRESS]:PORT
+    #[arg(value_parser = endpoint)]
     pub(crate) source: SocketAddr,
     /// Where it goes: ADDRESS:PORT, or [ADDRESS]:PORT
+    #[arg(value_parser = endpoint)]
     pub(crate) destination: SocketAddr,
     /// It comes in by this port; else by that towards its source
     #[arg(long, value_name = "NAME")]
     pub(crate) port: Option<String>,
+}
+
+/// An address with a port, or how to write one.
+fn endpoint(written: &str) -> Result<SocketAddr, &'static str> {
+    let is_long = written.matches(':').count() > 1 || written.contains(['[', ']']);
+    let form = if is_long { "write [ADDRESS]:PORT" } else { "write ADDRESS:PORT" };
+    written.parse().map_err(|_| form)
 }
 
 /// Where the appliance listens when its configuration says nothing else.

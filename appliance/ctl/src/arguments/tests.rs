@@ -98,3 +98,15 @@ fn what_makes_no_sense_is_refused() {
         assert_eq!(error.exit_code(), 2, "{words:?}");
     }
 }
+
+#[test]
+fn an_endpoint_that_cannot_be_read_says_how_to_write_it() {
+    for (source, expected) in [
+        ("2001:db8::1:80", "write [ADDRESS]:PORT"),
+        ("[2001:db8::1]", "write [ADDRESS]:PORT"),
+        ("192.0.2.1", "write ADDRESS:PORT"),
+    ] {
+        let error = parsed(&["explain", "tcp", source, "192.0.2.2:2"]).expect_err(source);
+        assert!(error.to_string().contains(expected), "{error}");
+    }
+}

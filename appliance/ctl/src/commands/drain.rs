@@ -4,14 +4,13 @@
 //!   setMember adminState: Down ──► status every half second ──► no flows, or out of time
 //! ```
 
-use std::net::IpAddr;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
-use weir_core::api::{Applied, Method, SetMember, Status};
+use weir_core::api::{Applied, Health, Method, SetMember, Status};
 
-use super::members::{Member, of_pool, word};
+use super::members::{Member, is_of, of_pool, word};
 use super::names;
 use crate::arguments::{AdminState, MemberName};
 use crate::client::Connection;
@@ -34,6 +33,8 @@ pub(crate) struct Drained {
     pub(crate) changed: bool,
     /// Flows that are left.
     pub(crate) flows: u64,
+    /// Rules that go on sending it new flows, since they have no probe.
+    pub(crate) rules_without_probe: Vec<String>,
 }
 
 /// Drains a member, or lets it work again.
@@ -54,45 +55,85 @@ pub(super) fn run(
         ..SetMember::default()
     };
     let applied: Applied = connection.ask(Method::SetMember(set))?;
-    let known = of_pool(&mut connection, &pool)?.members;
-    let member = known.into_iter().find(|member| is_named(member, &named.member));
+    let member = member_of(&mut connection, &pool, &named.member, &state)?;
     let mut drained = Drained {
-        address: member.as_ref().map_or(&named.member, |member| &member.address).clone(),
-        flows: member.map_or(0, |member| member.flows),
+        address: member.address.clone(),
+        flows: member.flows,
+        rules_without_probe: if undo {
+            Vec::new()
+        } else {
+            rules_without_probe(&mut connection, &pool)?
+        },
         admin_state: state,
         changed: applied.changed,
         pool,
     };
-    if let Some(seconds) = wait {
-        wait_for_end(&mut connection, &mut drained, Duration::from_secs(seconds), &progress)?;
+    let goes_on = !drained.rules_without_probe.is_empty();
+    if let Some(seconds) = wait.filter(|_| !goes_on) {
+        let most = Duration::from_secs(seconds);
+        wait_for_end(&mut connection, &member, &mut drained, most, &progress)?;
     }
     drop(progress);
-    let late = wait.filter(|_| drained.flows > 0);
+    let late = wait.filter(|_| drained.flows > 0 || goes_on);
     if session.is_json() {
         session.print(&render::json(&drained))?;
     } else if late.is_none() {
         session.print(&render::drained(&drained))?;
     }
-    match late {
-        Some(seconds) => Err(Failure::Unfinished(format!(
-            "{} still has {} flows after {seconds} s and gets no new ones: wait on with --wait, or \
-             give it new flows again with --undo",
-            drained.address, drained.flows
-        ))),
-        None => Ok(()),
-    }
+    late.map_or(Ok(()), |seconds| Err(Failure::Unfinished(unfinished(&drained, seconds))))
 }
 
-/// By its name, or by its address in any spelling.
-fn is_named(member: &Member, name: &str) -> bool {
-    let address = |text: &str| text.parse::<IpAddr>().ok();
-    member.name.as_ref().is_some_and(|it| it.eq_ignore_ascii_case(name))
-        || (address(name).is_some() && address(name) == address(&member.address))
+/// Why the wait for the end ended before it.
+fn unfinished(drained: &Drained, seconds: u64) -> String {
+    let Drained { address, flows, rules_without_probe, .. } = drained;
+    if rules_without_probe.is_empty() {
+        return format!(
+            "{address} still has {flows} flows after {seconds} s and gets no new ones: wait on \
+             with --wait, or give it new flows again with --undo"
+        );
+    }
+    format!(
+        "{} {address} has {flows} flows, and to wait for their end is in vain: give the rules a \
+         probe, or take the member out, which ends its flows",
+        render::without_probe(rules_without_probe)
+    )
+}
+
+/// The member as the status knows it: without the status nobody knows whether flows are left.
+fn member_of(
+    connection: &mut Connection,
+    pool: &str,
+    name: &str,
+    state: &str,
+) -> Result<Member, Failure> {
+    let members = of_pool(connection, pool)?.members;
+    let member = members.into_iter().find(|member| member.is_called(name.trim()));
+    member.filter(|member| member.state.is_some()).ok_or_else(|| {
+        Failure::Unfinished(format!(
+            "{name} is set to {state}, but the appliance's status shows no such member of {pool}, \
+             so nobody knows how many flows it has: look at `weirctl members {pool}`"
+        ))
+    })
+}
+
+/// The rules that send it new flows whatever its `adminState` (behaviour.md §3.8).
+fn rules_without_probe(
+    connection: &mut Connection,
+    pool: &str,
+) -> Result<Vec<String>, Failure> {
+    let health: Health = connection.ask(Method::Health)?;
+    let owner = names::owner(pool).unwrap_or_default();
+    let balancers = health.load_balancers.iter().filter(|it| it.name.eq_ignore_ascii_case(owner));
+    let rules = balancers.flat_map(|it| &it.rules).filter(|rule| {
+        rule.probe.is_none() && rule.pool.eq_ignore_ascii_case(names::last(pool))
+    });
+    Ok(rules.map(|rule| rule.name.clone()).collect())
 }
 
 /// Asks until no flow is left or the time is over.
 fn wait_for_end(
     connection: &mut Connection,
+    member: &Member,
     drained: &mut Drained,
     most: Duration,
     progress: &Progress,
@@ -102,35 +143,17 @@ fn wait_for_end(
         progress.now(format!("{} has {} flows left", drained.address, drained.flows));
         thread::sleep(POLL_EVERY.min(most.saturating_sub(begun.elapsed())));
         let status: Status = connection.ask(Method::Status)?;
-        let pool = names::last(&drained.pool);
-        let of_member = status
-            .members
-            .iter()
-            .filter(|it| it.address == drained.address && it.pool.eq_ignore_ascii_case(pool));
-        drained.flows = of_member.map(|it| it.flows).sum();
+        let row = status.members.iter().find(|row| is_of(row, &drained.pool) && member.is_in(row));
+        let Some(row) = row else {
+            return Err(Failure::Unfinished(format!(
+                "{} has left {} while it had {} flows: somebody took it out, which ends them",
+                drained.address, drained.pool, drained.flows
+            )));
+        };
+        drained.flows = row.flows;
     }
     Ok(())
 }
 
 /// A status of thousands of members is some work for the appliance.
 const POLL_EVERY: Duration = Duration::from_millis(500);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_member_is_meant_by_its_name_or_by_any_spelling_of_its_address() {
-        let name = Some("Server-1".to_owned());
-        let member = Member { name, address: "2001:db8::b".into(), ..Member::default() };
-        for (named, expected) in [
-            ("server-1", true),
-            ("2001:DB8:0::B", true),
-            ("2001:db8::c", false),
-            ("server-2", false),
-            ("", false),
-        ] {
-            assert_eq!(is_named(&member, named), expected, "{named}");
-        }
-    }
-}

@@ -2,6 +2,8 @@
 //!
 //! What an operator said of a member comes from the configuration, how it does from the status.
 
+use std::net::IpAddr;
+
 use serde::Serialize;
 use weir_core::api::{
     AddMember, List, MemberStatus, Method, PortMappings, QueryInboundNatRulePortMapping,
@@ -30,9 +32,12 @@ pub(crate) struct PoolMembers {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Member {
-    /// Its name; nothing for one that is a member by its network interface.
+    /// Its name; of an interface without an entry in the pool, `interface/ipConfiguration`.
     pub(crate) name: Option<String>,
-    /// Its address.
+    /// The interface's address that its entry names, as `interface/ipConfiguration`.
+    #[serde(skip)]
+    pub(crate) interface: Option<String>,
+    /// Its address; `-` while neither configuration nor status says it.
     pub(crate) address: String,
     /// What an operator said: `None`, `Up` or `Down`.
     pub(crate) admin_state: String,
@@ -133,25 +138,55 @@ pub(super) fn of_pool(connection: &mut Connection, pool: &str) -> Result<PoolMem
     Ok(PoolMembers { pool: pool.to_owned(), members: joined(pool, &listed, &status.members) })
 }
 
-/// What stands in the configuration with what the status says of it. The status knows a pool by its
-/// name alone, so those that no list has are taken from it only if there is no list at all: members
-/// by their network interfaces.
+/// What stands in the configuration with what the status says of it, and behind that the members
+/// that only the status knows: interfaces that join the pool by themselves.
 fn joined(pool: &str, listed: &Resources, status: &[MemberStatus]) -> Vec<Member> {
-    let of_pool: Vec<_> =
-        status.iter().filter(|it| it.pool.eq_ignore_ascii_case(names::last(pool))).collect();
-    if listed.resources.is_empty() {
-        return of_pool.into_iter().map(by_interface).collect();
-    }
+    let mut rows: Vec<_> = status.iter().filter(|row| is_of(row, pool)).collect();
     let found = |resource: &Resource| {
         let mut member = configured(resource);
-        if let Some(it) = of_pool.iter().find(|it| it.address == member.address) {
-            member.state = Some(it.state.clone());
-            member.reason.clone_from(&it.reason);
-            member.flows = it.flows;
+        if let Some(position) = rows.iter().position(|row| member.is_in(row)) {
+            member.take(rows.remove(position));
         }
         member
     };
-    listed.resources.iter().map(found).collect()
+    let mut members: Vec<_> = listed.resources.iter().map(found).collect();
+    members.extend(rows.into_iter().map(by_interface));
+    members
+}
+
+/// Whether this is the status of a member of the pool with this id.
+pub(super) fn is_of(row: &MemberStatus, pool: &str) -> bool {
+    names::owner(pool).is_some_and(|owner| row.load_balancer.eq_ignore_ascii_case(owner))
+        && row.pool.eq_ignore_ascii_case(names::last(pool))
+}
+
+impl Member {
+    /// By its name, by that of its interface, or by its address in any spelling.
+    pub(super) fn is_called(&self, name: &str) -> bool {
+        let own = [&self.name, &self.interface];
+        own.into_iter().flatten().any(|own| own.eq_ignore_ascii_case(name))
+            || is_same_address(&self.address, name)
+    }
+
+    /// Whether this row of its pool's status is about it. An address decides where there is one.
+    pub(super) fn is_in(&self, row: &MemberStatus) -> bool {
+        if self.address.parse::<IpAddr>().is_ok() {
+            return is_same_address(&self.address, &row.address);
+        }
+        self.is_called(&row.name)
+    }
+
+    fn take(&mut self, row: &MemberStatus) {
+        self.address.clone_from(&row.address);
+        self.state = Some(row.state.clone());
+        self.reason.clone_from(&row.reason);
+        self.flows = row.flows;
+    }
+}
+
+fn is_same_address(one: &str, other: &str) -> bool {
+    let address = |text: &str| text.trim().parse::<IpAddr>().ok();
+    address(one).is_some_and(|one| address(other) == Some(one))
 }
 
 fn configured(resource: &Resource) -> Member {
@@ -160,6 +195,8 @@ fn configured(resource: &Resource) -> Member {
     let weight = weight.into_iter().find_map(|pointer| resource.resource.pointer(pointer));
     Member {
         name: Some(names::last(&resource.id).to_owned()),
+        interface: text("/properties/networkInterfaceIPConfiguration/id")
+            .and_then(names::ip_configuration),
         address: text("/properties/ipAddress").unwrap_or("-").to_owned(),
         admin_state: text("/properties/adminState").unwrap_or("None").to_owned(),
         weight: weight.and_then(serde_json::Value::as_u64).unwrap_or(1),
@@ -167,14 +204,38 @@ fn configured(resource: &Resource) -> Member {
     }
 }
 
-fn by_interface(status: &MemberStatus) -> Member {
-    Member {
-        address: status.address.clone(),
+fn by_interface(row: &MemberStatus) -> Member {
+    let mut member = Member {
+        name: Some(row.name.clone()).filter(|name| !name.is_empty()),
         admin_state: "None".to_owned(),
         weight: 1,
-        state: Some(status.state.clone()),
-        reason: status.reason.clone(),
-        flows: status.flows,
         ..Member::default()
+    };
+    member.take(row);
+    member
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_is_meant_by_its_name_its_interface_or_any_spelling_of_its_address() {
+        let member = Member {
+            name: Some("Server-1".to_owned()),
+            interface: Some("nic/ip".to_owned()),
+            address: "2001:db8::b".into(),
+            ..Member::default()
+        };
+        for (named, expected) in [
+            ("server-1", true),
+            ("NIC/ip", true),
+            ("2001:DB8:0::B", true),
+            ("2001:db8::c", false),
+            ("server-2", false),
+            ("", false),
+        ] {
+            assert_eq!(member.is_called(named), expected, "{named}");
+        }
     }
 }

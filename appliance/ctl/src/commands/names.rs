@@ -30,6 +30,16 @@ pub(super) fn last(id: &str) -> &str {
     id.trim_end_matches('/').rsplit('/').next().unwrap_or(id)
 }
 
+/// The load balancer in the id of one of its children.
+pub(super) fn owner(id: &str) -> Option<&str> {
+    id.trim_end_matches('/').rsplit('/').nth(2)
+}
+
+/// `interface/ipConfiguration`, from the id of an interface's IP configuration.
+pub(super) fn ip_configuration(id: &str) -> Option<String> {
+    Some(format!("{}/{}", owner(id)?, last(id)))
+}
+
 fn child(written: &str, collection: &str) -> String {
     match written.split_once('/') {
         Some((balancer, name))
@@ -65,6 +75,9 @@ mod tests {
         assert_eq!(frontend("web/public"), "loadBalancers/web/frontendIPConfigurations/public");
         assert_eq!(rule("web/http"), "loadBalancers/web/loadBalancingRules/http");
         assert_eq!(outbound_rule("web/out"), "loadBalancers/web/outboundRules/out");
-        assert_eq!(last(id), "servers");
+        assert_eq!((last(id), owner(id)), ("servers", Some("web")));
+        let id = "/x/networkInterfaces/nic/ipConfigurations/ip";
+        assert_eq!(ip_configuration(id).as_deref(), Some("nic/ip"));
+        assert_eq!((owner("web"), ip_configuration("ip")), (None, None));
     }
 }

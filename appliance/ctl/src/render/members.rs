@@ -50,7 +50,7 @@ fn admin_state(member: &Member) -> Cell {
 
 /// How far a member is that leaves, or that comes back.
 pub(crate) fn drained(drained: &Drained) -> String {
-    let Drained { pool, address, admin_state, changed, flows } = drained;
+    let Drained { pool, address, admin_state, changed, flows, rules_without_probe } = drained;
     if admin_state != "Down" {
         let text = if *changed {
             "gets new flows again if its probes find it up"
@@ -58,6 +58,11 @@ pub(crate) fn drained(drained: &Drained) -> String {
             "was not set to Down or Up; nothing has changed"
         };
         return format!("{address} of {pool}\n{text}.\n");
+    }
+    if !rules_without_probe.is_empty() {
+        let warning = paint(ODD, &without_probe(rules_without_probe));
+        let left = counted(usize::try_from(*flows).unwrap_or(usize::MAX), "flow");
+        return format!("{address} of {pool}\nis set to Down and has {left}.\n{warning}\n");
     }
     let was = if *changed { "gets no new flows" } else { "got no new flows before either" };
     let left = match flows {
@@ -68,6 +73,15 @@ pub(crate) fn drained(drained: &Drained) -> String {
         }
     };
     format!("{address} of {pool}\n{was}. {left}\n")
+}
+
+/// That these rules do not ask what a member is set to.
+pub(crate) fn without_probe(rules: &[String]) -> String {
+    let names: Vec<_> = rules.iter().map(|rule| format!("'{rule}'")).collect();
+    let (rules, has, goes) =
+        if rules.len() == 1 { ("rule", "has", "goes") } else { ("rules", "have", "go") };
+    let names = names.join(", ");
+    format!("Warning: {rules} {names} {has} no probe and {goes} on sending it new flows.")
 }
 
 /// The ports by which a member is reached.
@@ -139,6 +153,7 @@ mod tests {
                 admin_state: admin_state.into(),
                 changed,
                 flows,
+                rules_without_probe: Vec::new(),
             }))
         };
         assert_eq!(

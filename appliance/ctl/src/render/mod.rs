@@ -33,7 +33,7 @@ pub(crate) use explanation::explanation;
 pub(crate) use findings::findings;
 pub(crate) use flows::{end_of_flows, flows, summary};
 pub(crate) use history::history;
-pub(crate) use members::{drained, mappings, members};
+pub(crate) use members::{drained, mappings, members, without_probe};
 pub(crate) use plan::plan;
 pub(crate) use snat::snat;
 pub(crate) use status::status;
