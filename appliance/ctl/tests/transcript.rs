@@ -299,14 +299,8 @@ fn a_drain_waits_until_the_last_flow_has_gone() {
     let [listed, two] = pool_with(2);
     let [_, none] = pool_with(0);
     let words = ["drain", "web/servers", "A", "--wait", "30"];
-    let answers = [
-        applied.clone(),
-        listed.clone(),
-        two.clone(),
-        health_with(Some("tcp")),
-        two.clone(),
-        none,
-    ];
+    let answers =
+        [applied.clone(), listed.clone(), two.clone(), health_with(Some("tcp")), two.clone(), none];
     let drained = run_in(Path::new("."), &words, "", &answers);
     let set = json!({"pool": POOL, "member": "A", "adminState": "Down", "dryRun": false});
     assert_eq!(drained.asked[0]["params"], set);
@@ -421,8 +415,7 @@ fn an_interface_is_drained_by_each_of_its_names() {
     let health = vec![result(json!({"loadBalancers": []}))];
     for name in ["b", "nic-b/ip", "10.0.0.12"] {
         let words = ["drain", "web/servers", name, "--wait", "30"];
-        let answers =
-            [applied.clone(), listed.clone(), two.clone(), health.clone(), none.clone()];
+        let answers = [applied.clone(), listed.clone(), two.clone(), health.clone(), none.clone()];
         let drained = run_in(Path::new("."), &words, "", &answers);
         assert_eq!((drained.exit, drained.asked.len()), (0, 5), "{}", drained.stderr);
         assert!(drained.stdout.starts_with("10.0.0.12 of "), "{}", drained.stdout);

@@ -117,16 +117,13 @@ fn member_of(
 }
 
 /// The rules that send it new flows whatever its `adminState` (behaviour.md §3.8).
-fn rules_without_probe(
-    connection: &mut Connection,
-    pool: &str,
-) -> Result<Vec<String>, Failure> {
+fn rules_without_probe(connection: &mut Connection, pool: &str) -> Result<Vec<String>, Failure> {
     let health: Health = connection.ask(Method::Health)?;
     let owner = names::owner(pool).unwrap_or_default();
     let balancers = health.load_balancers.iter().filter(|it| it.name.eq_ignore_ascii_case(owner));
-    let rules = balancers.flat_map(|it| &it.rules).filter(|rule| {
-        rule.probe.is_none() && rule.pool.eq_ignore_ascii_case(names::last(pool))
-    });
+    let rules = balancers
+        .flat_map(|it| &it.rules)
+        .filter(|rule| rule.probe.is_none() && rule.pool.eq_ignore_ascii_case(names::last(pool)));
     Ok(rules.map(|rule| rule.name.clone()).collect())
 }
 
