@@ -112,6 +112,9 @@ impl Running {
         let request = Request { dry_run, reply, came: Instant::now() };
         if self.line.waiting.len() >= CHANGES_WAITING {
             let text = "too many changes wait for their turn: try again";
+            if request.reply.is_none() {
+                tracing::error!("not reloaded: {text}");
+            }
             return request.answer(Err(Error::new(ErrorCode::Busy, text)));
         }
         self.line.waiting.push_back(Waiting { change, if_match, request });
@@ -218,10 +221,8 @@ impl Running {
 impl Request {
     /// Answers who asked, if somebody did and is there.
     fn answer(self, reply: Reply) {
-        match (self.reply, reply) {
-            (Some(author), reply) => send(author, reply),
-            (None, Err(error)) => tracing::error!("not reloaded: {error}"),
-            (None, Ok(_)) => {}
+        if let Some(author) = self.reply {
+            send(author, reply);
         }
     }
 }

@@ -53,34 +53,43 @@ pub(super) fn judge(
     if !matches!(change, Change::Part(..)) {
         if_match.holds(edit::WHOLE, || current.etag().to_owned())?;
     }
-    let (checked, origin) = match change {
+    let (checked, configuration, applied_by, restores) = match change {
         Change::Part(edit, author) => {
-            check(edit::apply(&current.echo, edit, if_match)?, author).map_err(refusal)?
+            let (checked, text) = check(edit::apply(&current.echo, edit, if_match)?)?;
+            (checked, text, author, None)
         }
-        Change::Document(document, author) => check(document, author).map_err(refusal)?,
-        Change::Stored(Record { summary, configuration }, applied_by) => {
+        Change::Document(document, author) => {
+            let (checked, text) = check(document)?;
+            (checked, text, author, None)
+        }
+        Change::Stored(Record { summary, configuration }, author) => {
             let checked = config::check(configuration.as_bytes()).map_err(refusal)?;
-            let restores = Some(summary.number);
-            (checked, Origin { configuration, applied_by, restores, file_sha256: None })
+            (checked, configuration, author, Some(summary.number))
         }
         Change::Files(path) => return read(path, current),
     };
-    let problems = unchangeable(current, &checked);
-    if problems.is_empty() { Ok(judged(checked, origin, current)) } else { Err(refusal(problems)) }
+    let origin = Origin { configuration, applied_by, restores, file_sha256: None };
+    Ok(judged(without_restart(checked, current)?, origin, current))
 }
 
 /// Checks a configuration, and that it changes nothing that only a restart can.
-pub(super) fn check_against(document: Value, current: &Checked) -> Result<Checked, Vec<Problem>> {
-    let text = document.to_string();
-    let checked = config::check_document(document, &text)?;
-    let problems = unchangeable(current, &checked);
-    if problems.is_empty() { Ok(checked) } else { Err(problems) }
+///
+/// # Errors
+/// Every problem of it.
+pub(super) fn check_against(document: Value, current: &Checked) -> Result<Checked, Error> {
+    let (checked, _text) = check(document)?;
+    without_restart(checked, current)
 }
 
-fn check(document: Value, applied_by: Author) -> Result<(Checked, Origin), Vec<Problem>> {
-    let configuration = document.to_string();
-    let checked = config::check_document(document, &configuration)?;
-    Ok((checked, Origin { configuration, applied_by, restores: None, file_sha256: None }))
+fn check(document: Value) -> Result<(Checked, String), Error> {
+    let text = document.to_string();
+    let checked = config::check_document(document, &text).map_err(refusal)?;
+    Ok((checked, text))
+}
+
+fn without_restart(checked: Checked, current: &Checked) -> Result<Checked, Error> {
+    let problems = unchangeable(current, &checked);
+    if problems.is_empty() { Ok(checked) } else { Err(refusal(problems)) }
 }
 
 /// Reads files again. Problems are told to the log, by file: nobody else has asked.

@@ -28,7 +28,7 @@ use weir_core::telemetry::{ObjectCounters, ObjectTotals};
 use super::Running;
 use super::answers::send;
 use super::judge::check_against;
-use super::outcome::{refusal, told, uncompiled};
+use super::outcome::{told, uncompiled};
 
 /// Plans that wait for their turn, in the order in which they came.
 pub(super) struct Plans {
@@ -120,7 +120,7 @@ impl Making {
         let etag = self.checked.etag().to_owned();
         IfMatch::of(self.plan.if_match.as_deref()).holds(edit::WHOLE, || etag.clone())?;
         let document = Value::Object(std::mem::take(&mut self.plan.configuration));
-        let planned = check_against(document, &self.checked).map_err(refusal)?;
+        let planned = check_against(document, &self.checked)?;
         let mut health = HealthTable::clone(&self.health);
         health.set_targets(&probe_targets(&planned.configuration));
         let next = self.compiled(compiler, &planned, &health)?;
