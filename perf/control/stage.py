@@ -23,12 +23,11 @@ from pathlib import Path
 
 import document as plan
 from processes import Failure, Namespace, wait_until
-from weir import Control, Weir
+from weir import Control, Weir, move_kernel_ends
 
 HERE = Path(__file__).resolve().parent
 # DPDK leaves a directory for each file prefix.
 DPDK_DIRECTORY = Path("/var/run/dpdk")
-TAP_SECONDS = 15
 START_SECONDS = 30
 HEALTHY_SECONDS = 60
 QUIET_SECONDS = 2
@@ -142,17 +141,7 @@ class Stage:
 
     def join(self):
         """Moves the taps' kernel ends to the peers, with a MAC address of their own."""
-        front, back = self.taps
-        for tap in self.taps:
-            wait_until(lambda: self.start_namespace.has_link(tap), TAP_SECONDS, f"device {tap}")
-        self.start_namespace.ip(
-            f"link set {front} down",
-            f"link set {front} address 02:00:00:00:01:fe",
-            f"link set {front} netns {self.client.name} name weir-front",
-            f"link set {back} down",
-            f"link set {back} address 02:00:00:00:02:fe",
-            f"link set {back} netns {self.members.name} name weir-back",
-        )
+        move_kernel_ends(self.start_namespace, self.taps, self.client, self.members)
         self.client.ip(
             f"address add {plan.CLIENT}/24 dev weir-front",
             "link set weir-front up",

@@ -21,7 +21,7 @@ import unittest
 from lab import Lab
 from processes import STOP_SECONDS, Failure
 from servers import HERE
-from weir import target_directory
+from weir import ControlError, target_directory
 
 WORKER_COUNTS = (1, 2, 4)
 
@@ -36,6 +36,22 @@ def with_each_worker_count(base):
         body = {"workers": workers, "__module__": base.__module__, "__doc__": base.__doc__}
         setattr(module, name, type(name, (base, LabCase), body))
     return base
+
+
+class WordCase(unittest.TestCase):
+    """A test case with an appliance without traffic: only its word counts."""
+
+    def setUp(self):
+        self.lab = Lab(1)
+        self.addCleanup(self.lab.stop)
+        self.lab.start_namespace.create()
+        self.weir = self.lab.weir
+        self.weir.start()
+
+    def refused(self, method, **parameters):
+        with self.assertRaises(ControlError) as raised:
+            self.weir.call(method, **parameters)
+        return raised.exception.error
 
 
 class LabCase(unittest.TestCase):

@@ -26,9 +26,8 @@ from pathlib import Path
 import configuration as plan
 import servers
 from processes import Failure, Namespace, check, start_time, wait_until
-from weir import Weir
+from weir import Weir, move_kernel_ends
 
-TAP_SECONDS = 15
 HEALTHY_SECONDS = 20
 # Mbufs come back when the last burst has left; a second is thousands of bursts.
 REST_SECONDS = 10
@@ -183,19 +182,8 @@ class Lab:
         self.wait_until_healthy()
 
     def join(self):
-        """Moves the taps' kernel ends. They get a MAC address of their own: net_tap gives the
-        kernel end the port's, and a peer must not answer to that."""
-        front, back = self.taps
-        for tap in self.taps:
-            wait_until(lambda: self.start_namespace.has_link(tap), TAP_SECONDS, f"device {tap}")
-        self.start_namespace.ip(
-            f"link set {front} down",
-            f"link set {front} address 02:00:00:00:01:fe",
-            f"link set {front} netns {self.client.name} name weir-front",
-            f"link set {back} down",
-            f"link set {back} address 02:00:00:00:02:fe",
-            f"link set {back} netns {self.servers.name} name weir-back",
-        )
+        """Moves the taps' kernel ends to the peers."""
+        move_kernel_ends(self.start_namespace, self.taps, self.client, self.servers)
         self.client.ip(
             f"address add {plan.CLIENT}/24 dev weir-front",
             "link set weir-front up",

@@ -7,7 +7,7 @@ import copy
 import unittest
 
 import configuration as lab_plan
-from lab import Lab
+from harness import WordCase
 from processes import wait_until
 from weir import ControlError
 
@@ -17,21 +17,7 @@ PRECONDITION_FAILED = -32006
 START_SECONDS = 10
 
 
-class PlanAndExplain(unittest.TestCase):
-    """An appliance without traffic: only its word counts."""
-
-    def setUp(self):
-        self.lab = Lab(1)
-        self.addCleanup(self.lab.stop)
-        self.lab.start_namespace.create()
-        self.weir = self.lab.weir
-        self.weir.start()
-
-    def refused(self, method, **parameters):
-        with self.assertRaises(ControlError) as raised:
-            self.weir.call(method, **parameters)
-        return raised.exception.error
-
+class PlanAndExplain(WordCase):
     def explain(self, source, destination, **more):
         ends = dict(zip(("source", "sourcePort"), source))
         ends.update(zip(("destination", "destinationPort"), destination))

@@ -8,8 +8,7 @@ import time
 import unittest
 
 import configuration as plan
-from harness import LabCase
-from lab import Lab
+from harness import LabCase, WordCase
 from test_failure import SLOW_BYTES_PER_SECOND, digest, serving_member
 from weir import ControlError
 
@@ -24,26 +23,15 @@ POOL = "loadBalancers/lab/backendAddressPools/members"
 UNDER_WAY_SECONDS = 1
 
 
-class Resources(unittest.TestCase):
-    """An appliance without traffic: only its word counts."""
-
+class Resources(WordCase):
     def setUp(self):
-        self.lab = Lab(1)
-        self.addCleanup(self.lab.stop)
-        self.lab.start_namespace.create()
-        self.weir = self.lab.weir
-        self.weir.start()
+        super().setUp()
         found = self.weir.call("list", collection="loadBalancers")["resources"]
         self.balancer = found[0]["id"]
         self.probes = f"{self.balancer}/probes"
 
     def probe(self, port):
         return {"properties": {"protocol": "Tcp", "port": port, "intervalInSeconds": 5}}
-
-    def refused(self, method, **parameters):
-        with self.assertRaises(ControlError) as raised:
-            self.weir.call(method, **parameters)
-        return raised.exception.error
 
     def test_a_resource_is_put_found_listed_and_deleted(self):
         extra = f"{self.probes}/extra"

@@ -13,6 +13,7 @@ from processes import Failure, check, run, wait_until
 REPOSITORY = Path(__file__).resolve().parents[2]
 START_SECONDS = 30
 REPLY_SECONDS = 30
+TAP_SECONDS = 15
 
 
 def binary(name):
@@ -102,6 +103,22 @@ class Weir:
     def errors_logged(self):
         text = self.log.read_text(encoding="utf-8", errors="replace")
         return [line for line in text.splitlines() if " ERROR " in f" {line} "]
+
+
+def move_kernel_ends(namespace, taps, client, members):
+    """Moves the kernel ends of two ports to their peers' namespaces. They get a MAC address of
+    their own: net_tap gives the kernel end the port's, and a peer must not answer to that."""
+    front, back = taps
+    for tap in taps:
+        wait_until(lambda: namespace.has_link(tap), TAP_SECONDS, f"device {tap}")
+    namespace.ip(
+        f"link set {front} down",
+        f"link set {front} address 02:00:00:00:01:fe",
+        f"link set {front} netns {client.name} name weir-front",
+        f"link set {back} down",
+        f"link set {back} address 02:00:00:00:02:fe",
+        f"link set {back} netns {members.name} name weir-back",
+    )
 
 
 class ControlError(Failure):
