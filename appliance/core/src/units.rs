@@ -256,7 +256,8 @@ impl std::str::FromStr for Prefix {
     }
 }
 
-/// The transport protocols that rules speak of.
+/// The protocols whose packets are told apart by ports, or by what stands for ports: the transport
+/// identifiers of RFC 3022 §2.2. Rules speak of TCP and UDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Transport {
@@ -264,6 +265,9 @@ pub enum Transport {
     Tcp = 6,
     /// User Datagram Protocol (RFC 768), IP protocol 17.
     Udp = 17,
+    /// ICMP queries (RFC 792), IP protocol 1, told apart by their identifier. Of flows to the
+    /// outside only.
+    Icmp = 1,
 }
 
 impl fmt::Display for Transport {
@@ -271,6 +275,7 @@ impl fmt::Display for Transport {
         formatter.write_str(match self {
             Self::Tcp => "Tcp",
             Self::Udp => "Udp",
+            Self::Icmp => "Icmp",
         })
     }
 }

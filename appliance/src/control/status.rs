@@ -254,7 +254,7 @@ impl Running {
                     let Some((id, _)) = self.member(member.address.into()) else { continue };
                     statuses.push(OutboundStatus {
                         rule: rule.name.clone(),
-                        address: load_balancer.frontends[rule.frontend].address.to_string(),
+                        address: load_balancer.frontends[rule.frontends[0]].address.to_string(),
                         member: member.address.to_string(),
                         ports_allocated: rule.allocated_outbound_ports,
                         ports_used: PortsUsed {
@@ -272,7 +272,7 @@ impl Running {
     pub(super) fn ports_used(&self, member: MemberId, protocol: Transport) -> u32 {
         let slot = match protocol {
             Transport::Tcp => 0,
-            Transport::Udp => 1,
+            Transport::Udp | Transport::Icmp => 1,
         };
         let totals = self.sum(member.index() * 2 + slot, |worker| &worker.outbound);
         u32::try_from(totals.flows).unwrap_or(u32::MAX)

@@ -83,7 +83,7 @@ fn send(simulation: &mut Simulation, opened: &Opened, opens: bool) -> Option<[So
     let line = match (opened.transport, opens) {
         (Transport::Tcp, true) => format!("tcp {from} -> {to} SYN seq 1"),
         (Transport::Tcp, false) => format!("tcp {from} -> {to} ACK seq 2 ack 1"),
-        (Transport::Udp, _) => format!("udp {from} -> {to}"),
+        (Transport::Udp | Transport::Icmp, _) => format!("udp {from} -> {to}"),
     };
     simulation.receive([simulation.frame(opened.port, &line)]);
     simulation.take_outputs().iter().find_map(|output| match output {

@@ -79,7 +79,7 @@ impl Outbound {
                     .map(|member| balance.member(member.address, now))
                     .collect();
                 self.deal_workers(&members, workers, &mut plan);
-                let address = Address::from(load_balancer.frontends[rule.frontend].address);
+                let address = Address::from(load_balancer.frontends[rule.frontends[0]].address);
                 let id = OutboundAddressId(self.addresses.of(&address, now));
                 plan.addresses.push((id, address));
                 self.plan_rule(configuration, load_balancer, rule, id, &members, &mut plan)?;
@@ -100,7 +100,7 @@ impl Outbound {
         members: &[MemberId],
         plan: &mut Plan,
     ) -> Result<(), PortsFragmented> {
-        let address = Address::from(load_balancer.frontends[rule.frontend].address);
+        let address = Address::from(load_balancer.frontends[rule.frontends[0]].address);
         let granules = rule.allocated_outbound_ports as usize / usize::from(SNAT_GRANULE);
         for protocol in rule.protocol.transports() {
             let burned = burned_granules(configuration, address, *protocol);

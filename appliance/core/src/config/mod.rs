@@ -47,7 +47,7 @@ pub use appliance::{
 pub use load_balancer::{
     AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatRule, InboundNatRulePortMapping,
     InboundNatTarget, LoadBalancer, LoadBalancingRule, LoadDistribution, Member, NoHealthyBackends,
-    OutboundRule, Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
+    OutboundExtensions, OutboundRule, Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
 pub use pointer::escape;

@@ -283,9 +283,8 @@ fn find_ipv6(all: &Resources<'_>) -> Vec<String> {
 
 fn find_outbound_rules_of_several_frontends(all: &Resources<'_>) -> Vec<String> {
     let rules = all.load_balancers.iter().flat_map(|draft| &draft.outbound_rules);
-    let several = rules.filter(|written| {
-        written.meaning.as_ref().is_some_and(|rule| !rule.more_frontends.is_empty())
-    });
+    let several = rules
+        .filter(|written| written.meaning.as_ref().is_some_and(|rule| rule.frontends.len() > 1));
     let place = "frontendIPConfigurations";
     several.map(|written| written.resource.properties.pointer_of(place)).collect()
 }

@@ -34,7 +34,7 @@ impl OneFrame {
         #[allow(clippy::cast_possible_truncation, reason = "20 and 8")]
         let (protocol, length) = match question.protocol {
             Transport::Tcp => (ProtocolNumber::TCP, tcp::HEADER_LENGTH as u16),
-            Transport::Udp => (ProtocolNumber::UDP, udp::HEADER_LENGTH as u16),
+            Transport::Udp | Transport::Icmp => (ProtocolNumber::UDP, udp::HEADER_LENGTH as u16),
         };
         if is_v4 {
             frame.append(compose::ipv4(source.0, destination.0, protocol, length).as_bytes());
@@ -49,7 +49,9 @@ impl OneFrame {
             Transport::Tcp => {
                 frame.append(compose::segment(source, destination, flags, 1).as_bytes());
             }
-            Transport::Udp => frame.append(compose::datagram(source, destination).as_bytes()),
+            Transport::Udp | Transport::Icmp => {
+                frame.append(compose::datagram(source, destination).as_bytes())
+            }
         }
         frame
     }

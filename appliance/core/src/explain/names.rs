@@ -46,7 +46,7 @@ impl Names {
         if let Some((owner, rule)) = rule.and_then(|rule| named_rule(configuration, rule)) {
             names.take(owner, rule.frontend, &rule.name, rule.pool, member);
         } else if let Some((owner, rule)) = outbound_rule(configuration, snapshot, course, member) {
-            names.take(owner, rule.frontend, &rule.name, rule.pool, member);
+            names.take(owner, rule.frontends[0], &rule.name, rule.pool, member);
         } else {
             let Question { source, destination, .. } = course.question;
             names.ends = [source, destination].map(|(end, _)| EndName::of(configuration, end));
@@ -119,7 +119,7 @@ fn outbound_rule<'c>(
     let (member, protocol) = (member?.to_ip(), course.question.protocol);
     let is_meant = |owner: &LoadBalancer, it: &OutboundRule| {
         let of: &[Transport] = it.protocol.transports();
-        owner.frontends.get(it.frontend).is_some_and(|it| it.address == address)
+        owner.frontends.get(it.frontends[0]).is_some_and(|it| it.address == address)
             && of.contains(&protocol)
             && owner
                 .pools

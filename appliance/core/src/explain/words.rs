@@ -71,6 +71,7 @@ impl Teller<'_> {
             (Transport::Tcp, Segment::Opening) => "The SYN",
             (Transport::Tcp, Segment::Further) => "The segment",
             (Transport::Udp, _) => "The datagram",
+            (Transport::Icmp, _) => "The query",
         };
         let worker = question.receiver;
         let mut text = format!("{packet} comes in by port {port}, at worker {worker}");
@@ -112,7 +113,7 @@ impl Teller<'_> {
         let (worker, member) = (self.course.worker(), &self.names.member);
         let state = match flow.protocol {
             Transport::Tcp => format!(" ({})", flow.tcp.name()),
-            Transport::Udp => String::new(),
+            Transport::Udp | Transport::Icmp => String::new(),
         };
         let address = self.snapshot.member(flow.member).map(|it| it.address.to_string());
         let (address, idle) = (address.unwrap_or_default(), flow.idle_ticks / Tick::PER_SECOND);

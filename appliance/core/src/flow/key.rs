@@ -102,7 +102,7 @@ pub const fn outbound(
 ) -> Key {
     let kind = match protocol {
         Transport::Tcp => Kind::OutboundTcp,
-        Transport::Udp => Kind::OutboundUdp,
+        Transport::Udp | Transport::Icmp => Kind::OutboundUdp,
     };
     pack(kind, member.0, remote, remote_port, member_port)
 }
@@ -119,7 +119,7 @@ pub const fn outbound_reply(
 ) -> Key {
     let kind = match protocol {
         Transport::Tcp => Kind::OutboundReplyTcp,
-        Transport::Udp => Kind::OutboundReplyUdp,
+        Transport::Udp | Transport::Icmp => Kind::OutboundReplyUdp,
     };
     pack(kind, address.0, remote, remote_port, port)
 }

@@ -371,7 +371,7 @@ impl Destination<'_> {
     fn key(&self, leaf: u16) -> Key {
         let kind: u64 = match self.holder.protocol {
             Transport::Tcp => 1,
-            Transport::Udp => 2,
+            Transport::Udp | Transport::Icmp => 2,
         };
         let word = kind << 56
             | u64::from(self.holder.member.0 & 0x00ff_ffff) << 32

@@ -336,7 +336,7 @@ impl Worker {
         let (tick, born) = (now.tick(), snapshot.generation);
         let idle = match holder.protocol {
             Transport::Tcp => outbound_ticks(TcpState::NEW, mapping.idle_ticks),
-            Transport::Udp => mapping.idle_ticks,
+            Transport::Udp | Transport::Icmp => mapping.idle_ticks,
         };
         let first = Entry::new(forth, holder.address.0, port, TcpState::NEW, tick, born);
         let second = Entry::new(back, holder.member.0, near, TcpState::NEW, tick, born);
@@ -364,7 +364,7 @@ const fn is_opening(parsed: &Parsed) -> bool {
 pub(super) const fn outbound_slot(holder: &Holder) -> usize {
     let protocol = match holder.protocol {
         Transport::Tcp => 0,
-        Transport::Udp => 1,
+        Transport::Udp | Transport::Icmp => 1,
     };
     holder.member.index() * 2 + protocol
 }

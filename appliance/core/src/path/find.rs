@@ -186,7 +186,7 @@ impl Worker {
         let idle = snapshot.mappings.get(mapping as usize)?.idle_ticks;
         let ticks = match protocol {
             Transport::Tcp => outbound_ticks(entry.tcp, idle),
-            Transport::Udp => idle,
+            Transport::Udp | Transport::Icmp => idle,
         };
         let partner = self.flows.partner(slot).map(|partner| self.flows.at(partner).last_seen);
         Some(entry.last_seen.max(partner.unwrap_or_default()).silent_for(ticks))

@@ -48,7 +48,7 @@ impl Member {
     pub const fn mapping(&self, protocol: Transport) -> Option<u32> {
         self.outbound[match protocol {
             Transport::Tcp => 0,
-            Transport::Udp => 1,
+            Transport::Udp | Transport::Icmp => 1,
         }]
     }
 }

@@ -78,7 +78,7 @@ impl OutboundAddress {
     pub fn holder(&self, protocol: Transport, port: u16) -> Option<Granule> {
         let index = match protocol {
             Transport::Tcp => 0,
-            Transport::Udp => 1,
+            Transport::Udp | Transport::Icmp => 1,
         };
         self.granules[index].holder(port)
     }

@@ -145,7 +145,7 @@ impl Running {
         let mut uses = Vec::new();
         for load_balancer in &self.checked.configuration.load_balancers {
             for rule in &load_balancer.outbound_rules {
-                let address = load_balancer.frontends[rule.frontend].address.into();
+                let address = load_balancer.frontends[rule.frontends[0]].address.into();
                 let id =
                     || format!("loadBalancers/{}/outboundRules/{}", load_balancer.name, rule.name);
                 for member in &load_balancer.pools[rule.pool].members {

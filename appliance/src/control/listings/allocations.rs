@@ -65,7 +65,7 @@ impl<'a> Dealt<'a> {
     fn mapping(self, member: MemberId, protocol: Transport) -> Option<&'a OutboundMapping> {
         let position = self.snapshot.member(member)?.mapping(protocol)?;
         let mapping = self.snapshot.mappings.get(position as usize)?;
-        let address = self.load_balancer.frontends[self.rule.frontend].address.into();
+        let address = self.load_balancer.frontends[self.rule.frontends[0]].address.into();
         let is_its = self.snapshot.hosts.get(address).as_outbound() == Some(mapping.address);
         is_its.then_some(mapping)
     }
@@ -83,7 +83,7 @@ impl<'a> Dealt<'a> {
         };
         SnatAllocation {
             rule: self.id(),
-            address: self.load_balancer.frontends[self.rule.frontend].address.to_string(),
+            address: self.load_balancer.frontends[self.rule.frontends[0]].address.to_string(),
             member: self.snapshot.member(member).map_or_else(String::new, |it| address(it.address)),
             protocol: protocol.to_owned(),
             worker: mapping.worker.0,

@@ -113,7 +113,7 @@ impl Names {
 
     fn add_outbound_rules(&mut self, load_balancer: &LoadBalancer, snapshot: &Snapshot) {
         for rule in &load_balancer.outbound_rules {
-            let address = load_balancer.frontends[rule.frontend].address.into();
+            let address = load_balancer.frontends[rule.frontends[0]].address.into();
             let Some(address) = snapshot.hosts.get(address).as_outbound() else { continue };
             let members = load_balancer.pools[rule.pool].members.iter();
             self.outbound_rules.push(OutboundRuleName {

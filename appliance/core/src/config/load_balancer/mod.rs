@@ -17,7 +17,7 @@ pub(super) use inbound_nat::InboundNatDraft;
 pub use inbound_nat::{
     InboundNatPool, InboundNatRule, InboundNatRulePortMapping, InboundNatTarget,
 };
-pub use outbound_rule::OutboundRule;
+pub use outbound_rule::{OutboundExtensions, OutboundRule};
 pub use pool::{AdminState, Member, Pool};
 pub(super) use pool::{MemberDraft, PoolDraft};
 pub(super) use probe::ProbeDraft;

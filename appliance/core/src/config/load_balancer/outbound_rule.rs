@@ -14,10 +14,9 @@ use crate::limits::{IDLE_TIMEOUT_MINUTES_MAX, SNAT_GRANULE, SNAT_PORTS};
 pub struct OutboundRule {
     /// Its name, unique in the load balancer.
     pub name: String,
-    /// Position in the load balancer's frontends; a public one.
-    pub frontend: usize,
-    /// Positions of further frontends, used when the ports of those before are used up.
-    pub more_frontends: Vec<usize>,
+    /// Positions in the load balancer's frontends, at least one, public ones: each is used when the
+    /// ports of those before are used up.
+    pub frontends: Vec<usize>,
     /// Position in the load balancer's pools.
     pub pool: usize,
     /// Whose flows are translated; each protocol has its own ports.
@@ -29,6 +28,52 @@ pub struct OutboundRule {
     pub idle_timeout_minutes: u32,
     /// Whether both ends of a TCP flow that idles out get a RST.
     pub enable_tcp_reset: bool,
+    /// What Azure's rules cannot say.
+    pub extensions: OutboundExtensions,
+}
+
+/// What an outbound rule may say beyond Azure's model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutboundExtensions {
+    /// Whether a member's address and port keep their outbound address and port towards every
+    /// destination (RFC 4787 §4.1).
+    pub enable_endpoint_independent_mapping: bool,
+    /// Whether ICMP echo requests are translated, by their identifiers (RFC 5508 §3.1).
+    pub enable_icmp_echo: bool,
+    /// Whether a member whose ports are nearly used up gets further ones of those that nobody has.
+    pub enable_on_demand_ports: bool,
+    /// The most ports that a member may then have; a multiple of 8.
+    pub maximum_outbound_ports: u32,
+    /// Whether a flow that finds no port is refused by RST or ICMP instead of dropped in silence.
+    pub reject_when_exhausted: bool,
+    /// When a silent TCP flow ends whose handshake is not complete.
+    pub tcp_opening_timeout_seconds: u32,
+    /// When a silent TCP flow ends in which either side has sent a FIN.
+    pub tcp_fin_timeout_seconds: u32,
+    /// When a silent TCP flow ends in which a RST was seen.
+    pub tcp_reset_timeout_seconds: u32,
+    /// When a silent UDP mapping ends; absent: as `idle_timeout_minutes` says.
+    pub udp_idle_timeout_seconds: Option<u32>,
+    /// When a silent ICMP query mapping ends.
+    pub icmp_query_timeout_seconds: u32,
+}
+
+impl Default for OutboundExtensions {
+    /// What Azure does (behaviour.md §4.4 to §4.6).
+    fn default() -> Self {
+        Self {
+            enable_endpoint_independent_mapping: false,
+            enable_icmp_echo: false,
+            enable_on_demand_ports: false,
+            maximum_outbound_ports: SNAT_PORTS,
+            reject_when_exhausted: false,
+            tcp_opening_timeout_seconds: 32,
+            tcp_fin_timeout_seconds: 240,
+            tcp_reset_timeout_seconds: 15,
+            udp_idle_timeout_seconds: None,
+            icmp_query_timeout_seconds: 60,
+        }
+    }
 }
 
 /// Azure's default allocation (behaviour.md §4.3): pools of up to so many members get so many
@@ -59,16 +104,15 @@ pub(super) fn read<'a>(
     let idle_timeout_minutes = properties
         .or("idleTimeoutInMinutes", 4, |field| field.integer(4..=IDLE_TIMEOUT_MINUTES_MAX));
     let enable_tcp_reset = properties.or("enableTcpReset", false, Field::boolean);
-    let mut frontends = frontends?.into_iter();
     Some(OutboundRule {
         name: resource.name.clone(),
-        frontend: frontends.next()?,
-        more_frontends: frontends.collect(),
+        frontends: frontends?,
         pool: pool?,
         protocol: protocol?,
         allocated_outbound_ports: ports?,
         idle_timeout_minutes: idle_timeout_minutes?,
         enable_tcp_reset: enable_tcp_reset?,
+        extensions: OutboundExtensions::default(),
     })
 }
 

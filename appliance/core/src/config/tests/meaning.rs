@@ -38,7 +38,7 @@ fn references_become_positions_and_defaults_are_azures() {
     assert_eq!((rule.idle_timeout_minutes, rule.enable_tcp_reset), (4, false));
     assert_eq!(rule.load_distribution, LoadDistribution::Default);
     let outbound = &balancer.outbound_rules[0];
-    assert_eq!((outbound.frontend, outbound.pool), (0, 0));
+    assert_eq!((&outbound.frontends[..], outbound.pool), (&[0][..], 0));
     assert_eq!((outbound.protocol, outbound.idle_timeout_minutes), (TransportProtocol::All, 4));
     assert_eq!(outbound.allocated_outbound_ports, 1024);
 }

@@ -20,8 +20,8 @@ pub(super) fn validate(load_balancers: &[Draft<'_>]) {
         for written in &draft.outbound_rules {
             let Some(rule) = &written.meaning else { continue };
             let place = &written.resource.properties;
-            let frontends = [&[rule.frontend], &rule.more_frontends[..]].concat();
-            refuse_translation_between(draft, &frontends, rule.pool, place);
+            let frontends = &rule.frontends;
+            refuse_translation_between(draft, frontends, rule.pool, place);
         }
         for written in &draft.inbound_nat_rules {
             let Some(nat) = &written.meaning else { continue };

@@ -109,7 +109,7 @@ fn refuse_too_many_outbound_addresses(load_balancers: &[Draft<'_>]) {
     for (position, draft) in load_balancers.iter().enumerate() {
         for written in &draft.outbound_rules {
             let Some(rule) = &written.meaning else { continue };
-            for frontend in std::iter::once(&rule.frontend).chain(&rule.more_frontends) {
+            for frontend in &rule.frontends {
                 let is_new = addresses.insert((position, *frontend));
                 if is_new && addresses.len() == OUTBOUND_ADDRESSES_MAX + 1 {
                     let message = format!(

@@ -25,7 +25,7 @@ pub(super) fn validate(resources: &Resources<'_>) {
 
 /// The frontends of a rule, in the order in which they are used.
 fn frontends_of(rule: &OutboundRule) -> impl Iterator<Item = usize> {
-    std::iter::once(rule.frontend).chain(rule.more_frontends.iter().copied())
+    rule.frontends.iter().copied()
 }
 
 fn readable_outbound<'d, 'a>(
