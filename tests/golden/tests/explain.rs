@@ -158,7 +158,7 @@ impl Scene {
         match (self.protocol, self.is_further) {
             (Transport::Tcp, false) => format!("tcp {from} -> {to} SYN seq 1"),
             (Transport::Tcp, true) => format!("tcp {from} -> {to} ACK seq 1"),
-            (Transport::Udp, _) => format!("udp {from} -> {to}"),
+            (Transport::Udp | Transport::Icmp, _) => format!("udp {from} -> {to}"),
         }
     }
 
