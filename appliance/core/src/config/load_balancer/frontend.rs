@@ -2,7 +2,7 @@
 //!
 //! Not here: whether two frontends share one (`validate::addresses`).
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
 use super::{Neighbourhood, Sku};
 use crate::config::address::{IpVersion, read_host, read_version, read_zones, require_version};
@@ -28,24 +28,6 @@ pub struct Frontend {
     pub public: bool,
     /// The public IP prefix that the frontend owns as a whole.
     pub prefix: Option<Prefix>,
-}
-
-impl Frontend {
-    /// Every address that the frontend owns, in ascending order. Outbound flows can leave from any
-    /// of them; rules listen on the first.
-    pub fn addresses(&self) -> impl Iterator<Item = IpAddr> + use<> {
-        let first = self.address;
-        let following = self.prefix.map_or(0, |prefix| number_of_addresses(prefix) - 1);
-        (0..=following).map(move |step| match first {
-            IpAddr::V4(first) => {
-                let step = u32::try_from(step).unwrap_or(u32::MAX);
-                Ipv4Addr::from_bits(first.to_bits().saturating_add(step)).into()
-            }
-            IpAddr::V6(first) => {
-                Ipv6Addr::from_bits(first.to_bits().saturating_add(step.into())).into()
-            }
-        })
-    }
 }
 
 /// How many addresses lie in a prefix; for very wide ones of IPv6 as many as fit the number.

@@ -125,16 +125,15 @@ fn an_outbound_rule_has_its_frontends_in_the_order_of_its_words() {
 }
 
 #[test]
-fn a_frontend_of_a_prefix_owns_every_address_and_listens_on_the_first() {
+fn a_frontend_of_a_prefix_owns_all_of_it_and_listens_on_the_first_address() {
     let mut document = valid();
     add_prefix(&mut document, "range", "203.0.113.32/30");
     leave_from(&mut document, &["range"]);
-    let frontend = &accepted(&document).configuration.load_balancers[0].frontends[1];
-    let addresses: Vec<String> = frontend.addresses().map(|it| it.to_string()).collect();
-    assert_eq!(addresses, ["203.0.113.32", "203.0.113.33", "203.0.113.34", "203.0.113.35"]);
-    assert_eq!(frontend.address.to_string(), "203.0.113.32");
-    let single = &accepted(&document).configuration.load_balancers[0].frontends[0];
-    assert_eq!(single.addresses().collect::<Vec<_>>(), [single.address]);
+    let frontends = &accepted(&document).configuration.load_balancers[0].frontends;
+    assert_eq!(frontends[1].address.to_string(), "203.0.113.32");
+    assert_eq!(frontends[1].prefix.map(|it| it.to_string()).as_deref(), Some("203.0.113.32/30"));
+    assert!(frontends[1].public);
+    assert_eq!(frontends[0].prefix, None);
 }
 
 #[test]
