@@ -26,6 +26,7 @@ use weir_core::rcu::Publisher;
 use weir_core::telemetry::PortUse;
 use weir_core::units::{MemberId, Transport};
 
+use super::WorkerView;
 use super::store::{Kept, Sha256};
 
 /// A configuration that somebody wants in force.
@@ -102,13 +103,13 @@ impl PublishLane {
         compiler: Compiler,
         publisher: Publisher<Snapshot>,
         facts: Arc<[PortFacts]>,
-        port_use: Arc<[Arc<PortUse>]>,
+        workers: &[WorkerView],
     ) -> Self {
         let published = Arc::new(compiler.last().clone());
         Self {
             publisher,
             facts,
-            port_use,
+            port_use: workers.iter().map(|it| Arc::clone(&it.port_use)).collect(),
             wanting: BTreeSet::new(),
             compiler: Some(compiler),
             lent: None,

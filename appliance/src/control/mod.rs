@@ -260,9 +260,13 @@ impl Control {
         tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
         crate::boot::keep_network();
         let inquirer = Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared)));
-        let port_use = self.kit.workers.iter().map(|it| Arc::clone(&it.port_use)).collect();
         let running = Running {
-            lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts, port_use),
+            lane: PublishLane::new(
+                self.kit.compiler,
+                self.kit.publisher,
+                self.facts,
+                &self.kit.workers,
+            ),
             checked: Arc::new(chosen.checked),
             path,
             file_sha256,
