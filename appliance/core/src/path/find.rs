@@ -204,7 +204,7 @@ fn catch_up(expects: &mut U32, acknowledged: u32) {
 
 /// What a record says is to be done.
 #[inline]
-fn recorded(class: &Class, target: u32, target_port: u16) -> Action {
+pub(super) fn recorded(class: &Class, target: u32, target_port: u16) -> Action {
     match *class {
         Class::Inbound(rule) => Action::ToMember(rule, MemberId(target)),
         Class::Reply(backend) => Action::FromFrontend(backend.rule, MemberId(target)),

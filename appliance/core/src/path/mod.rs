@@ -30,6 +30,7 @@ mod batch;
 mod classify;
 mod datagrams;
 mod decide;
+mod errors;
 mod expire;
 mod family;
 mod find;

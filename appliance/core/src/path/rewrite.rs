@@ -103,7 +103,12 @@ impl Worker {
         if let Some(head) = frame.get_mut(..hop.link.len()) {
             head.copy_from_slice(&hop.link);
         }
-        translate::any(frame, parsed, to);
+        match to {
+            Some(to) if batch.sets.errors.contains(place) => {
+                self.rewrite_error(frame, parsed, to);
+            }
+            _ => translate::any(frame, parsed, to),
+        }
         self.count(&batch.actions[place], parsed);
         batch.transmit(place, hop.port);
         Ok(())

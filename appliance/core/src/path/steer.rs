@@ -6,6 +6,7 @@
 
 use super::batch::{Action, Batch, Class, Frames, Tag, Verdict};
 use super::classify::{Sighting, classify, classify_fragment, transport};
+use super::errors::{classify_error, is_error};
 use super::worker::{Now, Worker};
 use crate::flow::key;
 use crate::limits::HANDOFFS_PER_PACKET_MAX;
@@ -42,6 +43,8 @@ impl Worker {
         let parsed = &batch.parsed[place];
         let sighting = if batch.sets.fragments.contains(place) {
             classify_fragment(snapshot, parsed)
+        } else if is_error(parsed, frames.frame(place)) {
+            self.steer_error(snapshot, frames, batch, place)
         } else {
             classify(snapshot, parsed, frames.frame(place), frames.tag(place))
         };
@@ -50,6 +53,25 @@ impl Worker {
             Sighting::Own(source) => self.receive_own(snapshot, source, batch, place),
             Sighting::Drop(reason) => batch.drop(place, reason),
         }
+    }
+
+    /// Classifies an ICMP error; one about a translated flow gets the tuple of that flow.
+    #[inline(never)]
+    fn steer_error<F: Frames>(
+        &self,
+        snapshot: &Snapshot,
+        frames: &F,
+        batch: &mut Batch,
+        place: usize,
+    ) -> Sighting {
+        let (parsed, ingress) = (&batch.parsed[place], batch.ingress[place]);
+        let (frame, tag) = (frames.frame(place), frames.tag(place));
+        let (sighting, reversed) = classify_error(snapshot, parsed, ingress, frame, tag);
+        if let Some(reversed) = reversed {
+            batch.parsed[place] = reversed;
+            batch.sets.errors.add(place);
+        }
+        sighting
     }
 
     /// Puts a packet into the set of its class, or passes it to its owner.
@@ -71,6 +93,9 @@ impl Worker {
             return hand_over(owner, frames.tag(place), frames, batch, place);
         }
         batch.classes[place] = class;
+        if batch.sets.errors.contains(place) {
+            return batch.sets.missed.add(place);
+        }
         match (flow_key(class, parsed), class) {
             (Some(key), _) => {
                 let home = self.flows.home(&key);
@@ -89,7 +114,7 @@ impl Worker {
 
 /// The worker that owns a packet of this class; `None` where any will do.
 #[inline]
-fn owner(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<WorkerId> {
+pub(super) fn owner(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<WorkerId> {
     let is_tracked = parsed.protocol == ProtocolNumber::TCP;
     let (rule, client, port) = match class {
         Class::Inbound(rule) if is_tracked => (rule, parsed.source, parsed.source_port),
