@@ -83,7 +83,7 @@ fn by_itself(snapshot: &Snapshot, outer: &Parsed, frame: &[u8], tag: Tag) -> Sig
         | Sighting::Class(Class::Outbound(..)) => {
             Sighting::Drop(DropReason::IcmpErrorNotTranslated)
         }
-        sighting => sighting,
+        sighting @ (Sighting::Class(_) | Sighting::Own(_) | Sighting::Drop(_)) => sighting,
     }
 }
 
