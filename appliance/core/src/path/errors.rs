@@ -16,6 +16,7 @@
 use super::batch::{Action, Batch, Class, Frames, Tag};
 use super::classify::{Sighting, classify, outbound_mapping};
 use super::decide::{check_source, selection_hash};
+use super::echo::classify_echo;
 use super::find::recorded;
 use super::parse::is_valid_destination;
 use super::steer::{flow_key, hand_over, owner};
@@ -23,8 +24,9 @@ use super::worker::Worker;
 use crate::policy::{Backend, Snapshot};
 use crate::telemetry::{Counter, DropReason};
 use crate::units::{MemberId, PortId, RuleId};
+use crate::wire::icmp::{self, Echo};
 use crate::wire::quoted::{self, Quoted};
-use crate::wire::{Parsed, ProtocolNumber, Translation, icmp, parse};
+use crate::wire::{Parsed, ProtocolNumber, Translation, parse};
 
 /// Whether this is ICMP that tells of another packet.
 #[inline]
@@ -57,7 +59,12 @@ pub(super) fn classify_error(
         && quoted.source == outer.destination
     {
         let reversed = reversed(outer, &quoted);
-        let sighting = classify(snapshot, &reversed, &[], tag);
+        let sighting = match quoted.echo {
+            // What comes back from where a request went is its reply, and the other way round.
+            Some(Echo::Request) => classify_echo(snapshot, &reversed, Echo::Reply, &[], tag),
+            Some(Echo::Reply) => classify_echo(snapshot, &reversed, Echo::Request, &[], tag),
+            None => classify(snapshot, &reversed, &[], tag),
+        };
         if let Sighting::Class(
             Class::Inbound(_) | Class::Reply(_) | Class::Outbound(..) | Class::OutboundReply(..),
         ) = sighting
@@ -110,6 +117,24 @@ const fn reversed(outer: &Parsed, quoted: &Quoted) -> Parsed {
 }
 
 impl Worker {
+    /// Classifies an ICMP error; one about a translated flow gets the tuple of that flow.
+    pub(super) fn steer_error<F: Frames>(
+        &self,
+        snapshot: &Snapshot,
+        frames: &F,
+        batch: &mut Batch,
+        place: usize,
+    ) -> Sighting {
+        let (parsed, ingress) = (&batch.parsed[place], batch.ingress[place]);
+        let (frame, tag) = (frames.frame(place), frames.tag(place));
+        let (sighting, reversed) = classify_error(snapshot, parsed, ingress, frame, tag);
+        if let Some(reversed) = reversed {
+            batch.parsed[place] = reversed;
+            batch.sets.errors.add(place);
+        }
+        sighting
+    }
+
     /// Sends an error on its flow's way, on the flow's owner.
     pub(super) fn follow_error<F: Frames>(
         &self,

@@ -30,6 +30,7 @@ mod batch;
 mod classify;
 mod datagrams;
 mod decide;
+mod echo;
 mod errors;
 mod expire;
 mod family;

@@ -5,8 +5,7 @@
 //! handed over.
 
 use super::batch::{Action, Batch, Class, Frames, Tag, Verdict};
-use super::classify::{Sighting, classify, classify_fragment, transport};
-use super::errors::{classify_error, is_error};
+use super::classify::{Sighting, classify, classify_fragment, is_icmp, transport};
 use super::worker::{Now, Worker};
 use crate::flow::key;
 use crate::limits::HANDOFFS_PER_PACKET_MAX;
@@ -43,8 +42,8 @@ impl Worker {
         let parsed = &batch.parsed[place];
         let sighting = if batch.sets.fragments.contains(place) {
             classify_fragment(snapshot, parsed)
-        } else if is_error(parsed, frames.frame(place)) {
-            self.steer_error(snapshot, frames, batch, place)
+        } else if is_icmp(parsed) {
+            self.steer_icmp(snapshot, frames, batch, place)
         } else {
             classify(snapshot, parsed, frames.frame(place), frames.tag(place))
         };
@@ -53,25 +52,6 @@ impl Worker {
             Sighting::Own(source) => self.receive_own(snapshot, source, batch, place),
             Sighting::Drop(reason) => batch.drop(place, reason),
         }
-    }
-
-    /// Classifies an ICMP error; one about a translated flow gets the tuple of that flow.
-    #[inline(never)]
-    fn steer_error<F: Frames>(
-        &self,
-        snapshot: &Snapshot,
-        frames: &F,
-        batch: &mut Batch,
-        place: usize,
-    ) -> Sighting {
-        let (parsed, ingress) = (&batch.parsed[place], batch.ingress[place]);
-        let (frame, tag) = (frames.frame(place), frames.tag(place));
-        let (sighting, reversed) = classify_error(snapshot, parsed, ingress, frame, tag);
-        if let Some(reversed) = reversed {
-            batch.parsed[place] = reversed;
-            batch.sets.errors.add(place);
-        }
-        sighting
     }
 
     /// Puts a packet into the set of its class, or passes it to its owner.

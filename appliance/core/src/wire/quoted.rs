@@ -15,10 +15,11 @@
 use zerocopy::FromBytes;
 use zerocopy::big_endian::U16;
 
+use super::icmp::{self, Echo};
 use super::ipv4::{self, Ipv4Header};
 use super::ipv6::{self, Ipv6Bytes, Ipv6Header};
 use super::translate::{self, End, Translation};
-use super::{Change, Delta, Parsed, ProtocolNumber, checksum, icmp, tcp, udp};
+use super::{Change, Delta, Parsed, ProtocolNumber, checksum, tcp, udp};
 use crate::units::Address;
 
 /// Bytes behind the IP header that every error quotes (RFC 792): ports at least.
@@ -31,10 +32,12 @@ pub struct Quoted {
     pub source: Address,
     /// The IP destination, of the same family.
     pub destination: Address,
-    /// The TCP or UDP source port; 0 for other protocols.
+    /// The TCP or UDP source port, or the identifier of an echo request over IPv4; 0 for others.
     pub source_port: u16,
-    /// The TCP or UDP destination port; 0 for other protocols.
+    /// The TCP or UDP destination port, or the identifier of an echo reply; 0 for others.
     pub destination_port: u16,
+    /// Which echo message over IPv4 it is, if it is one.
+    pub echo: Option<Echo>,
     /// The IP protocol number; of IPv6 that behind the extension headers.
     pub protocol: u8,
     /// Where its IP header begins in the frame,
@@ -71,6 +74,15 @@ pub fn read(frame: &[u8], parsed: &Parsed) -> Option<Quoted> {
             ..quoted
         }),
         ProtocolNumber::ICMP if icmp::is_error(first[0]) => None,
+        ProtocolNumber::ICMP if parsed.source.is_v4() => Some(match icmp::echo(first) {
+            Some((Echo::Request, identifier)) => {
+                Quoted { echo: Some(Echo::Request), source_port: identifier, ..quoted }
+            }
+            Some((Echo::Reply, identifier)) => {
+                Quoted { echo: Some(Echo::Reply), destination_port: identifier, ..quoted }
+            }
+            None => quoted,
+        }),
         ProtocolNumber::ICMPV6 if icmp::is_error_v6(first[0]) => None,
         _ => Some(quoted),
     }
@@ -90,6 +102,7 @@ fn read_v4(quote: &[u8], network: usize) -> Option<Quoted> {
         destination: header.destination.into(),
         source_port: 0,
         destination_port: 0,
+        echo: None,
         protocol: header.protocol,
         network,
         transport: network + header_length,
@@ -112,6 +125,7 @@ fn read_v6(quote: &[u8], network: usize) -> Option<Quoted> {
         destination,
         source_port: 0,
         destination_port: 0,
+        echo: None,
         protocol: extensions.protocol,
         network,
         transport: network + ipv6::HEADER_LENGTH + extensions.length,
@@ -162,13 +176,16 @@ fn replace_in_quote(quote: &mut [u8], quoted: &Quoted, to: &Translation) -> Delt
     }
     let transport = quoted.transport - quoted.network;
     let is_udp = quoted.protocol == ProtocolNumber::UDP;
-    let checksum = match quoted.protocol {
-        ProtocolNumber::TCP => tcp::CHECKSUM_OFFSET,
-        ProtocolNumber::UDP => udp::CHECKSUM_OFFSET,
+    let (place, checksum) = match quoted.protocol {
+        ProtocolNumber::TCP => (2 * end as usize, tcp::CHECKSUM_OFFSET),
+        ProtocolNumber::UDP => (2 * end as usize, udp::CHECKSUM_OFFSET),
+        _ if quoted.echo.is_some() => (icmp::IDENTIFIER_OFFSET, icmp::CHECKSUM_OFFSET),
         _ => return changed,
     };
-    let port = put(quote, transport + 2 * end as usize, &to.port.to_be_bytes());
-    changed.and(port).and(update(quote, transport + checksum, address.and(port), is_udp))
+    let port = put(quote, transport + place, &to.port.to_be_bytes());
+    // Over IPv4, ICMP has no pseudo-header.
+    let summed = if quoted.echo.is_some() { port } else { address.and(port) };
+    changed.and(port).and(update(quote, transport + checksum, summed, is_udp))
 }
 
 /// Where an address of this family stands in an IP header.
@@ -278,6 +295,9 @@ mod tests {
         fn segment(&self) -> Vec<u8> {
             let [(from, from_port), (to, to_port)] = self.quoted;
             let mut segment = [from_port.to_be_bytes(), to_port.to_be_bytes()].concat();
+            if self.protocol == ProtocolNumber::ICMP {
+                return self.ping();
+            }
             let at = if self.protocol == ProtocolNumber::UDP {
                 let length = u16::try_from(8 + self.payload.len()).expect("short");
                 segment.extend(length.to_be_bytes());
@@ -296,6 +316,23 @@ mod tests {
                 segment[at..at + 2].copy_from_slice(&sum.to_be_bytes());
             }
             segment
+        }
+    }
+
+    impl Told {
+        /// An echo request with the source port as identifier, or else a reply with the destination
+        /// port.
+        fn ping(&self) -> Vec<u8> {
+            let (kind, identifier) = match self.quoted.map(|(_, port)| port) {
+                [0, port] => (0, port),
+                [port, _] => (8, port),
+            };
+            let [high, low] = identifier.to_be_bytes();
+            let mut message = vec![kind, 0, 0, 0, high, low, 0, 9];
+            message.extend(&self.payload);
+            let sum = !checksum::sum(&message);
+            message[2..4].copy_from_slice(&sum.to_be_bytes());
+            message
         }
     }
 
@@ -431,6 +468,38 @@ mod tests {
                 End::Destination
             };
             translate(&mut frame, &parsed, &quoted, &towards(end, (new, port)));
+            prop_assert_eq!(frame, expected.frame());
+        }
+
+        #[test]
+        fn a_quoted_ping_gets_the_identifier_that_its_sender_knows(
+            rest in any::<u32>(),
+            is_reply in any::<bool>(),
+            identifiers in [1..=u16::MAX, 1..=u16::MAX],
+            new in any::<u32>(),
+            options in 0usize..=3,
+            payload in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let protocol = ProtocolNumber::ICMP;
+            let mut told = Told { rest, protocol, options, payload, ..example(true) };
+            let place = usize::from(is_reply);
+            told.quoted[place].1 = identifiers[0];
+            told.quoted[1 - place].1 = 0;
+            let mut frame = told.frame();
+            let parsed = parsed(&frame);
+            let quoted = read(&frame, &parsed).expect("a quoted packet");
+            prop_assert_eq!(quoted.source_port, told.quoted[0].1);
+            prop_assert_eq!(quoted.destination_port, told.quoted[1].1);
+            let new = (Ipv4Addr::from_bits(new).into(), identifiers[1]);
+            let end = if is_reply { End::Source } else { End::Destination };
+            translate(&mut frame, &parsed, &quoted, &towards(end, new));
+            let mut expected = Told { hops: 63, ..told };
+            expected.quoted[place] = new;
+            if is_reply {
+                expected.from = new.0;
+            } else {
+                expected.to = new.0;
+            }
             prop_assert_eq!(frame, expected.frame());
         }
 
