@@ -17,9 +17,9 @@ use super::batch::{Action, Batch, Class, Frames, Tag};
 use super::classify::{Sighting, classify, outbound_mapping};
 use super::decide::{check_source, selection_hash};
 use super::echo::classify_echo;
-use super::find::recorded;
+use super::find::{far_end, recorded};
 use super::parse::is_valid_destination;
-use super::steer::{flow_key, hand_over, owner};
+use super::steer::{first_share, flow_key, hand_over, owner};
 use super::worker::Worker;
 use crate::policy::{Backend, Snapshot};
 use crate::telemetry::{Counter, DropReason};
@@ -153,7 +153,9 @@ impl Worker {
                 batch.conclude(place, member.map(|member| Action::ToMember(rule, member)));
             }
             Class::Reply(backend) => self.follow_reply(snapshot, backend, frames, batch, place),
-            Class::Outbound(..) => batch.conclude(place, as_reply(snapshot, parsed)),
+            Class::Outbound(_, mapping) => {
+                follow_outbound(snapshot, mapping, frames, batch, place);
+            }
             Class::OutboundReply(..) | Class::Routed => {
                 batch.drop(place, DropReason::IcmpErrorNotTranslated);
             }
@@ -184,10 +186,16 @@ impl Worker {
         if entry.generation < snapshot.flows_valid_since && !self.still_stands(snapshot, slot) {
             return None;
         }
+        if entry.is_stub() {
+            return None;
+        }
         if let Class::Reply(backend) = class
             && backend.member.0 != entry.target
         {
             return Some(Err(DropReason::MemberMismatch));
+        }
+        if parsed.protocol == ProtocolNumber::UDP && !entry.admits(far_end(&class, parsed)) {
+            return Some(Err(DropReason::IcmpErrorNotTranslated));
         }
         Some(Ok(recorded(&class, entry.target, entry.target_port)))
     }
@@ -214,14 +222,17 @@ impl Worker {
         let Some(mapping) = outbound_mapping(snapshot, backend.member, &parsed) else {
             return batch.act(place, as_reply);
         };
+        let tag = Tag { inbound_missed: true, ..frames.tag(place) };
         let class = Class::Outbound(backend.member, mapping);
-        let owner = owner(snapshot, class, &parsed).unwrap_or(self.id);
+        let owner = owner(snapshot, class, &parsed, tag.dry).unwrap_or(self.id);
         if owner != self.id {
-            let tag = Tag { inbound_missed: true, ..frames.tag(place) };
             return hand_over(owner, tag, frames, batch, place);
         }
-        let way = self.recorded_way(snapshot, class, &parsed);
-        batch.conclude(place, way.unwrap_or(Ok(as_reply)));
+        frames.set_tag(place, tag);
+        match self.recorded_way(snapshot, class, &parsed) {
+            Some(way) => batch.conclude(place, way),
+            None => follow_outbound(snapshot, mapping, frames, batch, place),
+        }
     }
 }
 
@@ -233,6 +244,23 @@ fn picked(snapshot: &Snapshot, rule: RuleId, parsed: &Parsed) -> Result<MemberId
     let frontend = (parsed.destination, parsed.destination_port);
     let hash = selection_hash(rule.distribution, client, frontend, parsed.protocol);
     pool.pick(hash).map_err(|_| DropReason::NoHealthyMember)
+}
+
+/// An error from inside about a packet to a flow of the member's that this worker does not know: the
+/// next worker with ports of the member's may.
+fn follow_outbound<F: Frames>(
+    snapshot: &Snapshot,
+    mapping: u32,
+    frames: &mut F,
+    batch: &mut Batch,
+    place: usize,
+) {
+    let (parsed, tag) = (&batch.parsed[place], frames.tag(place).passed_on());
+    let mapping = snapshot.mappings.get(mapping as usize);
+    match mapping.and_then(|mapping| first_share(mapping, parsed, tag.dry)) {
+        Some(next) => hand_over(next.worker, tag, frames, batch, place),
+        None => batch.conclude(place, as_reply(snapshot, parsed)),
+    }
 }
 
 /// An error about a packet to a member's endpoint that belongs to none of its own flows: about a

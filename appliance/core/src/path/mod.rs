@@ -32,11 +32,13 @@ mod datagrams;
 mod decide;
 mod echo;
 mod errors;
+mod exhaustion;
 mod expire;
 mod family;
 mod find;
 mod listing;
 mod local;
+mod outbound;
 mod parse;
 mod places;
 mod police;
@@ -47,7 +49,7 @@ mod steer;
 mod worker;
 
 pub use batch::{Action, Batch, Frames, Tag, Verdict};
-
+pub use exhaustion::{Exhaustion, ExhaustionKind};
 pub use listing::{FlowQuery, FlowSlice, FlowView, SLOTS_PER_SLICE, Through};
 pub use worker::{Now, Originated, OriginatedFrame, ResolveRequest, Sizes, Worker};
 
