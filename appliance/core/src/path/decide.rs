@@ -6,6 +6,7 @@
 
 use super::batch::{Action, Batch, Class, Frames, Tag};
 use super::classify::{outbound_mapping, transport};
+use super::sessions::SessionEvent;
 use super::parse::{is_valid_destination, is_valid_source};
 use super::steer::{comes_by_its_port, flow_key, hand_over};
 use super::worker::{Now, Worker};
@@ -346,6 +347,7 @@ impl Worker {
         }
         self.counters.count(Counter::FlowsCreated, 1);
         self.members.flow_created(holder.member.index());
+        self.note_session(SessionEvent::Created, &holder, (near, port), (remote, far));
         true
     }
 }

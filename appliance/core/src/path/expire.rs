@@ -3,6 +3,7 @@
 use zerocopy::IntoBytes;
 
 use super::decide::outbound_slot;
+use super::sessions::SessionEvent;
 use super::worker::{Now, ORIGINATED_PER_TURN, Originated, OriginatedFrame, Worker};
 use crate::flow::{Entry, FlowKey, Holder, Kind};
 use crate::policy::{NextHop, Snapshot};
@@ -69,6 +70,8 @@ impl Worker {
             self.outbound.flow_ended(outbound_slot(&holder));
         }
         self.members.flow_ended(member.index());
+        let (near, far) = ((key.near_port, port), (key.far, key.far_port));
+        self.note_session(SessionEvent::Deleted, &holder, near, far);
     }
 
     /// Tells both sides of an established flow that it has ended, where its rule asks for that

@@ -4,6 +4,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use super::police::Police;
+use super::sessions::Sessions;
 use crate::flow::{FlowTable, OutboundPorts};
 use crate::limits;
 use crate::tables::PageRequest;
@@ -129,6 +130,8 @@ pub struct Worker {
     pub requests: Vec<ResolveRequest>,
     /// Packets that the last turn of the timers made. The shell takes them.
     pub originated: Vec<Originated>,
+    /// Outbound sessions that began or ended, where somebody wants to know. The shell takes them.
+    pub sessions: Sessions,
     pub(super) flows: FlowTable,
     pub(super) ports: OutboundPorts,
     pub(super) police: Police,
@@ -147,6 +150,7 @@ impl Worker {
             outbound: Arc::new(ObjectCounters::new(limits::MEMBERS_MAX * 2)),
             requests: Vec::with_capacity(REQUESTS_PER_BURST),
             originated: Vec::with_capacity(ORIGINATED_PER_TURN),
+            sessions: Sessions::new(),
             flows: FlowTable::new(sizes.flow_slots, seed, now.tick(), sizes.pages),
             ports: OutboundPorts::new(sizes.destinations, seed.rotate_left(32), sizes.pages),
             police: Police::new(now),

@@ -62,6 +62,8 @@ catalogue! {
         RoutedPackets "routed_packets" "Packets routed without translation.",
         ResolveRequests "resolve_requests" "Requests to resolve a next hop, passed to the control side.",
         ResetsSent "resets_sent" "TCP resets sent because a flow was idle.",
+        SessionRecords "session_records" "Records of outbound sessions, passed to the session log.",
+        SessionRecordsLost "session_records_lost" "Records of outbound sessions that found no room on the way to the session log.",
         WorkerAllocations "worker_allocations" "Heap allocations on a worker after start; always 0.",
     }
 }
