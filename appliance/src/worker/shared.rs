@@ -6,6 +6,7 @@ use crossbeam_queue::ArrayQueue;
 use weir_core::path::ResolveRequest;
 
 use super::inquiries::Mailbox;
+use super::sessions::SessionRing;
 
 /// Requests to resolve a next hop that may wait for the control side. Beyond, the next packet
 /// asks again.
@@ -23,6 +24,8 @@ pub struct SharedState {
     lcore: AtomicU32,
     /// Next hops that packets wait for.
     pub requests: ArrayQueue<ResolveRequest>,
+    /// Outbound sessions that began or ended.
+    pub sessions: SessionRing,
     /// What the control side asks, and the worker's answers.
     pub inquiries: Mailbox,
 }
@@ -54,6 +57,7 @@ impl Default for SharedState {
             sleeping: AtomicBool::new(false),
             lcore: AtomicU32::new(0),
             requests: ArrayQueue::new(REQUESTS_WAITING),
+            sessions: SessionRing::default(),
             inquiries: Mailbox::default(),
         }
     }

@@ -6,8 +6,8 @@
 
 use super::batch::{Action, Batch, Class, Frames, Tag};
 use super::classify::{outbound_mapping, transport};
-use super::sessions::SessionEvent;
 use super::parse::{is_valid_destination, is_valid_source};
+use super::sessions::SessionEvent;
 use super::steer::{comes_by_its_port, flow_key, hand_over};
 use super::worker::{Now, Worker};
 use crate::flow::{Block, Entry, Holder, TakeError, TcpState, inbound_ticks, key, outbound_ticks};

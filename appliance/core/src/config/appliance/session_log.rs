@@ -7,9 +7,7 @@ use std::path::PathBuf;
 
 use super::read::read_path;
 use crate::config::arm::{Field, Object};
-use crate::limits::{
-    PATH_LENGTH_MAX, TEMPLATE_REFRESH_SECONDS_MAX, TEMPLATE_REFRESH_SECONDS_MIN,
-};
+use crate::limits::{PATH_LENGTH_MAX, TEMPLATE_REFRESH_SECONDS_MAX, TEMPLATE_REFRESH_SECONDS_MIN};
 
 /// A log of outbound sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -141,11 +141,7 @@ fn a_session_log_that_goes_nowhere_is_refused() {
         (with_word(lines.clone(), "records", json!([])), "/records", "LimitExceeded"),
         (with_word(lines.clone(), "records", json!(["Flow"])), "/records/0", "InvalidValue"),
         (with_word(lines.clone(), "rotate", json!(true)), "/rotate", "UnknownProperty"),
-        (
-            with_word(lines, "observationDomainId", json!(1)),
-            "/observationDomainId",
-            "InvalidValue",
-        ),
+        (with_word(lines, "observationDomainId", json!(1)), "/observationDomainId", "InvalidValue"),
         (
             with_word(ipfix, "templateRefreshInSeconds", json!(9)),
             "/templateRefreshInSeconds",

@@ -1,0 +1,100 @@
+//! Which ports have another holder than before?
+//!
+//! Ports that drain are their member's until the last flow has left them: the table of holders says
+//! so, whatever the configuration does.
+
+use std::sync::Arc;
+
+use weir_core::limits::{SNAT_FIRST_PORT, SNAT_GRANULE, SNAT_GRANULES};
+use weir_core::policy::{Granules, OutboundAddress};
+use weir_core::units::{Address, MemberId, Transport};
+
+/// What became of a block of ports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BlockEvent {
+    Allocated,
+    Released,
+}
+
+/// A member got or lost ports, which follow each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct BlockChange {
+    pub(super) event: BlockEvent,
+    pub(super) protocol: Transport,
+    pub(super) member: MemberId,
+    pub(super) address: Address,
+    pub(super) first_port: u16,
+    pub(super) ports: u16,
+}
+
+/// Tells every difference between the holders of ports before and after: what was released first.
+/// Addresses keep their place; one that is gone holds nothing.
+pub(super) fn each_change(
+    before: &[OutboundAddress],
+    after: &[OutboundAddress],
+    mut tell: impl FnMut(BlockChange),
+) {
+    for place in 0..before.len().max(after.len()) {
+        let [old, new] = [before, after].map(|all| all.get(place).filter(|it| it.live));
+        let moved = old.zip(new).is_some_and(|(old, new)| old.address != new.address);
+        let pairs = if moved { vec![(old, None), (None, new)] } else { vec![(old, new)] };
+        for (old, new) in pairs {
+            for (slot, protocol) in PROTOCOLS.into_iter().enumerate() {
+                let [was, is] = [old, new].map(|it| it.and_then(|it| it.granules.get(slot)));
+                let Some(address) = new.or(old).map(|it| it.address) else { continue };
+                if was != is {
+                    let difference = Difference { was, is, protocol, address };
+                    difference.tell(BlockEvent::Released, &mut tell);
+                    difference.tell(BlockEvent::Allocated, &mut tell);
+                }
+            }
+        }
+    }
+}
+
+/// The holders of one address and protocol, before and after.
+struct Difference<'a> {
+    was: Option<&'a Arc<Granules>>,
+    is: Option<&'a Arc<Granules>>,
+    protocol: Transport,
+    address: Address,
+}
+
+impl Difference<'_> {
+    fn tell(&self, event: BlockEvent, tell: &mut impl FnMut(BlockChange)) {
+        let mut run: Option<BlockChange> = None;
+        for granule in 0..GRANULES {
+            let first_port = SNAT_FIRST_PORT + granule * SNAT_GRANULE;
+            let holder =
+                |granules: Option<&Arc<Granules>>| Some(granules?.holder(first_port)?.member);
+            let (was, is) = (holder(self.was), holder(self.is));
+            let moved = match event {
+                _ if was == is => None,
+                BlockEvent::Released => was,
+                BlockEvent::Allocated => is,
+            };
+            if let (Some(run), Some(member)) = (&mut run, moved)
+                && run.member == member
+            {
+                run.ports += SNAT_GRANULE;
+                continue;
+            }
+            run.take().into_iter().for_each(&mut *tell);
+            let (protocol, address, ports) = (self.protocol, self.address, SNAT_GRANULE);
+            run = moved.map(|member| BlockChange {
+                event,
+                protocol,
+                member,
+                address,
+                first_port,
+                ports,
+            });
+        }
+        run.into_iter().for_each(tell);
+    }
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "granules end below port 65,536")]
+const GRANULES: u16 = SNAT_GRANULES as u16;
+/// In the order of `OutboundAddress::granules`.
+const PROTOCOLS: [Transport; 3] = [Transport::Tcp, Transport::Udp, Transport::Icmp];
