@@ -98,3 +98,56 @@ impl Difference<'_> {
 const GRANULES: u16 = SNAT_GRANULES as u16;
 /// In the order of `OutboundAddress::granules`.
 const PROTOCOLS: [Transport; 3] = [Transport::Tcp, Transport::Udp, Transport::Icmp];
+
+#[cfg(test)]
+mod tests {
+    use weir_core::policy::Granule;
+    use weir_core::units::WorkerId;
+
+    use super::*;
+
+    const ADDRESS: Address = Address::from_v4_bits(0xcb00_7114);
+
+    /// An address whose TCP ports members hold, by first port and number.
+    fn address(blocks: &[(u32, u16, u16)]) -> OutboundAddress {
+        let mut tcp = Granules::default();
+        for (member, first_port, ports) in blocks {
+            let granule = Granule { member: MemberId(*member), worker: WorkerId(0) };
+            tcp.deal(*first_port, *ports, granule);
+        }
+        let (tcp, udp) = (Arc::new(tcp), Arc::default());
+        OutboundAddress { live: true, address: ADDRESS, granules: [tcp, udp] }
+    }
+
+    /// (event, member, first port, ports) of every difference, which is of TCP.
+    fn told(
+        before: &[OutboundAddress],
+        after: &[OutboundAddress],
+    ) -> Vec<(BlockEvent, u32, u16, u16)> {
+        let mut told = Vec::new();
+        each_change(before, after, |it| {
+            assert_eq!((it.protocol, it.address), (Transport::Tcp, ADDRESS));
+            told.push((it.event, it.member.0, it.first_port, it.ports));
+        });
+        told
+    }
+
+    #[test]
+    fn each_difference_of_holders_is_told_once_and_in_one_piece() {
+        use BlockEvent::{Allocated, Released};
+        let one = || vec![address(&[(1, 1_024, 64), (2, 1_088, 64)])];
+        let gone = || vec![OutboundAddress { live: false, ..address(&[(1, 1_024, 64)]) }];
+        let both = [(Allocated, 1, 1_024, 64), (Allocated, 2, 1_088, 64)];
+        assert_eq!(told(&[], &one()), both, "neighbours are two");
+        assert_eq!(told(&one(), &one()), []);
+        assert_eq!(told(&gone(), &one()), both);
+        let released = both.map(|(_, member, first, ports)| (Released, member, first, ports));
+        assert_eq!(told(&one(), &gone()), released);
+        assert_eq!(told(&one(), &[]), released);
+        let grown = vec![address(&[(1, 1_024, 64), (2, 1_088, 128)])];
+        assert_eq!(told(&one(), &grown), [(Allocated, 2, 1_152, 64)], "what it had stays its own");
+        let moved = vec![address(&[(2, 1_056, 96)])];
+        let expected = [(Released, 1, 1_024, 64), (Allocated, 2, 1_056, 32)];
+        assert_eq!(told(&one(), &moved), expected, "released first");
+    }
+}

@@ -4,7 +4,7 @@
 //!   header │ templates, when they are due │ set of records of one template │ set of … │
 //! ```
 //!
-//! Numbers of information elements are IANA's (RFC 8158 §5, RFC 7012). Not here: how messages are
+//! Numbers of information elements are IANA's (RFC 8158, RFC 7012). Not here: how messages are
 //! sent (`collector`).
 
 use weir_core::path::SessionEvent;
@@ -106,6 +106,8 @@ impl Messages {
             What::Lost { total, .. } => {
                 self.put(&self.exporting_process_id.to_be_bytes());
                 self.put(&total.to_be_bytes());
+                // Events are not made of packets.
+                self.put(&[0; 16]);
             }
         }
         self.records += 1;
@@ -204,8 +206,9 @@ const fn template_of(what: &What) -> &'static Template {
     }
 }
 
-/// Sessions without and with their destination (RFC 8158 §5.6.1), and blocks of ports (§5.6.5);
-/// each time a mandatory field of the RFC's or an optional one of the same event.
+/// Sessions without and with their destination, and blocks of ports: what RFC 8158 asks for in the
+/// events NAT44 session create and delete, port block allocation and de-allocation, and the
+/// protocol of a block, since each has blocks of its own.
 static TEMPLATES: [Template; 3] = [
     Template {
         id: 256,
@@ -248,8 +251,15 @@ static TEMPLATES: [Template; 3] = [
 ];
 
 /// What the exporting process lost (RFC 7011 §4.3); its first field is the scope.
-static LOST: Template =
-    Template { id: 512, fields: &[(EXPORTING_PROCESS_ID, 4), (NOT_SENT_FLOW_TOTAL_COUNT, 8)] };
+static LOST: Template = Template {
+    id: 259,
+    fields: &[
+        (EXPORTING_PROCESS_ID, 4),
+        (NOT_SENT_FLOW_TOTAL_COUNT, 8),
+        (NOT_SENT_PACKET_TOTAL_COUNT, 8),
+        (NOT_SENT_OCTET_TOTAL_COUNT, 8),
+    ],
+};
 
 const VERSION: u16 = 10;
 const HEADER_BYTES: usize = 16;
@@ -263,7 +273,9 @@ const SOURCE_IPV4_ADDRESS: u16 = 8;
 const DESTINATION_TRANSPORT_PORT: u16 = 11;
 const DESTINATION_IPV4_ADDRESS: u16 = 12;
 const EXPORTING_PROCESS_ID: u16 = 144;
-const NOT_SENT_FLOW_TOTAL_COUNT: u16 = 167;
+const NOT_SENT_FLOW_TOTAL_COUNT: u16 = 166;
+const NOT_SENT_PACKET_TOTAL_COUNT: u16 = 167;
+const NOT_SENT_OCTET_TOTAL_COUNT: u16 = 168;
 const POST_NAT_SOURCE_IPV4_ADDRESS: u16 = 225;
 const POST_NAPT_SOURCE_TRANSPORT_PORT: u16 = 227;
 const NAT_EVENT: u16 = 230;
@@ -271,8 +283,130 @@ const OBSERVATION_TIME_MILLISECONDS: u16 = 323;
 const PORT_RANGE_START: u16 = 361;
 const PORT_RANGE_END: u16 = 362;
 
-/// Values of `natEvent` (RFC 8158 §4.3).
+/// Values of `natEvent` (RFC 8158).
 const NAT44_SESSION_CREATE: u8 = 4;
 const NAT44_SESSION_DELETE: u8 = 5;
 const PORT_BLOCK_ALLOCATION: u8 = 16;
 const PORT_BLOCK_DEALLOCATION: u8 = 17;
+
+#[cfg(test)]
+mod tests {
+    use weir_core::units::Transport;
+
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        text.parse::<std::net::IpAddr>().expect("an address").into()
+    }
+
+    fn session(event: SessionEvent, destination: Option<(Address, u16)>) -> Event {
+        let (source, translated) = (Some(address("10.0.0.11")), Some(address("203.0.113.20")));
+        let (source_port, translated_port) = (40_000, 1_024);
+        let protocol = Transport::Tcp;
+        Event {
+            time: 0x0102_0304_0506,
+            what: What::Session(Session {
+                event,
+                protocol,
+                source,
+                source_port,
+                translated,
+                translated_port,
+                destination,
+            }),
+        }
+    }
+
+    fn block(event: BlockEvent) -> Event {
+        let what = What::Block(Block {
+            event,
+            protocol: Transport::Udp,
+            member: Some(address("10.0.0.12")),
+            address: address("203.0.113.20"),
+            first_port: 2_048,
+            ports: 64,
+        });
+        Event { time: 1_000, what }
+    }
+
+    /// Bytes as they are written in RFCs: hexadecimal, with space between fields.
+    fn bytes(text: &str) -> Vec<u8> {
+        let digits: Vec<_> = text.chars().filter(char::is_ascii_hexdigit).collect();
+        let byte = |pair: &[char]| u8::from_str_radix(&String::from_iter(pair), 16).expect("hex");
+        digits.chunks(2).map(byte).collect()
+    }
+
+    #[test]
+    fn templates_name_the_elements_of_the_registry() {
+        let mut messages = Messages::new(7, 4_321);
+        messages.push_templates();
+        let header = "000a 00c0 60000000 00000000 00000007";
+        let sets = "
+            0002 0084
+                0100 0007  0143 0008  00e6 0001  0004 0001  0008 0004  0007 0002  00e1 0004
+                           00e3 0002
+                0101 0009  0143 0008  00e6 0001  0004 0001  0008 0004  0007 0002  00e1 0004
+                           00e3 0002  000c 0004  000b 0002
+                0102 0007  0143 0008  00e6 0001  0004 0001  0008 0004  00e1 0004  0169 0002
+                           016a 0002
+            0003 001a
+                0103 0004 0001  0090 0004  00a6 0008  00a7 0008  00a8 0008";
+        let mut expected = bytes(&format!("{header} {sets}"));
+        let length = u16::try_from(expected.len()).expect("short");
+        expected[2..4].copy_from_slice(&length.to_be_bytes());
+        let message = messages.finish(0x6000_0000, <[u8]>::to_vec);
+        assert_eq!(message, expected);
+    }
+
+    #[test]
+    fn records_of_one_kind_share_a_set_and_another_kind_begins_one() {
+        let mut messages = Messages::new(1, 4_321);
+        let outside = Some((address("192.0.2.50"), 443));
+        assert!(messages.push(&session(SessionEvent::Created, None)));
+        assert!(messages.push(&session(SessionEvent::Deleted, None)));
+        assert!(messages.push(&session(SessionEvent::Created, outside)));
+        assert!(messages.push(&block(BlockEvent::Allocated)));
+        assert!(messages.push(&block(BlockEvent::Released)));
+        assert!(messages.push(&Event { time: 9, what: What::Lost { records: 1, total: 258 } }));
+        let expected = bytes(
+            "000a 00bc 00000002 00000000 00000001
+             0100 0030
+                0000010203040506 04 06 0a00000b 9c40 cb007114 0400
+                0000010203040506 05 06 0a00000b 9c40 cb007114 0400
+             0101 0020
+                0000010203040506 04 06 0a00000b 9c40 cb007114 0400 c0000232 01bb
+             0102 0030
+                00000000000003e8 10 11 0a00000c cb007114 0800 083f
+                00000000000003e8 11 11 0a00000c cb007114 0800 083f
+             0103 0020
+                000010e1 0000000000000102 0000000000000000 0000000000000000",
+        );
+        let message = messages.finish(2, <[u8]>::to_vec);
+        assert_eq!(u16::from_be_bytes([message[2], message[3]]) as usize, message.len());
+        let mut expected = expected;
+        expected[2..4].copy_from_slice(&message[2..4]);
+        assert_eq!(message, expected);
+    }
+
+    #[test]
+    fn a_message_is_never_longer_than_the_bound_and_numbers_count_records() {
+        let mut messages = Messages::new(1, 1);
+        let mut expected = 0_u32;
+        for _ in 0..5 {
+            messages.push_templates();
+            let mut records = 0;
+            while messages.push(&session(SessionEvent::Created, None)) {
+                records += 1;
+            }
+            assert!(records > 40, "{records}");
+            assert_eq!(messages.records(), records);
+            let message = messages.finish(0, <[u8]>::to_vec);
+            assert!(message.len() <= MESSAGE_BYTES_MAX);
+            assert!(message.len() + 22 > MESSAGE_BYTES_MAX, "it is full");
+            let sequence = u32::from_be_bytes([message[8], message[9], message[10], message[11]]);
+            assert_eq!(sequence, expected);
+            expected += records;
+        }
+        assert!(messages.is_empty());
+    }
+}

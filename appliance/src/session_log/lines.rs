@@ -192,3 +192,134 @@ fn told_of_block(block: &Block) -> Told {
         ports: block.ports,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::net::IpAddr;
+    use std::os::unix::fs::PermissionsExt;
+
+    use serde_json::{Value, json};
+    use tempfile::TempDir;
+    use weir_core::units::{Address, Transport};
+
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        text.parse::<IpAddr>().expect("an address").into()
+    }
+
+    fn session(port: u16, destination: Option<(Address, u16)>) -> Event {
+        let what = What::Session(Session {
+            event: SessionEvent::Created,
+            protocol: Transport::Udp,
+            source: Some(address("10.0.0.11")),
+            source_port: 40_000,
+            translated: Some(address("203.0.113.20")),
+            translated_port: port,
+            destination,
+        });
+        Event { time: 1_795_273_501_123, what }
+    }
+
+    fn read(path: &std::path::Path) -> Vec<Value> {
+        let text = fs::read_to_string(path).expect("a file");
+        text.lines().map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()
+    }
+
+    #[test]
+    fn a_line_is_an_object_in_the_words_of_the_listings() {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("sessions");
+        let mut lines = Lines::new(path.clone());
+        lines.push(&session(1_024, None));
+        lines.push(&session(1_025, Some((address("192.0.2.50"), 443))));
+        lines.push(&session(1_026, Some((address("192.0.2.50"), 0))));
+        let block = Block {
+            event: BlockEvent::Released,
+            protocol: Transport::Tcp,
+            member: Some(address("10.0.0.12")),
+            address: address("203.0.113.20"),
+            first_port: 2_048,
+            ports: 64,
+        };
+        lines.push(&Event { time: 0, what: What::Block(block) });
+        lines.push(&Event { time: 0, what: What::Lost { records: 3, total: 9 } });
+        assert_eq!(lines.waiting(), 5);
+        let (written, result) = lines.flush();
+        assert!(result.is_ok(), "{result:?}");
+        assert_eq!((written, lines.waiting()), (5, 0));
+        let found = read(&path);
+        let first = json!({"time": "2026-11-21T15:05:01.123Z", "event": "SessionCreated",
+            "protocol": "Udp", "source": "10.0.0.11", "sourcePort": 40_000,
+            "translatedAddress": "203.0.113.20", "translatedPort": 1_024});
+        assert_eq!(found[0], first);
+        assert_eq!(found[1]["destination"], "192.0.2.50");
+        assert_eq!(found[1]["destinationPort"], 443);
+        assert_eq!(found[2].get("destinationPort"), None, "all of the host's ports");
+        let fourth = json!({"time": "1970-01-01T00:00:00.000Z", "event": "PortBlockReleased",
+            "protocol": "Tcp", "member": "10.0.0.12", "address": "203.0.113.20",
+            "firstPort": 2_048, "ports": 64});
+        assert_eq!(found[3], fourth);
+        assert_eq!((&found[4]["event"], &found[4]["records"]), (&json!("RecordsLost"), &json!(3)));
+        let mode = fs::metadata(&path).expect("a file").permissions().mode();
+        assert_eq!(mode & 0o137, 0, "others do not read it: {mode:o}");
+    }
+
+    #[test]
+    fn a_file_that_was_moved_away_is_noticed_and_the_next_line_goes_to_a_new_one() {
+        let directory = TempDir::new().expect("a directory");
+        let (path, moved) = (directory.path().join("sessions"), directory.path().join("moved"));
+        let mut lines = Lines::new(path.clone());
+        lines.push(&session(1_024, None));
+        assert_eq!(lines.flush().0, 1);
+        assert!(!lines.has_moved());
+        fs::rename(&path, &moved).expect("ours");
+        assert!(lines.has_moved());
+        lines.reopen();
+        lines.push(&session(1_025, None));
+        assert_eq!(lines.flush().0, 1);
+        assert_eq!(read(&moved)[0]["translatedPort"], 1_024);
+        assert_eq!(read(&path)[0]["translatedPort"], 1_025);
+    }
+
+    #[test]
+    fn what_the_disk_does_not_take_is_written_when_it_does_and_no_line_is_torn() {
+        let directory = TempDir::new().expect("a directory");
+        let folder = directory.path().join("later");
+        let mut lines = Lines::new(folder.join("sessions"));
+        lines.push(&session(1_024, None));
+        let (written, result) = lines.flush();
+        assert_eq!((written, result.is_err(), lines.waiting()), (0, true, 1));
+        fs::create_dir(&folder).expect("ours");
+        lines.push(&session(1_025, None));
+        assert_eq!(lines.flush().0, 2);
+        assert_eq!(read(&folder.join("sessions")).len(), 2);
+    }
+
+    #[test]
+    fn a_line_that_was_half_written_is_whole_in_the_new_file() {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("sessions");
+        let mut lines = Lines::new(path.clone());
+        lines.push(&session(1_024, None));
+        lines.push(&session(1_025, None));
+        // The disk was full in the middle of the second line.
+        let first = lines.pending.iter().position(|byte| *byte == b'\n').expect("a line") + 1;
+        lines.done = first + 10;
+        lines.reopen();
+        assert_eq!(lines.waiting(), 1);
+        assert_eq!(lines.flush().0, 1);
+        assert_eq!(read(&path)[0]["translatedPort"], 1_025);
+    }
+
+    #[test]
+    fn what_is_no_regular_file_is_refused_and_not_waited_for() {
+        let directory = TempDir::new().expect("a directory");
+        let path = directory.path().join("pipe");
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
+        let mut lines = Lines::new(path);
+        lines.push(&session(1_024, None));
+        assert!(lines.flush().1.is_err());
+    }
+}

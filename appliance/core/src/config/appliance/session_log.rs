@@ -140,5 +140,5 @@ fn read_collector(field: &Field<'_>) -> Option<SocketAddr> {
 
 const ALL: SessionLogRecords = SessionLogRecords { port_blocks: true, sessions: true };
 /// Ten minutes: collectors forget a template after three times the period at the earliest
-/// (RFC 7011 §10.3.6).
+/// (RFC 7011 §8.4).
 const TEMPLATE_REFRESH_SECONDS_DEFAULT: u32 = 600;
