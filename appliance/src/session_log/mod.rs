@@ -21,6 +21,8 @@ mod event;
 mod ipfix;
 mod lines;
 mod orders;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::io;
@@ -84,23 +86,24 @@ pub struct Counts {
 /// # Errors
 /// When the system has no thread for it.
 pub fn start(sources: Vec<Source>, clock: Clock) -> io::Result<(SessionLog, Finish)> {
-    let shared = Arc::new(Shared::default());
     let (done, finished) = mpsc::channel::<()>();
-    let mut writer = Writer::new(Arc::clone(&shared), sources, clock);
+    let (log, mut writer) = ends(sources, clock);
+    let shared = Arc::clone(&log.shared);
     thread::Builder::new().name("weir-sessions".to_owned()).spawn(move || {
         crate::boot::drop_all();
         writer.run();
         // Whoever waits sees that this end is gone.
         drop(done);
     })?;
-    let log = SessionLog {
-        shared: Arc::clone(&shared),
-        clock,
-        settings: None,
-        book: Arc::default(),
-        told: Arc::default(),
-    };
     Ok((log, Finish { shared, finished }))
+}
+
+/// Both ends of a log that nobody wants yet.
+fn ends(sources: Vec<Source>, clock: Clock) -> (SessionLog, Writer) {
+    let shared = Arc::new(Shared::default());
+    let writer = Writer::new(Arc::clone(&shared), sources, clock);
+    let (book, told) = (Arc::default(), Arc::default());
+    (SessionLog { shared, clock, settings: None, book, told }, writer)
 }
 
 impl SessionLog {

@@ -89,7 +89,7 @@ impl Writer {
         }
     }
 
-    fn turn(&mut self) -> More {
+    pub(super) fn turn(&mut self) -> More {
         let is_full = self.drain();
         let Taken { orders, book, finish } = self.shared.take();
         if let Some(book) = book {
@@ -199,7 +199,7 @@ impl Writer {
     }
 
     /// Writes or sends what is pending, and notes what became of it.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         let outcome = match &mut self.sink {
             Some(Sink::Lines(lines)) => {
                 let (written, result) = lines.flush();
@@ -240,7 +240,7 @@ impl Writer {
     }
 
     /// Takes leave of the destination: what it did not take has failed.
-    fn give_up(&mut self) {
+    pub(super) fn give_up(&mut self) {
         match &mut self.sink {
             Some(Sink::Lines(lines)) => self.shared.failed(lines.waiting()),
             Some(Sink::Collector(collector)) => {
@@ -254,7 +254,7 @@ impl Writer {
 }
 
 /// When the next turn is due.
-enum More {
+pub(super) enum More {
     Now,
     Later,
     Never,

@@ -130,12 +130,14 @@ mod tests {
         simulation.workers[0].sessions.want(ring.is_wanted());
         open(&mut simulation, 3);
         assert!(simulation.workers[0].sessions.is_empty());
-        ring.pass(&mut simulation.workers[0], simulation.now());
+        let now = simulation.now();
+        ring.pass(&mut simulation.workers[0], now);
         assert!(ring.records.get().is_none());
         ring.want(true);
         simulation.workers[0].sessions.want(ring.is_wanted());
         open(&mut simulation, 5);
-        ring.pass(&mut simulation.workers[0], simulation.now());
+        let now = simulation.now();
+        ring.pass(&mut simulation.workers[0], now);
         let noted: Vec<_> = std::iter::from_fn(|| ring.pop()).collect();
         assert_eq!(noted.len(), 2, "three sessions were there before");
         assert!(noted.iter().all(|it| it.event == SessionEvent::Created));
