@@ -39,8 +39,8 @@ pub(super) fn each_change(
         let moved = old.zip(new).is_some_and(|(old, new)| old.address != new.address);
         let pairs = if moved { vec![(old, None), (None, new)] } else { vec![(old, new)] };
         for (old, new) in pairs {
-            for (slot, protocol) in PROTOCOLS.into_iter().enumerate() {
-                let [was, is] = [old, new].map(|it| it.and_then(|it| it.granules.get(slot)));
+            for protocol in Transport::ALL {
+                let [was, is] = [old, new].map(|it| Some(&it?.granules[protocol.index()]));
                 let Some(address) = new.or(old).map(|it| it.address) else { continue };
                 if was != is {
                     let difference = Difference { was, is, protocol, address };
@@ -96,8 +96,6 @@ impl Difference<'_> {
 
 #[allow(clippy::cast_possible_truncation, reason = "granules end below port 65,536")]
 const GRANULES: u16 = SNAT_GRANULES as u16;
-/// In the order of `OutboundAddress::granules`.
-const PROTOCOLS: [Transport; 3] = [Transport::Tcp, Transport::Udp, Transport::Icmp];
 
 #[cfg(test)]
 mod tests {
@@ -110,13 +108,17 @@ mod tests {
 
     /// An address whose TCP ports members hold, by first port and number.
     fn address(blocks: &[(u32, u16, u16)]) -> OutboundAddress {
-        let mut tcp = Granules::default();
-        for (member, first_port, ports) in blocks {
-            let granule = Granule { member: MemberId(*member), worker: WorkerId(0) };
-            tcp.deal(*first_port, *ports, granule);
-        }
-        let (tcp, udp) = (Arc::new(tcp), Arc::default());
-        OutboundAddress { live: true, address: ADDRESS, granules: [tcp, udp] }
+        let holder = |granule: u16| {
+            let port = SNAT_FIRST_PORT + granule * SNAT_GRANULE;
+            let holds =
+                |(_, first, ports): &&(u32, u16, u16)| (*first..first + ports).contains(&port);
+            let (member, ..) = blocks.iter().find(holds)?;
+            Some(Granule { member: MemberId(*member), worker: WorkerId(0) })
+        };
+        let tcp = Granules::of((0..GRANULES).map(holder));
+        let mut granules: [Arc<Granules>; Transport::COUNT] = Default::default();
+        granules[Transport::Tcp.index()] = Arc::new(tcp);
+        OutboundAddress { live: true, address: ADDRESS, granules }
     }
 
     /// (event, member, first port, ports) of every difference, which is of TCP.
