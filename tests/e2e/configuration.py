@@ -73,6 +73,21 @@ def with_admin_state(document, member, state):
     return changed
 
 
+def with_outbound_rule(document, **properties):
+    """The same document with other properties of its outbound rule."""
+    changed = copy.deepcopy(document)
+    changed["resources"][-1]["properties"]["outboundRules"][0]["properties"].update(properties)
+    return changed
+
+
+def with_outbound_members(document, addresses):
+    """The same document with a pool of its own for the outbound rule."""
+    changed = with_outbound_rule(document, backendAddressPool=child("backendAddressPools", "out"))
+    pools = changed["resources"][-1]["properties"]["backendAddressPools"]
+    pools.append(pool("out", addresses))
+    return changed
+
+
 def with_two_web_pools(document):
     """The same document with web by members 1 and 2 at the first frontend, and by member 3 alone
     at a second one."""
@@ -166,7 +181,7 @@ def frontend(name, address):
     }
 
 
-def pool():
+def pool(name="members", addresses=MEMBERS):
     members = [
         {
             "name": f"member-{number}",
@@ -175,9 +190,9 @@ def pool():
                 "virtualNetwork": reference("virtualNetworks", "lab-network"),
             },
         }
-        for number, address in enumerate(MEMBERS, start=1)
+        for number, address in enumerate(addresses, start=1)
     ]
-    return {"name": "members", "properties": {"loadBalancerBackendAddresses": members}}
+    return {"name": name, "properties": {"loadBalancerBackendAddresses": members}}
 
 
 def probe():
