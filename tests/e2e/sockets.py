@@ -18,8 +18,9 @@ import socket
 import struct
 
 CLONE_NEWNET = 0x40000000
-# include/uapi/linux/in.h; the port is chosen with the destination known.
-IP_BIND_ADDRESS_NO_PORT = 24
+# include/uapi/linux/in.h
+IP_RECVERR = 11
+ECHO_REQUEST = 8
 # A reply through two TAPs takes about a millisecond; four workers may share one processor.
 REPLY_SECONDS = 5.0
 # Who says that nothing comes waits as long as a hundred replies would take.
@@ -94,6 +95,47 @@ def datagrams(namespace, address="", port=0):
     one.bind((address, port))
     one.settimeout(REPLY_SECONDS)
     return one
+
+
+def pings(namespace, identifier=0):
+    """An ICMP echo client's socket: the kernel writes identifier and checksum, and finds the
+    replies."""
+    namespace.sysctl("net.ipv4.ping_group_range=0 0")
+    with inside(namespace):
+        one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP)
+    one.bind(("", identifier))
+    one.settimeout(REPLY_SECONDS)
+    return one
+
+
+def ping(one, address, content=b"weir"):
+    """Asks once."""
+    one.sendto(struct.pack("!BBHHH", ECHO_REQUEST, 0, 0, 0, 1) + content, (address, 0))
+
+
+def pong(one):
+    """Who answers, and with which content."""
+    message, (address, _) = one.recvfrom(2048)
+    return address, message[8:]
+
+
+def errors_wanted(one):
+    """The socket keeps the ICMP errors that concern it: see `error`."""
+    one.setsockopt(socket.IPPROTO_IP, IP_RECVERR, 1)
+
+
+def error(one, seconds=REPLY_SECONDS):
+    """The next ICMP error that concerns a socket: who sent it, its type and code, and what it says
+    of the MTU (ip(7), `struct sock_extended_err`)."""
+    poll = select.poll()
+    poll.register(one, 0)
+    if not poll.poll(seconds * 1000):
+        raise TimeoutError("no ICMP error")
+    _, messages, _, _ = one.recvmsg(2048, 512, socket.MSG_ERRQUEUE)
+    data = next(data for _, kind, data in messages if kind == IP_RECVERR)
+    _, _, kind, code, mtu, _ = struct.unpack_from("=IBBBxII", data)
+    sender = socket.inet_ntoa(data[20:24])
+    return sender, kind, code, mtu
 
 
 def reset(*connections):
