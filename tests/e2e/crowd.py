@@ -101,12 +101,11 @@ class Share:
 
     def open(self):
         allow_files(2 * len(self.towards) + SPARE_FILES)
-        listening = sockets.listen(self.outside, "0.0.0.0", self.port)
         seen = collections.Counter()
-        with sockets.inside(self.namespace):
+        listening = sockets.listen(self.outside, "0.0.0.0", self.port)
+        with listening, sockets.inside(self.namespace):
             for addresses in bursts(self.towards):
                 seen.update(self.open_burst(listening, addresses))
-        listening.close()
         return seen
 
     def open_burst(self, listening, addresses):

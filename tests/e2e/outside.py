@@ -84,21 +84,23 @@ class Outside:
         self.addCleanup(client.close)
         return client
 
-    def ports(self, member=0, protocol="tcp"):
+    def ports(self, member=0, protocol="Tcp"):
         """How many ports a member has, and how many of them are in use."""
-        found = self.lab.weir.call("snat", member=plan.MEMBERS[member])["allocations"]
-        used = sum(it["portsUsed"][protocol] for it in found)
-        return sum(it["ports"] for it in found), used
+        found = self.allocations(protocol, member=plan.MEMBERS[member])
+        allotted = sum(it["portsAllocated"] for it in found)
+        return allotted, sum(it["portsUsed"] for it in found)
 
-    def wait_for_ports(self, used, seconds, protocol="tcp"):
+    def allocations(self, protocol, **parameters):
+        found = self.lab.weir.call("snat", **parameters)["allocations"]
+        return [it for it in found if it["protocol"] == protocol]
+
+    def wait_for_ports(self, used, seconds):
         """Waits until the first member has so many in use."""
-        what = f"{used} ports in use; {self.ports(protocol=protocol)}"
-        wait_until(lambda: self.ports(protocol=protocol)[1] == used, seconds, what)
+        wait_until(lambda: self.ports()[1] == used, seconds, f"{used} ports to be in use")
 
     def expect_tcp_ports_to_return(self):
         def none_in_use():
-            found = self.lab.weir.call("snat")["allocations"]
-            return not any(it["portsUsed"]["tcp"] for it in found)
+            return not any(it["portsUsed"] for it in self.allocations("Tcp"))
 
         seconds = SECONDS_AFTER_FIN + sockets.REPLY_SECONDS
         wait_until(none_in_use, seconds, "all ports of TCP to return")

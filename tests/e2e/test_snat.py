@@ -24,6 +24,8 @@ from processes import wait_until
 
 CROWD = 60_000
 CROWD_PORTS = 1024
+# Of four bytes each: 16 KiB.
+WORDS = 4096
 
 
 @with_each_worker_count
@@ -86,10 +88,12 @@ class Exhaustion(Outside):
         self.assertEqual(ports, sorted(ports), "the lowest goes first")
         self.expect_silence(self.server)
         self.assertGreater(self.dropped("snat_ports_exhausted"), before)
-        rows = [line.split() for line in self.lab.weir.weirctl("snat").splitlines()]
-        row = next(row for row in rows if plan.MEMBERS[0] in row)
-        self.assertIn(str(self.PORTS), row)
-        self.assertIn("100%", row)
+        self.assertEqual(self.ports(), (self.PORTS, self.PORTS))
+        for page in ("snat", "status"):
+            rows = [line.split() for line in self.lab.weir.weirctl(page).splitlines()]
+            rows = [row for row in rows if plan.MEMBERS[0] in row]
+            full = any({str(self.PORTS), "100%"} <= set(row) for row in rows)
+            self.assertTrue(full, f"weirctl {page}: {rows}")
 
     def test_other_destinations_and_other_members_notice_nothing_of_it(self):
         ports = {port for _, port in self.fill()}
@@ -266,11 +270,11 @@ class Traffic(threading.Thread):
             self.lost.append((action.__name__, seen, self.rounds, repr(failure)))
 
     def carry(self, said, client, server, _):
-        client.sendall(said)
-        server.sendall(sockets.read(server, 4))
-        heard = sockets.read(client, 4)
-        if heard != said:
-            raise ValueError(heard)
+        """More than one packet, so that some are under way at any time."""
+        client.sendall(said * WORDS)
+        server.sendall(sockets.read(server, len(said) * WORDS))
+        if sockets.read(client, len(said) * WORDS) != said * WORDS:
+            raise ValueError("other bytes")
 
     def converse(self, said, client, server, seen):
         client.sendto(said, server.getsockname())
