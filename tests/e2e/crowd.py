@@ -3,6 +3,7 @@
     Crowd ──pipe── 8 processes, each with both ends of its share
 
 Every process has a listening socket of its own in the world outside, and destinations of its own.
+Towards one destination, the callers' ends are in a process of their own: `called`.
 
 Not here: what a socket is made of (`sockets.py`).
 """
@@ -11,6 +12,7 @@ import collections
 import contextlib
 import multiprocessing
 import resource
+import select
 import signal
 import socket
 
@@ -77,6 +79,58 @@ class Crowd:
         return answer
 
 
+@contextlib.contextmanager
+def called(namespace, listening, number):
+    """So many connections to one listening socket, open during the block: how often it sees each
+    address and port. Those for which nobody answers are missing."""
+    allow_files(number + SPARE_FILES)
+    here, there = multiprocessing.Pipe()
+    arguments = (namespace, listening.getsockname(), number, there)
+    caller = multiprocessing.Process(target=call, args=arguments, daemon=True)
+    caller.start()
+    there.close()
+    accepted, seen = [], collections.Counter()
+    try:
+        with contextlib.suppress(TimeoutError):
+            while len(accepted) < number:
+                server, address = listening.accept()
+                accepted.append(server)
+                seen[address] += 1
+        yield seen
+    finally:
+        here.send("end")
+        sockets.reset(*accepted)
+        caller.join(ANSWER_SECONDS)
+
+
+def call(namespace, address, number, pipe):
+    """What the callers' process does: it holds its connections until it is told to end."""
+    sockets.LIBRARY.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    allow_files(number + SPARE_FILES)
+    clients = []
+    with sockets.inside(namespace):
+        for places in bursts(range(number)):
+            clients += [calling(address) for _ in places]
+            for client in clients[-len(places) :]:
+                wait_until_connected(client)
+    pipe.recv()
+    sockets.reset(*clients)
+
+
+def wait_until_connected(client):
+    """Not select: it knows no descriptor beyond 1,023."""
+    poll = select.poll()
+    poll.register(client, select.POLLOUT)
+    poll.poll(sockets.REPLY_SECONDS * 1000)
+
+
+def calling(address):
+    client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    client.setblocking(False)
+    client.connect_ex(address)
+    return client
+
+
 def serve(share, pipe):
     """What a process of the crowd does, until it is told to end."""
     sockets.LIBRARY.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -109,11 +163,7 @@ class Share:
         return seen
 
     def open_burst(self, listening, addresses):
-        for address in addresses:
-            client = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-            client.setblocking(False)
-            client.connect_ex((address, self.port))
-            self.clients.append(client)
+        self.clients += [calling((address, self.port)) for address in addresses]
         for _ in addresses:
             server, seen = listening.accept()
             self.servers.append(server)

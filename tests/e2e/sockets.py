@@ -147,7 +147,9 @@ def reset(*connections):
 
 def silent(one, seconds=SILENCE_SECONDS):
     """Whether nothing can be read for so long."""
-    return not select.select([one], [], [], seconds)[0]
+    poll = select.poll()
+    poll.register(one, select.POLLIN)
+    return not poll.poll(seconds * 1000)
 
 
 def read(connection, length):

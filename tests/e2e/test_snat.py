@@ -10,7 +10,7 @@ import unittest
 
 import configuration as plan
 import sockets
-from crowd import Crowd
+from crowd import Crowd, called
 from harness import note, with_each_worker_count
 from outside import (
     SECONDS_AFTER_FIN,
@@ -24,6 +24,8 @@ from processes import wait_until
 
 CROWD = 60_000
 CROWD_PORTS = 1024
+# Blocks above 16,384 ports are spread over workers.
+MANY_PORTS = 17_000
 # Of four bytes each: 16 KiB.
 WORDS = 4096
 
@@ -62,6 +64,15 @@ class Crowds(Outside):
         ports = self.crowd(60)
         self.assertEqual(len(ports), CROWD // 60)
         self.assertEqual(set(ports.values()), {60})
+
+
+    def test_a_member_with_more_ports_than_one_worker_gives_uses_every_one(self):
+        self.use(allocatedOutboundPorts=MANY_PORTS)
+        server = self.listen()
+        with called(self.member, server, MANY_PORTS) as seen:
+            self.assertEqual(len(seen), MANY_PORTS)
+            self.assertEqual(self.ports(), (MANY_PORTS, MANY_PORTS))
+            self.expect_silence(server)
 
 
 @with_each_worker_count
