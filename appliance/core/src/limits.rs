@@ -171,6 +171,12 @@ pub const LOAD_BALANCING_IDLE_TIMEOUT_MINUTES_MAX: u32 = 100;
 pub const PUBLIC_ADDRESS_IDLE_TIMEOUT_MINUTES_MAX: u32 = 30;
 /// The longest idle timeout in minutes: 120, of outbound rules (behaviour.md §5).
 pub const IDLE_TIMEOUT_MINUTES_MAX: u32 = 120;
+/// The longest time in seconds that a TCP handshake, or what a reset leaves behind, can be given:
+/// the four minutes of RFC 5382, REQ-5.
+pub const TRANSITORY_TIMEOUT_SECONDS_MAX: u32 = 240;
+/// The shortest idle timeout in seconds of UDP and ICMP mappings, which have no end that can be
+/// seen: two tries of a client that waits five seconds for its answer.
+pub const QUERY_TIMEOUT_SECONDS_MIN: u32 = 10;
 
 /// The first port of an outbound address that is given to members (behaviour.md §4.3).
 pub const SNAT_FIRST_PORT: u16 = 1024;

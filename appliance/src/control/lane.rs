@@ -26,6 +26,7 @@ use weir_core::rcu::Publisher;
 use weir_core::telemetry::PortUse;
 use weir_core::units::{MemberId, Transport};
 
+use super::WorkerView;
 use super::store::{Kept, Sha256};
 use crate::session_log::SessionLog;
 
@@ -114,14 +115,14 @@ impl PublishLane {
     pub(super) fn new(
         (compiler, publisher): (Compiler, Publisher<Snapshot>),
         facts: Arc<[PortFacts]>,
-        port_use: Arc<[Arc<PortUse>]>,
+        workers: &[WorkerView],
         session_log: SessionLog,
     ) -> Self {
         let published = Arc::new(compiler.last().clone());
         Self {
             publisher,
             facts,
-            port_use,
+            port_use: workers.iter().map(|it| Arc::clone(&it.port_use)).collect(),
             wanting: BTreeSet::new(),
             compiler: Some(compiler),
             lent: None,

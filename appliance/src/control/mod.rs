@@ -256,17 +256,13 @@ impl Control {
             self.kit.outgoing,
             self.kit.incoming,
         )));
-        for (port, twin) in (0u8..).zip(&twins) {
-            let receive = kernel::receive(PortId(port), Rc::clone(twin), Rc::clone(&pump));
-            tokio::task::spawn_local(receive);
-        }
-        tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
+        serve_twins(&twins, &pump);
         crate::boot::keep_network();
         let inquirer = Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared)));
-        let port_use = self.kit.workers.iter().map(|it| Arc::clone(&it.port_use)).collect();
         let publication = (self.kit.compiler, self.kit.publisher);
+        let workers = &self.kit.workers;
         let running = Running {
-            lane: PublishLane::new(publication, self.facts, port_use, self.session_log),
+            lane: PublishLane::new(publication, self.facts, workers, self.session_log),
             checked: Arc::new(chosen.checked),
             path,
             file_sha256,
@@ -457,6 +453,15 @@ impl Running {
         self.look_after_diagnosis();
         self.announcer.turn(&mut self.pump.borrow_mut());
     }
+}
+
+/// Has packets between the kernel and the wire passed on.
+fn serve_twins(twins: &[Rc<Twin>], pump: &Rc<RefCell<Pump>>) {
+    for (port, twin) in (0u8..).zip(twins) {
+        let receive = kernel::receive(PortId(port), Rc::clone(twin), Rc::clone(pump));
+        tokio::task::spawn_local(receive);
+    }
+    tokio::task::spawn_local(kernel::deliver(Rc::clone(pump)));
 }
 
 fn every(period: Duration) -> Interval {

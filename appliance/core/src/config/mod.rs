@@ -52,7 +52,7 @@ pub use load_balancer::{
     OutboundExtensions, OutboundRule, Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
-pub use outbound_method::{OutboundMethod, burned_granules, default_ports, outbound_methods};
+pub use outbound_method::{OutboundMethod, burned_granules, outbound_methods};
 pub use pointer::escape;
 pub use port_mapping::{PortMappingError, PortMappingQuery, port_mappings};
 pub use problem::Problem;

@@ -30,6 +30,8 @@ mod batch;
 mod classify;
 mod datagrams;
 mod decide;
+mod echo;
+mod errors;
 mod exhaustion;
 mod expire;
 mod family;
