@@ -21,6 +21,7 @@ use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, probe_targets};
 use weir_core::config::{self, Checked};
 use weir_core::health::HealthTable;
 use weir_core::neighbour::World;
+use weir_core::path::{Exhaustion, ExhaustionKind};
 use weir_core::policy::{OutboundMapping, Snapshot};
 use weir_core::rcu::Publisher;
 use weir_core::telemetry::PortUse;
@@ -197,6 +198,14 @@ impl PublishLane {
     /// Outbound ports in use, by worker.
     pub(super) fn port_use(&self) -> Arc<[Arc<PortUse>]> {
         Arc::clone(&self.port_use)
+    }
+
+    /// Has the session log tell of a flow that found no port.
+    pub(super) fn log_exhaustion(&mut self, exhaustion: &Exhaustion) {
+        if exhaustion.kind == ExhaustionKind::Exhausted {
+            let Exhaustion { member, protocol, .. } = *exhaustion;
+            self.session_log.exhausted(&self.published, member, protocol);
+        }
     }
 
     /// Notes that a member's ports are nearly used up, if it may get more.
