@@ -140,7 +140,7 @@ impl Worker {
                 let mapping = snapshot.mappings.get(position as usize);
                 mapping.and_then(|mapping| first_share(mapping, &batch.parsed[place], tag.dry))
             }
-            _ => None,
+            Class::Inbound(_) | Class::Reply(_) | Class::OutboundReply(..) | Class::Routed => None,
         };
         let Some(next) = next else {
             self.end_flow(slot);
@@ -286,7 +286,9 @@ const RESET_WINDOW: u32 = 1 << 20;
 pub(super) const fn far_end(class: &Class, parsed: &Parsed) -> u16 {
     match class {
         Class::OutboundReply(..) => parsed.source_port,
-        _ => parsed.destination_port,
+        Class::Inbound(_) | Class::Reply(_) | Class::Outbound(..) | Class::Routed => {
+            parsed.destination_port
+        }
     }
 }
 

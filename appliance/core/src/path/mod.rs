@@ -44,6 +44,7 @@ mod places;
 mod police;
 mod replay;
 mod rewrite;
+mod sessions;
 mod sort;
 mod steer;
 mod worker;
@@ -51,6 +52,7 @@ mod worker;
 pub use batch::{Action, Batch, Frames, Tag, Verdict};
 pub use exhaustion::{Exhaustion, ExhaustionKind};
 pub use listing::{FlowQuery, FlowSlice, FlowView, SLOTS_PER_SLICE, Through};
+pub use sessions::{SessionEvent, SessionRecord, Sessions};
 pub use worker::{Now, Originated, OriginatedFrame, ResolveRequest, Sizes, Worker};
 
 use crate::policy::Snapshot;

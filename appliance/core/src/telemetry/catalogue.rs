@@ -65,6 +65,8 @@ catalogue! {
         ResetsSent "resets_sent" "TCP resets sent because a flow was idle, or refused for want of a port.",
         IcmpErrorsSent "icmp_errors_sent" "ICMP errors sent because a flow was refused for want of a port.",
         SnatStubsCreated "snat_stubs_created" "Outbound flows that found their port at another of their member's workers.",
+        SessionRecords "session_records" "Records of outbound sessions, passed to the session log.",
+        SessionRecordsLost "session_records_lost" "Records of outbound sessions that found no room on the way to the session log.",
         WorkerAllocations "worker_allocations" "Heap allocations on a worker after start; always 0.",
     }
 }
