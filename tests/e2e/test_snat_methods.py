@@ -49,20 +49,23 @@ class Implicit(Outside):
 class SeveralFrontends(Outside):
     """A member that has ports on two addresses."""
 
-    # Four members before it leave 32 ports of the first address.
+    # It has 32 ports, and four other members take all others of the first address.
+    FIRST = 32
     EACH = 15_992
-    LEFT = 32
-    BEFORE = ("10.0.0.101", "10.0.0.102", "10.0.0.103", "10.0.0.104")
+    OTHERS = ("10.0.0.101", "10.0.0.102", "10.0.0.103", "10.0.0.104")
 
     def test_the_next_frontend_is_used_when_the_ports_of_the_first_are(self):
-        document = self.document(allocatedOutboundPorts=self.EACH)
-        document = plan.with_second_outbound_frontend(document)
-        members = [*self.BEFORE, plan.MEMBERS[0]]
-        self.lab.weir.apply(plan.with_outbound_members(document, members))
+        member = plan.MEMBERS[0]
+        self.use_two_frontends(self.FIRST, [member])
+        self.use_two_frontends(self.EACH, [*self.OTHERS, member])
+        self.assertEqual(self.ports()[0], self.EACH)
         server = self.listen()
-        seen = [self.connect(server)[2][0] for _ in range(self.LEFT + 8)]
-        self.assertEqual(set(seen[: self.LEFT]), {plan.OUTBOUND})
-        self.assertEqual(set(seen[self.LEFT :]), {plan.SECOND_FRONTEND})
+        seen = [self.connect(server)[2][0] for _ in range(self.FIRST + 8)]
+        self.assertEqual(seen, [plan.OUTBOUND] * self.FIRST + [plan.SECOND_FRONTEND] * 8)
+
+    def use_two_frontends(self, ports, members):
+        document = plan.with_outbound_members(self.document(allocatedOutboundPorts=ports), members)
+        self.lab.weir.apply(plan.with_second_outbound_frontend(document))
 
 
 @with_each_worker_count
