@@ -223,3 +223,14 @@ pub const LISTING_MILLISECONDS_MAX: u64 = 2_000;
 /// Destinations that the flows of one worker are summed up by. Flows towards further ones are
 /// counted as `omitted`.
 pub const SNAT_DESTINATIONS_SUMMED_MAX: usize = 65_536;
+
+/// Records of outbound sessions that may wait for the session log, of each worker. Further ones are
+/// lost and counted as `session_records_lost`.
+pub const SESSION_RECORDS_WAITING_MAX: usize = 1 << 16;
+/// Records of port blocks that may wait for the session log. Further ones are lost and counted as
+/// `session_log_records_failed`.
+pub const PORT_BLOCK_RECORDS_WAITING_MAX: usize = 1 << 16;
+/// Seconds between two tellings of IPFIX templates at least.
+pub const TEMPLATE_REFRESH_SECONDS_MIN: u32 = 10;
+/// Seconds between two tellings of IPFIX templates at most: a day.
+pub const TEMPLATE_REFRESH_SECONDS_MAX: u32 = 86_400;

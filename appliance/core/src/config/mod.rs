@@ -43,7 +43,8 @@ use serde_json::Value;
 
 pub use appliance::{
     Appliance, ControlSocket, Hugepages, Idle, InterfaceAddress, Lcores, Limits, Log, LogFormat,
-    LogLevel, OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
+    LogLevel, OwnAddresses, OwnService, Port, SessionLog, SessionLogDestination, SessionLogRecords,
+    StaticRoute, changed_appliance_fields,
 };
 pub use load_balancer::{
     AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatRule, InboundNatRulePortMapping,
