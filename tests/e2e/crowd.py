@@ -55,9 +55,10 @@ class Crowd:
 
     def end(self):
         """Resets every connection, and ends the processes."""
-        for process, pipe in self.shares:
+        for _, pipe in self.shares:
             with contextlib.suppress(OSError):
                 pipe.send("end")
+        for process, pipe in self.shares:
             process.join(ANSWER_SECONDS)
             if process.exitcode is None:
                 process.kill()
