@@ -17,6 +17,7 @@ mod changes;
 mod diagnosis;
 mod error;
 mod events;
+mod exhaustion;
 mod explanations;
 pub mod inquiries;
 mod judge;
@@ -61,6 +62,7 @@ use announce::Announcer;
 use diagnosis::{Growth, Unresolved};
 pub use error::ControlError;
 use events::Events;
+use exhaustion::Exhaustion;
 use inquiries::Inquirer;
 use kernel::Pump;
 use lane::{Origin, PublishLane};
@@ -176,6 +178,7 @@ struct Running {
     line: changes::Line,
     plans: plans::Plans,
     events: Events,
+    exhaustion: Exhaustion,
     growth: Growth,
     unresolved: Unresolved,
     /// What bounds kept out of the mirror, as last told.
@@ -281,6 +284,7 @@ impl Control {
             line: changes::Line::default(),
             plans: plans::Plans::default(),
             events: Events::default(),
+            exhaustion: Exhaustion::default(),
             growth: Growth::default(),
             unresolved: Unresolved::default(),
             left_out: LeftOut::default(),

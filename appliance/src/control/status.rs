@@ -2,8 +2,8 @@
 
 use weir_core::api::{
     DropCount, FrontendStatus, Health, Link, LoadBalancerHealth, MbufStatus, MemberHealth,
-    MemberStatus, OutboundStatus, PacketStatus, PortStatus, PortsUsed, RuleHealth, RuleStatus,
-    Status, WorkerStatus,
+    MemberStatus, OutboundStatus, PacketStatus, PortStatus, RuleHealth, RuleStatus, Status,
+    WorkerStatus,
 };
 use weir_core::compile::{probe_target, rule_view};
 use weir_core::config::{LoadBalancer, LoadBalancingRule, Pool};
@@ -11,6 +11,7 @@ use weir_core::policy::Member;
 use weir_core::telemetry::{DropReason, ObjectCounters, ObjectTotals, Totals};
 use weir_core::units::{Address, MacAddress, MemberId, Transport};
 
+use super::exhaustion::PortUse;
 use super::{HEARTBEAT_MILLISECONDS_MAX, Running, WorkerView, outcome};
 use crate::boot::OpenPort;
 
@@ -247,25 +248,16 @@ impl Running {
     }
 
     fn outbound_statuses(&self) -> Vec<OutboundStatus> {
-        let mut statuses = Vec::new();
-        for load_balancer in &self.checked.configuration.load_balancers {
-            for rule in &load_balancer.outbound_rules {
-                for member in &load_balancer.pools[rule.pool].members {
-                    let Some((id, _)) = self.member(member.address.into()) else { continue };
-                    statuses.push(OutboundStatus {
-                        rule: rule.name.clone(),
-                        address: load_balancer.frontends[rule.frontends[0]].address.to_string(),
-                        member: member.address.to_string(),
-                        ports_allocated: rule.allocated_outbound_ports,
-                        ports_used: PortsUsed {
-                            tcp: self.ports_used(id, Transport::Tcp),
-                            udp: self.ports_used(id, Transport::Udp),
-                        },
-                    });
-                }
-            }
-        }
-        statuses
+        let status = |one: PortUse| OutboundStatus {
+            rule: one.source.rule.clone(),
+            addresses: one.source.addresses.iter().map(ToString::to_string).collect(),
+            member: one.member.to_string(),
+            protocol: one.protocol.to_string(),
+            ports_allocated: one.allocated,
+            ports_used: one.used,
+            flows_refused: self.exhaustion.refused(one.id, one.protocol),
+        };
+        self.port_uses().into_iter().map(status).collect()
     }
 
     /// Outbound ports in use by a member, for one protocol.

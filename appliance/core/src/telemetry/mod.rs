@@ -17,9 +17,7 @@
 mod catalogue;
 mod counters;
 mod objects;
-mod usage;
 
 pub use catalogue::{Counter, DropReason, PuntClass};
 pub use counters::{Counters, Totals};
 pub use objects::{ObjectCounters, ObjectTotals, PacketCounters};
-pub use usage::{UsageChange, UsageWatch};

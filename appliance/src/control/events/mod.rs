@@ -7,30 +7,25 @@
 //! Nothing here waits: a feed that is full loses events and says how many. An event that nobody
 //! would get is not even written. Subscriptions end with their connections.
 //!
-//! Not here: the way to the client (`socket::Feed`), what events are called (`weir_core::api`).
+//! Not here: when ports are worth an event (`exhaustion`), the way to the client (`socket::Feed`), what events are called (`weir_core::api`).
 
 mod health;
-mod snat;
 
 use std::collections::BTreeSet;
 use std::rc::{Rc, Weak};
 use std::time::SystemTime;
 
 use weir_core::api::{
-    Author, ConfigurationChange, Event, Happening, MemberChange, Reply, SnatPorts, Subscribe,
-    Subscribed, Success, Topic, write_event,
+    Author, ConfigurationChange, Event, Happening, MemberChange, Reply, Subscribe, Subscribed,
+    Success, Topic, write_event,
 };
 use weir_core::config::Configuration;
 use weir_core::health::ProbeTarget;
-use weir_core::policy::Snapshot;
-use weir_core::telemetry::UsageChange;
-use weir_core::units::{Address, Transport};
 
 use super::Running;
+use super::exhaustion::Word;
 use super::socket::Feed;
 use health::{HealthChange, HealthWatch};
-pub(super) use snat::PortUse;
-use snat::SnatWatch;
 
 /// What is watched, and for whom.
 #[derive(Debug, Default)]
@@ -38,7 +33,6 @@ pub(super) struct Events {
     subscribers: Vec<Subscriber>,
     /// Only while somebody listens.
     health: Option<HealthWatch>,
-    snat: SnatWatch,
 }
 
 #[derive(Debug)]
@@ -133,54 +127,14 @@ impl Running {
     pub(super) fn look_after_ports(&mut self) {
         let now = self.clock.now().milliseconds;
         let uses = self.port_uses();
-        for (one, change) in self.events.snat.observe(uses, now) {
-            log(&one, change);
-            self.events.publish(Topic::Snat, || Happening::SnatPorts(shown(&one, change)));
-        }
-    }
-
-    /// The ports of every member that has some.
-    pub(super) fn port_uses(&self) -> Vec<PortUse> {
-        let snapshot = self.lane.published();
-        let mut uses = Vec::new();
-        for load_balancer in &self.checked.configuration.load_balancers {
-            for rule in &load_balancer.outbound_rules {
-                let address = load_balancer.frontends[rule.frontends[0]].address.into();
-                let id =
-                    || format!("loadBalancers/{}/outboundRules/{}", load_balancer.name, rule.name);
-                for member in &load_balancer.pools[rule.pool].members {
-                    for protocol in rule.protocol.transports() {
-                        let block = (address, member.address.into(), *protocol);
-                        uses.extend(self.port_use(snapshot, block, id));
-                    }
-                }
+        for told in self.exhaustion.observe(&uses, now) {
+            let line = told.line();
+            match told.word {
+                Word::Warning | Word::Exhausted => tracing::warn!("{line}"),
+                Word::Recovered => tracing::info!("{line}"),
             }
+            self.events.publish(Topic::Snat, || Happening::SnatPorts(told.event()));
         }
-        uses
-    }
-
-    /// The use of a block, if the snapshot knows it.
-    fn port_use(
-        &self,
-        snapshot: &Snapshot,
-        (address, member, protocol): (Address, Address, Transport),
-        rule: impl Fn() -> String,
-    ) -> Option<PortUse> {
-        let id = snapshot.hosts.get(member).as_member()?;
-        let mapping = snapshot.mappings.get(snapshot.member(id)?.mapping(protocol)? as usize)?;
-        let translated = snapshot.outbound_addresses.get(mapping.address.index())?;
-        if translated.address != address {
-            return None;
-        }
-        let used = self.ports_used(id, protocol);
-        Some(PortUse {
-            rule: rule(),
-            address,
-            member,
-            protocol,
-            used,
-            allocated: mapping.ports.into(),
-        })
     }
 }
 
@@ -193,35 +147,6 @@ fn told(change: HealthChange) -> MemberChange {
         state: if change.is_up { "Up" } else { "Down" }.to_owned(),
         reason: given(change.reason),
         detail: given(change.detail),
-    }
-}
-
-fn shown(one: &PortUse, change: UsageChange) -> SnatPorts {
-    SnatPorts {
-        rule: one.rule.clone(),
-        address: one.address.to_string(),
-        member: one.member.to_string(),
-        protocol: one.protocol.to_string(),
-        used: one.used,
-        allocated: one.allocated,
-        level: format!("{change:?}"),
-    }
-}
-
-fn log(one: &PortUse, change: UsageChange) {
-    let PortUse { rule, address, member, protocol, used, allocated } = one;
-    match change {
-        UsageChange::Warning => tracing::warn!(
-            "{member} uses {used} of its {allocated} {protocol} ports on {address} ({rule})"
-        ),
-        UsageChange::Exhausted => tracing::warn!(
-            "{member} uses all of its {allocated} {protocol} ports on {address} ({rule}): a \
-             connection to a destination that already has them all is dropped; give it more \
-             ports, or fewer connections to one destination"
-        ),
-        UsageChange::Recovered => tracing::info!(
-            "{member} uses {used} of its {allocated} {protocol} ports on {address} again ({rule})"
-        ),
     }
 }
 

@@ -21,16 +21,16 @@ use tokio::time::Instant;
 use weir_core::api::{
     self, Error, ErrorCode, Reply, SnatAllocation, SnatDestination, SnatList, Success,
 };
-use weir_core::config::Configuration;
 use weir_core::limits::SNAT_DESTINATIONS_SUMMED_MAX;
 use weir_core::path::{FlowQuery, FlowSlice, FlowView, Through};
 use weir_core::policy::Snapshot;
 use weir_core::units::{Address, Transport, WorkerId};
 
-use super::allocations::Dealt;
+use super::allocations::rows;
 use super::cursor::Seal;
+use super::history::{self, Times};
 use super::{Inquirer, Names, limit, member, no_such_rule, rule_id, unanswered, unsuitable};
-use crate::control::WorkerView;
+use crate::control::exhaustion::{Exhaustion, PortUse};
 
 /// Flows of one slice: so many that few round trips are needed, and so few that the control side
 /// sums them up in less than a millisecond.
@@ -125,16 +125,29 @@ impl SnatListing {
     /// Notes which member may use which ports, from where the listing goes on.
     pub(super) fn allocate(
         &mut self,
-        configuration: &Configuration,
+        uses: &[PortUse],
         snapshot: &Snapshot,
-        workers: &[WorkerView],
+        exhaustion: &Exhaustion,
+        times: Times,
     ) {
         let Some(first) = self.place.allocations else { return };
-        let rules = Dealt::of(configuration, snapshot, workers);
-        let wanted = rules.filter(|dealt| self.rule.as_ref().is_none_or(|id| *id == dealt.id()));
-        let all = wanted.flat_map(|dealt| dealt.allocations(self.query.member));
+        let is_wanted = |one: &&PortUse| {
+            self.rule.as_ref().is_none_or(|id| *id == one.source.rule)
+                && self.query.member.is_none_or(|member| member == one.id)
+        };
+        let rows = |one: &'_ PortUse| {
+            let rows = rows(one, snapshot, exhaustion.refused(one.id, one.protocol));
+            let place = (one.id, one.protocol);
+            rows.into_iter().zip(0..).map(move |(row, number)| (place, number, row))
+        };
         // One more than is shown, to know whether there are more.
-        self.allocations = all.skip(first).take(self.limit + 1).collect();
+        let shown = uses.iter().filter(is_wanted).flat_map(rows).skip(first).take(self.limit + 1);
+        let with_history = |((member, protocol), number, row)| {
+            let is_asked = self.question.history && number == 0;
+            let history = exhaustion.history(member, protocol).filter(|_| is_asked);
+            SnatAllocation { history: history.map(|it| history::shown(it, times)), ..row }
+        };
+        self.allocations = shown.map(with_history).collect();
     }
 
     /// Sums up what is asked, and puts both parts together.
@@ -276,7 +289,7 @@ fn shown((Reverse(ports), towards): &Rank, worker: WorkerId) -> SnatDestination 
         protocol: towards.protocol.to_string(),
         destination: towards.destination.0.to_string(),
         destination_port: towards.destination.1,
-        ports: *ports,
+        ports_used: *ports,
         worker: worker.0,
     }
 }
