@@ -62,7 +62,6 @@ use announce::Announcer;
 use diagnosis::{Growth, Unresolved};
 pub use error::ControlError;
 use events::Events;
-use exhaustion::Exhaustion;
 use inquiries::Inquirer;
 use kernel::Pump;
 use lane::{Origin, PublishLane};
@@ -178,7 +177,6 @@ struct Running {
     line: changes::Line,
     plans: plans::Plans,
     events: Events,
-    exhaustion: Exhaustion,
     growth: Growth,
     unresolved: Unresolved,
     /// What bounds kept out of the mirror, as last told.
@@ -284,7 +282,6 @@ impl Control {
             line: changes::Line::default(),
             plans: plans::Plans::default(),
             events: Events::default(),
-            exhaustion: Exhaustion::default(),
             growth: Growth::default(),
             unresolved: Unresolved::default(),
             left_out: LeftOut::default(),

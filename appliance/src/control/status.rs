@@ -11,7 +11,7 @@ use weir_core::policy::Member;
 use weir_core::telemetry::{DropReason, ObjectCounters, ObjectTotals, Totals};
 use weir_core::units::{Address, MacAddress, MemberId, Transport};
 
-use super::exhaustion::PortUse;
+use super::exhaustion::MemberPorts;
 use super::{HEARTBEAT_MILLISECONDS_MAX, Running, WorkerView, outcome};
 use crate::boot::OpenPort;
 
@@ -248,16 +248,16 @@ impl Running {
     }
 
     fn outbound_statuses(&self) -> Vec<OutboundStatus> {
-        let status = |one: PortUse| OutboundStatus {
+        let status = |one: MemberPorts| OutboundStatus {
             rule: one.source.rule.clone(),
             addresses: one.source.addresses.iter().map(ToString::to_string).collect(),
             member: one.member.to_string(),
             protocol: one.protocol.to_string(),
             ports_allocated: one.allocated,
             ports_used: one.used,
-            flows_refused: self.exhaustion.refused(one.id, one.protocol),
+            flows_refused: self.events.exhaustion.refused(one.id, one.protocol),
         };
-        self.port_uses().into_iter().map(status).collect()
+        self.member_ports().into_iter().map(status).collect()
     }
 
     /// Outbound ports in use by a member, for one protocol.

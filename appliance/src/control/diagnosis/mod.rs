@@ -27,7 +27,7 @@ use weir_core::neighbour::LeftOut;
 use weir_core::telemetry::Totals;
 
 use super::Running;
-use super::exhaustion::PortUse;
+use super::exhaustion::MemberPorts;
 use finding::problem;
 pub(super) use growth::Growth;
 pub(super) use neighbours::Unresolved;
@@ -64,11 +64,11 @@ impl Running {
 
     /// The outbound ports of every member.
     fn snat_ports(&self) -> Vec<Ports> {
-        let ports = |of: PortUse| {
-            let scarcity = self.exhaustion.scarcity(of.id, of.protocol);
+        let ports = |of: MemberPorts| {
+            let scarcity = self.events.exhaustion.scarcity(of.id, of.protocol);
             Ports { of, scarcity }
         };
-        self.port_uses().into_iter().map(ports).collect()
+        self.member_ports().into_iter().map(ports).collect()
     }
 
     /// What is done every second: notes what grows and who does not answer.

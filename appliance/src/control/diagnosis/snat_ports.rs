@@ -2,13 +2,13 @@
 
 use weir_core::api::Finding;
 
-use super::super::exhaustion::{PortUse, Towards, WARNING_PERCENT, remedy, written};
+use super::super::exhaustion::{MemberPorts, Towards, WARNING_PERCENT, remedy, written};
 use super::finding::{fine, problem, some_of, warning};
 
 /// A member's ports as they stand, and as they stood while they were scarce.
 pub(super) struct Ports {
     /// As they stand.
-    pub(super) of: PortUse,
+    pub(super) of: MemberPorts,
     /// Flows refused, and towards whom ports are scarce; nothing while they are plenty.
     pub(super) scarcity: Option<(u64, Vec<Towards>)>,
 }
@@ -56,7 +56,7 @@ impl Ports {
     }
 
     fn is_scarce(&self) -> bool {
-        let PortUse { used, allocated, .. } = self.of;
+        let MemberPorts { used, allocated, .. } = self.of;
         let is_high = u64::from(used) * 100 >= u64::from(allocated) * WARNING_PERCENT;
         !self.towards().is_empty() || is_high && allocated > 0
     }
@@ -68,7 +68,7 @@ impl Ports {
 
 fn list(ports: &[&Ports]) -> Vec<String> {
     let one = |ports: &&Ports| {
-        let PortUse { member, protocol, used, allocated, .. } = &ports.of;
+        let MemberPorts { member, protocol, used, allocated, .. } = &ports.of;
         let mut text = format!("{member} ({used} of {allocated} {protocol} ports");
         if ports.refused() > 0 {
             text += &format!(", {} flows refused", ports.refused());
@@ -93,7 +93,7 @@ mod tests {
 
     fn ports(last: u8, used: u32, refused: u64) -> Ports {
         let address = |first, last| Address::from(std::net::IpAddr::from([first, 0, 0, last]));
-        let of = PortUse {
+        let of = MemberPorts {
             id: MemberId(last.into()),
             member: address(10, last),
             protocol: Transport::Tcp,

@@ -23,7 +23,7 @@ use weir_core::config::Configuration;
 use weir_core::health::ProbeTarget;
 
 use super::Running;
-use super::exhaustion::Word;
+use super::exhaustion::{Exhaustion, Word};
 use super::socket::Feed;
 use health::{HealthChange, HealthWatch};
 
@@ -33,6 +33,7 @@ pub(super) struct Events {
     subscribers: Vec<Subscriber>,
     /// Only while somebody listens.
     health: Option<HealthWatch>,
+    pub(super) exhaustion: Exhaustion,
 }
 
 #[derive(Debug)]
@@ -126,8 +127,8 @@ impl Running {
     /// What is done every second: tells, and logs, whose outbound ports run out.
     pub(super) fn look_after_ports(&mut self) {
         let now = self.clock.now().milliseconds;
-        let uses = self.port_uses();
-        for told in self.exhaustion.observe(&uses, now) {
+        let uses = self.member_ports();
+        for told in self.events.exhaustion.observe(&uses, now) {
             let line = told.line();
             match told.word {
                 Word::Warning | Word::Exhausted => tracing::warn!("{line}"),

@@ -47,7 +47,7 @@ pub(in crate::control) struct Source {
 
 /// How the ports of one member stand, for one protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::control) struct PortUse {
+pub(in crate::control) struct MemberPorts {
     /// The member.
     pub(in crate::control) id: MemberId,
     /// Its address.
@@ -70,7 +70,7 @@ pub(in crate::control) struct Told {
     /// How they stand, in a word.
     pub(in crate::control) word: Word,
     /// How they stand.
-    pub(in crate::control) of: PortUse,
+    pub(in crate::control) of: MemberPorts,
     /// Flows refused since they became scarce.
     pub(in crate::control) refused: u64,
     /// Towards whom they are scarce, the first few.
@@ -93,8 +93,9 @@ struct Known {
     source: Rc<Source>,
     /// When it was last among the uses.
     seen_ms: u64,
-    /// What workers had counted then, and before the member was known.
+    /// What workers had counted then.
     counted: u64,
+    /// What they had counted before the member had these ports.
     refused_before: u64,
     ran_low: bool,
     watch: Watch,
@@ -134,7 +135,7 @@ impl Exhaustion {
     /// Takes in how all ports stand at `now_ms`, milliseconds on a clock that does not go back,
     /// and returns what there is to say: what was told longest ago first, and no more than there
     /// is room for. Who is not among the uses is forgotten.
-    pub(in crate::control) fn observe(&mut self, uses: &[PortUse], now_ms: u64) -> Vec<Told> {
+    pub(in crate::control) fn observe(&mut self, uses: &[MemberPorts], now_ms: u64) -> Vec<Told> {
         let mut due = Vec::new();
         for one in uses {
             let known = self.take_in(one, now_ms);
@@ -177,7 +178,7 @@ impl Exhaustion {
     }
 
     /// Takes in how one member's ports stand.
-    fn take_in(&mut self, one: &PortUse, now_ms: u64) -> &mut Known {
+    fn take_in(&mut self, one: &MemberPorts, now_ms: u64) -> &mut Known {
         let place = place(one.id, one.protocol);
         if self.known.len() <= place {
             self.known.resize_with(place + 1, || None);
@@ -185,11 +186,11 @@ impl Exhaustion {
         let slot = &mut self.known[place];
         let is_same =
             |known: &Known| known.member == one.member && known.source.rule == one.source.rule;
-        if !slot.as_ref().is_some_and(is_same) {
-            if let Some(gone) = slot.take() {
-                self.histories -= usize::from(gone.history.is_some());
-                self.with_destinations -= usize::from(gone.towards.is_some());
-            }
+        if !slot.as_ref().is_some_and(is_same)
+            && let Some(gone) = slot.take()
+        {
+            self.histories -= usize::from(gone.history.is_some());
+            self.with_destinations -= usize::from(gone.towards.is_some());
         }
         let known = slot.get_or_insert_with(|| Known::new(one));
         let refused = one.refused.saturating_sub(known.counted);
@@ -235,7 +236,7 @@ impl Exhaustion {
         }
     }
 
-    fn tell(&mut self, word: Word, one: &PortUse, now_ms: u64) -> Told {
+    fn tell(&mut self, word: Word, one: &MemberPorts, now_ms: u64) -> Told {
         let of = one.clone();
         let known = self.known.get_mut(place(one.id, one.protocol)).and_then(Option::as_mut);
         let Some(known) = known else {
@@ -261,7 +262,7 @@ impl Exhaustion {
 }
 
 impl Known {
-    fn new(one: &PortUse) -> Self {
+    fn new(one: &MemberPorts) -> Self {
         Self {
             member: one.member,
             source: Rc::clone(&one.source),

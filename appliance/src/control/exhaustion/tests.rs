@@ -21,9 +21,9 @@ fn source(rule: &str) -> Rc<Source> {
     })
 }
 
-fn ports(member: u16, protocol: Transport, used: u32, refused: u64) -> PortUse {
+fn ports(member: u16, protocol: Transport, used: u32, refused: u64) -> MemberPorts {
     let [high, low] = member.to_be_bytes();
-    PortUse {
+    MemberPorts {
         id: MemberId(member.into()),
         member: Address::from(IpAddr::from([10, 0, high, low])),
         protocol,
@@ -52,7 +52,7 @@ fn members_and_protocols_are_told_apart_and_who_is_gone_begins_anew() {
     assert_eq!(exhaustion.observe(&all[2..], 2_000), []);
     let told = exhaustion.observe(&all, 3_000);
     assert_eq!(words(&told), [(1, TCP, Word::Warning)], "it was gone");
-    let renamed = PortUse { source: source("other"), ..all[0].clone() };
+    let renamed = MemberPorts { source: source("other"), ..all[0].clone() };
     let told = exhaustion.observe(&[renamed], 4_000);
     assert_eq!(words(&told), [(1, TCP, Word::Warning)], "its ports are others");
 }

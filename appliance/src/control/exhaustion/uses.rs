@@ -7,13 +7,13 @@ use std::rc::Rc;
 use weir_core::config::{LoadBalancer, OutboundRule};
 use weir_core::units::{Address, Transport};
 
-use super::{PortUse, Source};
+use super::{MemberPorts, Source};
 use crate::control::Running;
 
 impl Running {
     /// The ports of every member that has some, for each protocol, in the order of the
     /// configuration.
-    pub(in crate::control) fn port_uses(&self) -> Vec<PortUse> {
+    pub(in crate::control) fn member_ports(&self) -> Vec<MemberPorts> {
         let mut uses = Vec::new();
         for load_balancer in &self.checked.configuration.load_balancers {
             for rule in &load_balancer.outbound_rules {
@@ -34,12 +34,12 @@ impl Running {
         member: Address,
         protocol: Transport,
         source: &Rc<Source>,
-    ) -> Option<PortUse> {
+    ) -> Option<MemberPorts> {
         let snapshot = self.lane.published();
         let id = snapshot.hosts.get(member).as_member()?;
         let mapping = snapshot.mappings.get(snapshot.member(id)?.mapping(protocol)? as usize)?;
         let translated = snapshot.outbound_addresses.get(mapping.address.index())?;
-        source.addresses.contains(&translated.address).then(|| PortUse {
+        source.addresses.contains(&translated.address).then(|| MemberPorts {
             id,
             member,
             protocol,

@@ -6,7 +6,7 @@ use weir_core::api::{ScarceTowards, SnatPorts};
 
 use super::destinations::Towards;
 use super::watch::Word;
-use super::{PortUse, Source, Told};
+use super::{MemberPorts, Source, Told};
 
 impl Word {
     /// What Weir calls it.
@@ -53,7 +53,7 @@ impl Told {
     /// As a line of the log.
     pub(in crate::control) fn line(&self) -> String {
         let Self { word, of, refused, towards } = self;
-        let PortUse { member, protocol, used, allocated, source, .. } = of;
+        let MemberPorts { member, protocol, used, allocated, source, .. } = of;
         let name = word.health_event_type().map(|it| format!(" ({it})")).unwrap_or_default();
         let mut line = match word {
             Word::Warning => format!("{member} runs out of {protocol} ports{name}"),
@@ -73,7 +73,7 @@ impl Told {
 }
 
 /// What can be done, in one or two sentences.
-pub(in crate::control) fn remedy(of: &PortUse, towards: &[Towards]) -> String {
+pub(in crate::control) fn remedy(of: &MemberPorts, towards: &[Towards]) -> String {
     let Source { rule, is_outbound_rule, grows, .. } = &*of.source;
     let own = match (is_outbound_rule, grows) {
         (false, _) => format!(

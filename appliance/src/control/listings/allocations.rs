@@ -6,11 +6,15 @@
 use weir_core::api::{SnatAllocation, SnatBlock};
 use weir_core::policy::{OutboundMapping, Snapshot};
 
-use crate::control::exhaustion::PortUse;
+use crate::control::exhaustion::MemberPorts;
 
 /// The ports of one member and protocol: a row for each address, in the order in which they are
 /// used.
-pub(super) fn rows(one: &PortUse, snapshot: &Snapshot, flows_refused: u64) -> Vec<SnatAllocation> {
+pub(super) fn rows(
+    one: &MemberPorts,
+    snapshot: &Snapshot,
+    flows_refused: u64,
+) -> Vec<SnatAllocation> {
     let Some(mapping) = mapping(one, snapshot) else { return Vec::new() };
     let address = snapshot.outbound_addresses.get(mapping.address.index());
     let last_port = u32::from(mapping.first_port) + u32::from(mapping.ports).saturating_sub(1);
@@ -33,7 +37,7 @@ pub(super) fn rows(one: &PortUse, snapshot: &Snapshot, flows_refused: u64) -> Ve
     }]
 }
 
-fn mapping<'a>(one: &PortUse, snapshot: &'a Snapshot) -> Option<&'a OutboundMapping> {
+fn mapping<'a>(one: &MemberPorts, snapshot: &'a Snapshot) -> Option<&'a OutboundMapping> {
     let position = snapshot.member(one.id)?.mapping(one.protocol)?;
     snapshot.mappings.get(position as usize)
 }

@@ -96,7 +96,7 @@ impl Running {
             let mut listing = SnatListing::new(wanted, names, snapshot, inquirer.clone(), seal)?;
             let now_ms = self.clock.now().milliseconds;
             let times = Times { now_ms, wall: SystemTime::now() };
-            listing.allocate(&self.port_uses(), snapshot, &self.exhaustion, times);
+            listing.allocate(&self.member_ports(), snapshot, &self.events.exhaustion, times);
             Ok((listing, place))
         });
         match listing {

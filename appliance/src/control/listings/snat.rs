@@ -30,7 +30,7 @@ use super::allocations::rows;
 use super::cursor::Seal;
 use super::history::{self, Times};
 use super::{Inquirer, Names, limit, member, no_such_rule, rule_id, unanswered, unsuitable};
-use crate::control::exhaustion::{Exhaustion, PortUse};
+use crate::control::exhaustion::{Exhaustion, MemberPorts};
 
 /// Flows of one slice: so many that few round trips are needed, and so few that the control side
 /// sums them up in less than a millisecond.
@@ -125,17 +125,17 @@ impl SnatListing {
     /// Notes which member may use which ports, from where the listing goes on.
     pub(super) fn allocate(
         &mut self,
-        uses: &[PortUse],
+        uses: &[MemberPorts],
         snapshot: &Snapshot,
         exhaustion: &Exhaustion,
         times: Times,
     ) {
         let Some(first) = self.place.allocations else { return };
-        let is_wanted = |one: &&PortUse| {
+        let is_wanted = |one: &&MemberPorts| {
             self.rule.as_ref().is_none_or(|id| *id == one.source.rule)
                 && self.query.member.is_none_or(|member| member == one.id)
         };
-        let rows = |one: &'_ PortUse| {
+        let rows = |one: &'_ MemberPorts| {
             let rows = rows(one, snapshot, exhaustion.refused(one.id, one.protocol));
             let place = (one.id, one.protocol);
             rows.into_iter().zip(0..).map(move |(row, number)| (place, number, row))
