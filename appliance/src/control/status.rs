@@ -9,7 +9,7 @@ use weir_core::compile::{probe_target, rule_view};
 use weir_core::config::{LoadBalancer, LoadBalancingRule, Pool};
 use weir_core::policy::Member;
 use weir_core::telemetry::{DropReason, ObjectCounters, ObjectTotals, Totals};
-use weir_core::units::{Address, MacAddress, MemberId, Transport};
+use weir_core::units::{Address, MacAddress, MemberId};
 
 use super::exhaustion::MemberPorts;
 use super::{HEARTBEAT_MILLISECONDS_MAX, Running, WorkerView, outcome};
@@ -255,19 +255,9 @@ impl Running {
             protocol: one.protocol.to_string(),
             ports_allocated: one.allocated,
             ports_used: one.used,
-            flows_refused: self.events.exhaustion.refused(one.id, one.protocol),
+            flows_refused: self.events.scarcity.refused(one.id, one.protocol),
         };
         self.member_ports().into_iter().map(status).collect()
-    }
-
-    /// Outbound ports in use by a member, for one protocol.
-    pub(super) fn ports_used(&self, member: MemberId, protocol: Transport) -> u32 {
-        let slot = match protocol {
-            Transport::Tcp => 0,
-            Transport::Udp | Transport::Icmp => 1,
-        };
-        let totals = self.sum(member.index() * 2 + slot, |worker| &worker.outbound);
-        u32::try_from(totals.flows).unwrap_or(u32::MAX)
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -17,7 +17,11 @@
 mod catalogue;
 mod counters;
 mod objects;
+mod outbound;
+mod port_use;
 
 pub use catalogue::{Counter, DropReason, PuntClass};
 pub use counters::{Counters, Totals};
 pub use objects::{ObjectCounters, ObjectTotals, PacketCounters};
+pub use outbound::{OutboundCounters, OutboundTotals};
+pub use port_use::PortUse;

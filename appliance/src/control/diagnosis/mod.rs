@@ -65,8 +65,8 @@ impl Running {
     /// The outbound ports of every member.
     fn snat_ports(&self) -> Vec<Ports> {
         let ports = |of: MemberPorts| {
-            let scarcity = self.events.exhaustion.scarcity(of.id, of.protocol);
-            Ports { of, scarcity }
+            let incident = self.events.scarcity.incident(of.id, of.protocol);
+            Ports { of, incident }
         };
         self.member_ports().into_iter().map(ports).collect()
     }

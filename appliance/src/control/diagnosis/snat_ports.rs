@@ -10,7 +10,7 @@ pub(super) struct Ports {
     /// As they stand.
     pub(super) of: MemberPorts,
     /// Flows refused, and towards whom ports are scarce; nothing while they are plenty.
-    pub(super) scarcity: Option<(u64, Vec<Towards>)>,
+    pub(super) incident: Option<(u64, Vec<Towards>)>,
 }
 
 /// Judges the ports of every member.
@@ -48,11 +48,11 @@ pub(super) fn judge(all: &[Ports]) -> Vec<Finding> {
 
 impl Ports {
     fn refused(&self) -> u64 {
-        self.scarcity.as_ref().map_or(0, |(refused, _)| *refused)
+        self.incident.as_ref().map_or(0, |(refused, _)| *refused)
     }
 
     fn towards(&self) -> &[Towards] {
-        self.scarcity.as_ref().map_or(&[], |(_, towards)| towards)
+        self.incident.as_ref().map_or(&[], |(_, towards)| towards)
     }
 
     fn is_scarce(&self) -> bool {
@@ -103,7 +103,7 @@ mod tests {
             refused,
         };
         let towards = vec![Towards { remote: (address(192, 2), 443), refused }];
-        Ports { of, scarcity: (refused > 0).then_some((refused, towards)) }
+        Ports { of, incident: (refused > 0).then_some((refused, towards)) }
     }
 
     #[test]

@@ -7,7 +7,8 @@
 //! Nothing here waits: a feed that is full loses events and says how many. An event that nobody
 //! would get is not even written. Subscriptions end with their connections.
 //!
-//! Not here: when ports are worth an event (`exhaustion`), the way to the client (`socket::Feed`), what events are called (`weir_core::api`).
+//! Not here: when ports are worth an event (`exhaustion`), the way to the client (`socket::Feed`),
+//! what events are called (`weir_core::api`).
 
 mod health;
 
@@ -23,7 +24,7 @@ use weir_core::config::Configuration;
 use weir_core::health::ProbeTarget;
 
 use super::Running;
-use super::exhaustion::{Exhaustion, Word};
+use super::exhaustion::{Scarcity, Word};
 use super::socket::Feed;
 use health::{HealthChange, HealthWatch};
 
@@ -33,7 +34,7 @@ pub(super) struct Events {
     subscribers: Vec<Subscriber>,
     /// Only while somebody listens.
     health: Option<HealthWatch>,
-    pub(super) exhaustion: Exhaustion,
+    pub(super) scarcity: Scarcity,
 }
 
 #[derive(Debug)]
@@ -128,7 +129,7 @@ impl Running {
     pub(super) fn look_after_ports(&mut self) {
         let now = self.clock.now().milliseconds;
         let uses = self.member_ports();
-        for told in self.events.exhaustion.observe(&uses, now) {
+        for told in self.events.scarcity.observe(&uses, now) {
             let line = told.line();
             match told.word {
                 Word::Warning | Word::Exhausted => tracing::warn!("{line}"),

@@ -22,12 +22,14 @@ mod words;
 use std::rc::Rc;
 
 use weir_core::limits::{SNAT_EVENTS_PER_SECOND_MAX, SNAT_HISTORIES_MAX, SNAT_SCARCE_MEMBERS_MAX};
+use weir_core::path::{Exhaustion, ExhaustionKind};
 use weir_core::units::{Address, MemberId, Transport};
 
 use destinations::Destinations;
 pub(in crate::control) use destinations::Towards;
 use history::Sample;
 pub(in crate::control) use history::{History, Series};
+pub(in crate::control) use uses::used;
 use watch::{Reading, Watch};
 pub(in crate::control) use watch::{WARNING_PERCENT, Word};
 pub(in crate::control) use words::{remedy, written};
@@ -79,7 +81,7 @@ pub(in crate::control) struct Told {
 
 /// What is known of all members' ports.
 #[derive(Debug, Default)]
-pub(in crate::control) struct Exhaustion {
+pub(in crate::control) struct Scarcity {
     /// By member and protocol (`place`).
     known: Vec<Option<Known>>,
     histories: usize,
@@ -103,32 +105,19 @@ struct Known {
     history: Option<Box<History>>,
 }
 
-impl Exhaustion {
-    /// Notes that a flow of a member found no port.
-    pub(in crate::control) fn note_refused(
-        &mut self,
-        member: MemberId,
-        protocol: Transport,
-        remote: (Address, u16),
-    ) {
-        if let Some(destinations) = self.destinations(member, protocol) {
-            destinations.refused(remote);
-        }
-    }
-
-    /// Notes that a flow of a member took a port of the last quarter that there was.
-    pub(in crate::control) fn note_running_low(
-        &mut self,
-        member: MemberId,
-        protocol: Transport,
-        remote: (Address, u16),
-    ) {
+impl Scarcity {
+    /// Takes in what a worker noted.
+    pub(in crate::control) fn note(&mut self, noted: Exhaustion) {
+        let Exhaustion { member, protocol, remote, kind } = noted;
         let known = self.known.get_mut(place(member, protocol)).and_then(Option::as_mut);
-        if let Some(known) = known {
+        if let (Some(known), ExhaustionKind::RunningLow) = (known, kind) {
             known.ran_low = true;
         }
         if let Some(destinations) = self.destinations(member, protocol) {
-            destinations.ran_low(remote);
+            match kind {
+                ExhaustionKind::Exhausted => destinations.refused(remote),
+                ExhaustionKind::RunningLow => destinations.ran_low(remote),
+            }
         }
     }
 
@@ -155,7 +144,7 @@ impl Exhaustion {
 
     /// Flows refused to a member since its ports became scarce, and towards whom; nothing while
     /// they are plenty.
-    pub(in crate::control) fn scarcity(
+    pub(in crate::control) fn incident(
         &self,
         member: MemberId,
         protocol: Transport,
@@ -289,12 +278,7 @@ impl Known {
 
 /// Where a member's ports are known, for one protocol.
 const fn place(member: MemberId, protocol: Transport) -> usize {
-    member.index() * 3
-        + match protocol {
-            Transport::Tcp => 0,
-            Transport::Udp => 1,
-            Transport::Icmp => 2,
-        }
+    member.index() * Transport::COUNT + protocol.index()
 }
 
 /// Destinations that an event, a finding or a line names.

@@ -3,41 +3,115 @@
 //! A member's ports are shown address by address, with what belongs to none of them (flows that
 //! were refused, history) beside the first one.
 
+use std::collections::BTreeMap;
+
 use weir_core::api::{SnatAllocation, SnatBlock};
-use weir_core::policy::{OutboundMapping, Snapshot};
+use weir_core::limits::{SNAT_FIRST_PORT, SNAT_GRANULE, SNAT_GRANULES};
+use weir_core::policy::{PortBlock, Share, Snapshot};
+use weir_core::units::{MemberId, OutboundAddressId, Transport, WorkerId};
 
-use crate::control::exhaustion::MemberPorts;
+use crate::control::WorkerView;
+use crate::control::exhaustion::{MemberPorts, used};
 
-/// The ports of one member and protocol: a row for each address, in the order in which they are
-/// used.
-pub(super) fn rows(
-    one: &MemberPorts,
-    snapshot: &Snapshot,
-    flows_refused: u64,
-) -> Vec<SnatAllocation> {
-    let Some(mapping) = mapping(one, snapshot) else { return Vec::new() };
-    let address = snapshot.outbound_addresses.get(mapping.address.index());
-    let last_port = u32::from(mapping.first_port) + u32::from(mapping.ports).saturating_sub(1);
-    let block = SnatBlock {
-        first_port: mapping.first_port,
-        last_port: u16::try_from(last_port).unwrap_or(u16::MAX),
-        worker: mapping.worker.0,
-    };
-    vec![SnatAllocation {
-        rule: one.source.rule.clone(),
-        member: one.member.to_string(),
-        address: address.map_or_else(String::new, |it| it.address.to_string()),
-        protocol: one.protocol.to_string(),
-        blocks: vec![block],
-        ports_allocated: one.allocated,
-        ports_used: one.used,
-        ports_awaiting_removal: 0,
-        flows_refused,
-        history: None,
-    }]
+/// What rows are made from.
+#[derive(Clone, Copy)]
+pub(super) struct Dealt<'a> {
+    /// Who may use which ports.
+    pub(super) snapshot: &'a Snapshot,
+    /// Who counts them.
+    pub(super) workers: &'a [WorkerView],
+    /// Who holds how many.
+    pub(super) held: &'a Held,
 }
 
-fn mapping<'a>(one: &MemberPorts, snapshot: &'a Snapshot) -> Option<&'a OutboundMapping> {
-    let position = snapshot.member(one.id)?.mapping(one.protocol)?;
-    snapshot.mappings.get(position as usize)
+/// Ports that each member holds of each address, those that are to be taken from it too.
+#[derive(Debug, Default)]
+pub(super) struct Held(BTreeMap<(MemberId, Transport, OutboundAddressId), u32>);
+
+impl Held {
+    /// Counted in a snapshot.
+    pub(super) fn of(snapshot: &Snapshot) -> Self {
+        let mut held = BTreeMap::new();
+        for (id, address) in (0u32..).map(OutboundAddressId).zip(&*snapshot.outbound_addresses) {
+            for protocol in Transport::ALL {
+                let ports = (SNAT_FIRST_PORT..).step_by(SNAT_GRANULE.into()).take(SNAT_GRANULES);
+                for holder in ports.filter_map(|port| address.holder(protocol, port)) {
+                    *held.entry((holder.member, protocol, id)).or_insert(0) +=
+                        u32::from(SNAT_GRANULE);
+                }
+            }
+        }
+        Self(held)
+    }
+
+    /// A member's addresses, with how many ports it holds there.
+    fn by(
+        &self,
+        member: MemberId,
+        protocol: Transport,
+    ) -> impl Iterator<Item = (OutboundAddressId, u32)> {
+        let ends = [OutboundAddressId(0), OutboundAddressId(u32::MAX)];
+        let [first, last] = ends.map(|address| (member, protocol, address));
+        self.0.range(first..=last).map(|((.., address), ports)| (*address, *ports))
+    }
+}
+
+impl Dealt<'_> {
+    /// The ports of one member and protocol: a row for each address, in the order in which they
+    /// are used, and after them those of which the member only has ports that await removal.
+    pub(super) fn rows(&self, one: &MemberPorts, flows_refused: u64) -> Vec<SnatAllocation> {
+        let blocks = self.blocks(one);
+        let mut addresses: Vec<OutboundAddressId> = Vec::new();
+        let used_up = self.held.by(one.id, one.protocol).map(|(address, _)| address);
+        for address in blocks.iter().map(|(_, block)| block.address).chain(used_up) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        let mut rows: Vec<_> = addresses.iter().map(|it| self.row(one, *it, &blocks)).collect();
+        if let Some(first) = rows.first_mut() {
+            first.flows_refused = flows_refused;
+        }
+        rows
+    }
+
+    fn row(
+        &self,
+        one: &MemberPorts,
+        address: OutboundAddressId,
+        blocks: &[(WorkerId, PortBlock)],
+    ) -> SnatAllocation {
+        let here = || blocks.iter().filter(|(_, block)| block.address == address);
+        let allocated = here().map(|(_, block)| u32::from(block.ports)).sum();
+        let held = self.held.by(one.id, one.protocol).find(|(it, _)| *it == address);
+        let outside = self.snapshot.outbound_address(address);
+        SnatAllocation {
+            rule: one.source.rule.clone(),
+            member: one.member.to_string(),
+            address: outside.map(|it| it.address.to_string()).unwrap_or_default(),
+            protocol: one.protocol.to_string(),
+            blocks: here().map(shown).collect(),
+            ports_allocated: allocated,
+            ports_used: here()
+                .map(|(worker, block)| used(self.workers, *worker, one.protocol, block))
+                .sum(),
+            ports_awaiting_removal: held.map_or(0, |(_, held)| held.saturating_sub(allocated)),
+            ..SnatAllocation::default()
+        }
+    }
+
+    /// The blocks of a member, in the order in which each worker uses them.
+    fn blocks(&self, one: &MemberPorts) -> Vec<(WorkerId, PortBlock)> {
+        let position = self.snapshot.member(one.id).and_then(|it| it.mapping(one.protocol));
+        let mapping = position.and_then(|it| self.snapshot.mappings.get(it as usize));
+        let of = |share: &'_ Share| -> Vec<_> {
+            share.blocks.iter().map(|block| (share.worker, *block)).collect()
+        };
+        mapping.into_iter().flat_map(|mapping| mapping.shares.iter().flat_map(of)).collect()
+    }
+}
+
+fn shown((worker, block): &(WorkerId, PortBlock)) -> SnatBlock {
+    let last_port = block.range().end - 1;
+    SnatBlock { first_port: block.first_port, last_port, worker: worker.0 }
 }

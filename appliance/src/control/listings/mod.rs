@@ -43,7 +43,7 @@ use cursor::Seal;
 use flows::FlowListing;
 use history::Times;
 pub(super) use names::Names;
-use snat::SnatListing;
+use snat::{Known, SnatListing};
 
 /// How long a listing goes on to ask.
 const LISTING_TIME: Duration = Duration::from_millis(LISTING_MILLISECONDS_MAX);
@@ -96,7 +96,8 @@ impl Running {
             let mut listing = SnatListing::new(wanted, names, snapshot, inquirer.clone(), seal)?;
             let now_ms = self.clock.now().milliseconds;
             let times = Times { now_ms, wall: SystemTime::now() };
-            listing.allocate(&self.member_ports(), snapshot, &self.events.exhaustion, times);
+            let known = Known { all: &self.member_ports(), scarcity: &self.events.scarcity, times };
+            listing.allocate(known, snapshot, &self.workers);
             Ok((listing, place))
         });
         match listing {

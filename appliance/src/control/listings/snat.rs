@@ -22,15 +22,16 @@ use weir_core::api::{
     self, Error, ErrorCode, Reply, SnatAllocation, SnatDestination, SnatList, Success,
 };
 use weir_core::limits::SNAT_DESTINATIONS_SUMMED_MAX;
-use weir_core::path::{FlowQuery, FlowSlice, FlowView, Through};
+use weir_core::path::{FlowQuery, FlowSlice, FlowView};
 use weir_core::policy::Snapshot;
 use weir_core::units::{Address, Transport, WorkerId};
 
-use super::allocations::rows;
+use super::allocations::{Dealt, Held};
 use super::cursor::Seal;
 use super::history::{self, Times};
 use super::{Inquirer, Names, limit, member, no_such_rule, rule_id, unanswered, unsuitable};
-use crate::control::exhaustion::{Exhaustion, MemberPorts};
+use crate::control::WorkerView;
+use crate::control::exhaustion::{MemberPorts, Scarcity};
 
 /// Flows of one slice: so many that few round trips are needed, and so few that the control side
 /// sums them up in less than a millisecond.
@@ -51,6 +52,17 @@ pub(super) struct SnatListing {
     names: Names,
     inquirer: Inquirer,
     seal: Rc<Seal>,
+}
+
+/// What is known of outbound ports.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// All members' ports, in the order of the configuration.
+    pub(super) all: &'a [MemberPorts],
+    /// What was refused, and how it was.
+    pub(super) scarcity: &'a Scarcity,
+    /// When that is.
+    pub(super) times: Times,
 }
 
 /// Where a listing goes on.
@@ -95,14 +107,12 @@ impl SnatListing {
     ) -> Result<Self, Error> {
         let question = api::Snat { limit: None, cursor: None, ..wanted.clone() };
         let member = wanted.member.as_deref().map(|it| member(snapshot, it)).transpose()?;
-        let mut query = FlowQuery { member, outbound_only: true, ..FlowQuery::default() };
+        let query = FlowQuery { member, outbound_only: true, ..FlowQuery::default() };
         let mut rule = None;
         if let Some(wanted) = &wanted.rule {
             let id = rule_id(wanted)?;
-            let known = names.outbound_rule(&id);
-            let (id, address) = known.ok_or_else(|| no_such_rule(&id, "outboundRules"))?;
-            query.through = Some(Through::OutboundAddress(address));
-            rule = Some(id.to_owned());
+            let known = names.outbound_method(&id);
+            rule = Some(known.ok_or_else(|| no_such_rule(&id, "outboundRules"))?.to_owned());
         }
         let destinations = if wanted.destinations { Destinations::All } else { Destinations::None };
         let place = match &wanted.cursor {
@@ -125,26 +135,26 @@ impl SnatListing {
     /// Notes which member may use which ports, from where the listing goes on.
     pub(super) fn allocate(
         &mut self,
-        uses: &[MemberPorts],
+        Known { all, scarcity, times }: Known<'_>,
         snapshot: &Snapshot,
-        exhaustion: &Exhaustion,
-        times: Times,
+        workers: &[WorkerView],
     ) {
         let Some(first) = self.place.allocations else { return };
+        let dealt = Dealt { snapshot, workers, held: &Held::of(snapshot) };
         let is_wanted = |one: &&MemberPorts| {
             self.rule.as_ref().is_none_or(|id| *id == one.source.rule)
                 && self.query.member.is_none_or(|member| member == one.id)
         };
         let rows = |one: &'_ MemberPorts| {
-            let rows = rows(one, snapshot, exhaustion.refused(one.id, one.protocol));
+            let rows = dealt.rows(one, scarcity.refused(one.id, one.protocol));
             let place = (one.id, one.protocol);
             rows.into_iter().zip(0..).map(move |(row, number)| (place, number, row))
         };
         // One more than is shown, to know whether there are more.
-        let shown = uses.iter().filter(is_wanted).flat_map(rows).skip(first).take(self.limit + 1);
+        let shown = all.iter().filter(is_wanted).flat_map(rows).skip(first).take(self.limit + 1);
         let with_history = |((member, protocol), number, row)| {
             let is_asked = self.question.history && number == 0;
-            let history = exhaustion.history(member, protocol).filter(|_| is_asked);
+            let history = scarcity.history(member, protocol).filter(|_| is_asked);
             SnatAllocation { history: history.map(|it| history::shown(it, times)), ..row }
         };
         self.allocations = shown.map(with_history).collect();

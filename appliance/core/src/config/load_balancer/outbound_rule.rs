@@ -5,6 +5,7 @@
 use super::transport::TransportProtocol;
 use super::{FrontendDraft, Siblings, child_of};
 use crate::config::arm::{Field, Object};
+use crate::config::outbound_method::default_ports;
 use crate::config::reference::Reference;
 use crate::config::resource::{Resource, names};
 use crate::limits::{IDLE_TIMEOUT_MINUTES_MAX, SNAT_GRANULE, SNAT_PORTS};
@@ -75,11 +76,6 @@ impl Default for OutboundExtensions {
         }
     }
 }
-
-/// Azure's default allocation (behaviour.md §4.3): pools of up to so many members get so many
-/// ports for each.
-const DEFAULT_PORTS: [(usize, u32); 6] =
-    [(50, 1024), (100, 512), (200, 256), (400, 128), (800, 64), (1000, 32)];
 
 /// Reads one outbound rule.
 pub(super) fn read<'a>(
@@ -174,7 +170,7 @@ fn resolve_ports(
     if written > 0 {
         return Some(written);
     }
-    let default = DEFAULT_PORTS.iter().find(|(members_max, _)| members <= *members_max);
+    let default = default_ports(members, addresses);
     if default.is_none() {
         properties.error_at(
             "allocatedOutboundPorts",
@@ -186,7 +182,5 @@ fn resolve_ports(
             ),
         );
     }
-    let most = DEFAULT_PORTS.first().map_or(0, |(_, ports)| *ports);
-    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-    default.map(|(_, ports)| ports.saturating_mul(addresses).min(most))
+    default
 }
