@@ -18,7 +18,7 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_core::api;
 use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, probe_targets};
-use weir_core::config::Checked;
+use weir_core::config::{self, Checked};
 use weir_core::health::HealthTable;
 use weir_core::neighbour::World;
 use weir_core::policy::Snapshot;
@@ -26,7 +26,9 @@ use weir_core::rcu::Publisher;
 use weir_core::telemetry::PortUse;
 use weir_core::units::{MemberId, Transport};
 
+use super::WorkerView;
 use super::store::{Kept, Sha256};
+use crate::session_log::SessionLog;
 
 /// A configuration that somebody wants in force.
 pub(super) struct Candidate {
@@ -47,6 +49,17 @@ pub(super) struct Origin {
     pub(super) restores: Option<u64>,
     /// Of the file or directory of `--config`, when it was read there.
     pub(super) file_sha256: Option<Sha256>,
+}
+
+impl Origin {
+    /// Of what a process starts with.
+    pub(super) const fn of_start(
+        configuration: String,
+        applied_by: api::Author,
+        restores: Option<u64>,
+    ) -> Self {
+        Self { configuration, applied_by, restores, file_sha256: None }
+    }
 }
 
 /// Where a candidate's author waits to be told.
@@ -89,6 +102,7 @@ pub(super) struct PublishLane {
     /// Compiled, and waiting for a place among the retired.
     ready: Option<(Box<Snapshot>, Option<Candidate>)>,
     published: Arc<Snapshot>,
+    session_log: SessionLog,
 }
 
 /// What was put in force.
@@ -99,16 +113,16 @@ pub(super) struct Published {
 
 impl PublishLane {
     pub(super) fn new(
-        compiler: Compiler,
-        publisher: Publisher<Snapshot>,
+        (compiler, publisher): (Compiler, Publisher<Snapshot>),
         facts: Arc<[PortFacts]>,
-        port_use: Arc<[Arc<PortUse>]>,
+        workers: &[WorkerView],
+        session_log: SessionLog,
     ) -> Self {
         let published = Arc::new(compiler.last().clone());
         Self {
             publisher,
             facts,
-            port_use,
+            port_use: workers.iter().map(|it| Arc::clone(&it.port_use)).collect(),
             wanting: BTreeSet::new(),
             compiler: Some(compiler),
             lent: None,
@@ -118,12 +132,23 @@ impl PublishLane {
             compiles_candidate: false,
             ready: None,
             published,
+            session_log,
         }
     }
 
     /// The snapshot in force.
     pub(super) fn published(&self) -> &Arc<Snapshot> {
         &self.published
+    }
+
+    /// The log of outbound sessions.
+    pub(super) const fn session_log(&self) -> &SessionLog {
+        &self.session_log
+    }
+
+    /// Has outbound sessions logged as a configuration says.
+    pub(super) fn log_sessions(&mut self, settings: Option<&config::SessionLog>) {
+        self.session_log.set(settings, &self.published);
     }
 
     /// Whether nothing waits, is compiled or is about to be published.
@@ -262,6 +287,7 @@ impl PublishLane {
     pub(super) fn publish(&mut self) -> Option<Published> {
         let (snapshot, candidate) = self.ready.take()?;
         let published = Arc::new(Snapshot::clone(&snapshot));
+        self.session_log.announce(&published);
         if let Err(snapshot) = self.publisher.publish(snapshot) {
             self.ready = Some((snapshot, candidate));
             return None;

@@ -264,6 +264,7 @@ impl Running {
         let problems = self.checked.warnings.iter();
         let mut warnings: Vec<String> = problems.map(ToString::to_string).collect();
         warnings.extend(self.keeper.failure().map(outcome::not_persisted));
+        warnings.extend(self.lane.session_log().problem());
         for member in self.lane.published().members.iter().filter(|member| member.live) {
             if member.port.is_none() {
                 warnings.push(format!("no route leads to member {}", member.address));

@@ -53,7 +53,7 @@ const REMEDIES: [(DropReason, &str); DropReason::COUNT] = [
     (DropReason::IcmpToFrontend, "Test frontends with TCP: they do not answer ping, by design."),
     (
         DropReason::IcmpErrorNotTranslated,
-        "Keep one MTU on both sides: path MTU discovery does not work through Weir.",
+        "Nothing, if they are few: the flow has ended, or the error is spoofed.",
     ),
     (DropReason::ProtocolNotTranslated, "Use TCP or UDP: nothing else is translated."),
     (

@@ -59,11 +59,14 @@ catalogue! {
         FlowsUntracked "flows_untracked" "Opening packets translated without a record, since the table was full or under pressure.",
         FallbackPackets "fallback_packets" "TCP packets in mid-stream translated by the hash alone, without a record.",
         StatelessPackets "stateless_packets" "UDP packets translated from the snapshot alone, as Azure does.",
+        IcmpErrorsTranslated "icmp_errors_translated" "ICMP errors about translated flows, carried to the flow's other end.",
         RoutedPackets "routed_packets" "Packets routed without translation.",
         ResolveRequests "resolve_requests" "Requests to resolve a next hop, passed to the control side.",
         ResetsSent "resets_sent" "TCP resets sent because a flow was idle, or refused for want of a port.",
         IcmpErrorsSent "icmp_errors_sent" "ICMP errors sent because a flow was refused for want of a port.",
         SnatStubsCreated "snat_stubs_created" "Outbound flows that found their port at another of their member's workers.",
+        SessionRecords "session_records" "Records of outbound sessions, passed to the session log.",
+        SessionRecordsLost "session_records_lost" "Records of outbound sessions that found no room on the way to the session log.",
         WorkerAllocations "worker_allocations" "Heap allocations on a worker after start; always 0.",
     }
 }
@@ -93,7 +96,7 @@ catalogue! {
         MtuExceeded "mtu_exceeded" "The packet is longer than the MTU of the port it should leave by.",
         FragmentNotTranslated "fragment_not_translated" "Fragments of translated flows are not forwarded, as in Azure.",
         IcmpToFrontend "icmp_to_frontend" "Rules carry no ICMP.",
-        IcmpErrorNotTranslated "icmp_error_not_translated" "ICMP errors about translated flows are not carried by this version.",
+        IcmpErrorNotTranslated "icmp_error_not_translated" "An ICMP error that quotes no packet of a translated flow, or too little of it.",
         ProtocolNotTranslated "protocol_not_translated" "Only TCP and UDP are translated.",
         FloatingIpReply "floating_ip_reply" "A member answered from a frontend address, and floating IP is not served by this version.",
         AmbiguousEndpoint "ambiguous_endpoint" "The source is an endpoint of several rules, and such rules are not served by this version.",
