@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
-use weir_core::policy::Snapshot;
+use weir_core::policy::{OutboundMapping, PortBlock, Snapshot};
 use weir_core::units::{MemberId, Transport, WorkerId};
 
 /// Ports in a row on one address.
@@ -34,6 +34,18 @@ impl Block {
         let ports = (0..self.ports).map(move |place| self.first + place);
         ports.map(move |port| SocketAddrV4::new(self.address, port))
     }
+
+    /// The first port of each eight.
+    fn granules(self) -> impl Iterator<Item = SocketAddrV4> {
+        self.each().step_by(8)
+    }
+}
+
+impl Share {
+    /// Its ports, in the order in which they are used.
+    pub fn each(&self) -> impl Iterator<Item = SocketAddrV4> {
+        self.blocks.iter().flat_map(|block| block.each())
+    }
 }
 
 /// Who may use what.
@@ -42,9 +54,6 @@ pub struct Allotment {
     snapshot: Snapshot,
     members: BTreeMap<Ipv4Addr, MemberId>,
 }
-
-/// All protocols that have ports.
-pub(super) const PROTOCOLS: [Transport; 2] = [Transport::Tcp, Transport::Udp];
 
 impl Allotment {
     /// That of a snapshot.
@@ -66,23 +75,44 @@ impl Allotment {
     #[must_use]
     pub fn members(&self) -> Vec<Ipv4Addr> {
         let has_any = |member: &Ipv4Addr| {
-            PROTOCOLS.iter().any(|protocol| !self.shares(*member, *protocol).is_empty())
+            Transport::ALL.iter().any(|protocol| !self.shares(*member, *protocol).is_empty())
         };
         self.members.keys().copied().filter(has_any).collect()
+    }
+
+    /// Whether the flows of a member and protocol may leave.
+    #[must_use]
+    pub fn may_leave(&self, member: Ipv4Addr, protocol: Transport) -> bool {
+        self.mapping(member, protocol).is_some()
+    }
+
+    fn mapping(&self, member: Ipv4Addr, protocol: Transport) -> Option<&OutboundMapping> {
+        let member = self.snapshot.member(*self.members.get(&member)?)?;
+        self.snapshot.mappings.get(member.mapping(protocol)? as usize)
     }
 
     /// A member's ports; none if it has no way out.
     #[must_use]
     pub fn shares(&self, member: Ipv4Addr, protocol: Transport) -> Vec<Share> {
-        let mapping = self.members.get(&member).and_then(|id| {
-            let position = self.snapshot.member(*id)?.mapping(protocol)?;
-            self.snapshot.mappings.get(position as usize)
+        let Some(mapping) = self.mapping(member, protocol) else { return Vec::new() };
+        let shares = mapping.shares.iter().map(|share| Share {
+            worker: share.worker,
+            blocks: share.blocks.iter().map(|block| self.block(block)).collect(),
         });
-        let Some(mapping) = mapping else { return Vec::new() };
-        let address = self.snapshot.outbound_address(mapping.address).expect("a live address");
+        shares.collect()
+    }
+
+    fn block(&self, block: &PortBlock) -> Block {
+        let address = self.snapshot.outbound_address(block.address).expect("a live address");
         let address = ipv4(address.address.to_ip()).expect("outbound addresses are of IPv4");
-        let block = Block { address, first: mapping.first_port, ports: mapping.ports };
-        vec![Share { worker: mapping.worker, blocks: vec![block] }]
+        Block { address, first: block.first_port, ports: block.ports }
+    }
+
+    /// How many ports a member may use.
+    #[must_use]
+    pub fn ports(&self, member: Ipv4Addr, protocol: Transport) -> u32 {
+        let shares = self.shares(member, protocol);
+        shares.iter().flat_map(|share| &share.blocks).map(|block| u32::from(block.ports)).sum()
     }
 
     /// Who holds a port, living flows of the past included: the member and the worker.
@@ -107,9 +137,9 @@ impl Allotment {
     pub fn check(&self) -> Result<(), String> {
         let mut owners = BTreeMap::new();
         for member in self.members() {
-            for protocol in PROTOCOLS {
+            for protocol in Transport::ALL {
                 for share in self.shares(member, protocol) {
-                    for outside in share.blocks.iter().flat_map(|block| block.each()) {
+                    for outside in share.blocks.iter().flat_map(|block| block.granules()) {
                         if let Some(other) = owners.insert((outside, protocol), member) {
                             return Err(format!("{outside} is {member}'s and {other}'s"));
                         }
@@ -121,6 +151,28 @@ impl Allotment {
                             ));
                         }
                     }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees that members kept, of the ports that they had `before` on these addresses, the lowest
+    /// ones, and all of them unless they have fewer now.
+    ///
+    /// # Errors
+    /// A sentence about what is wrong.
+    pub fn check_against(&self, before: &Self, addresses: &[Ipv4Addr]) -> Result<(), String> {
+        for member in self.members() {
+            for protocol in Transport::ALL {
+                let (had, has) = (before.shares(member, protocol), self.shares(member, protocol));
+                let ([had], [has]) = (&had[..], &has[..]) else { continue };
+                let had: Vec<_> =
+                    had.each().filter(|outside| addresses.contains(outside.ip())).collect();
+                let has: Vec<_> = has.each().collect();
+                let kept = had.len().min(has.len());
+                if had[..kept].iter().any(|outside| !has.contains(outside)) {
+                    return Err(format!("{member} had {had:?} and has {has:?}"));
                 }
             }
         }

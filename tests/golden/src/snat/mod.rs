@@ -20,7 +20,7 @@ mod trial;
 
 pub use allotment::{Allotment, Block, Share};
 pub use model::{Flow, Model, Seen};
-pub use setting::Setting;
+pub use setting::{Setting, Way};
 pub use step::{Step, steps};
 pub use traffic::{Packet, Segment};
 pub use trial::Trial;

@@ -45,14 +45,27 @@ pub struct Flow {
 pub struct Model {
     allotment: Allotment,
     timers: Timers,
+    endpoint_independent: bool,
     flows: Vec<Flow>,
+    /// Flows of members that may not leave any more, until their silence would have ended them:
+    /// who comes back before may find them again.
+    departed: Vec<Flow>,
     now_ms: u64,
 }
+
+/// What identifies a flow to a member and to the world.
+pub(super) type Identity = (Transport, SocketAddrV4, SocketAddrV4, SocketAddrV4);
 
 /// The remote ports of a UDP flow that are told apart. Behind them, all are admitted.
 const PORTS_NOTED: usize = 4;
 
 impl Flow {
+    /// What tells it from all others: protocol, member, host and outbound address.
+    pub(super) fn identity(&self) -> Identity {
+        let port = if self.protocol == Transport::Tcp { self.remote_ports[0] } else { 0 };
+        (self.protocol, self.near, SocketAddrV4::new(self.remote, port), self.outside)
+    }
+
     /// Whether it is this flow's that a member sends.
     fn sends(&self, packet: &Packet) -> bool {
         (self.protocol, self.near, self.remote)
@@ -112,7 +125,20 @@ impl Model {
     /// One without flows, at time 0.
     #[must_use]
     pub fn new(setting: &Setting, allotment: Allotment) -> Self {
-        Self { allotment, timers: setting.timers(), flows: Vec::new(), now_ms: 0 }
+        Self {
+            allotment,
+            timers: setting.timers(),
+            endpoint_independent: setting.endpoint_independent,
+            flows: Vec::new(),
+            departed: Vec::new(),
+            now_ms: 0,
+        }
+    }
+
+    /// Who may use what.
+    #[must_use]
+    pub const fn allotment(&self) -> &Allotment {
+        &self.allotment
     }
 
     /// All flows that live.
@@ -150,8 +176,12 @@ impl Model {
         if !self.allotment.is_member(member) {
             return expect(&Seen::Dropped("route_not_permitted".into()), seen);
         }
-        if self.allotment.shares(member, packet.protocol).is_empty() {
-            return expect(&Seen::Dropped("no_outbound".into()), seen);
+        if !self.allotment.may_leave(member, packet.protocol) {
+            let reason = match packet.protocol {
+                Transport::Tcp | Transport::Udp => "no_outbound",
+                Transport::Icmp => "protocol_not_translated",
+            };
+            return expect(&Seen::Dropped(reason.into()), seen);
         }
         if tcp && packet.segment != Segment::Syn {
             return expect(&Seen::Dropped("outbound_mid_stream".into()), seen);
@@ -182,15 +212,29 @@ impl Model {
         Ok(())
     }
 
-    /// The lowest free port of each share of the member.
+    /// Where a flow may go: the lowest free port of each share of the member. Of an
+    /// endpoint-independent mapping it is the port that the member's port has already, and else one
+    /// that nobody uses.
     fn free_ports(&self, packet: &Packet) -> Vec<SocketAddrV4> {
-        let is_free =
-            |outside: &SocketAddrV4| !self.flows.iter().any(|flow| flow.occupies(*outside, packet));
-        let shares = self.allotment.shares(*packet.source.ip(), packet.protocol);
-        let lowest = |blocks: &[super::Block]| {
-            blocks.iter().flat_map(|block| block.each()).find(|outside| is_free(outside))
+        if self.endpoint_independent {
+            let near = |flow: &&Flow| {
+                (flow.protocol, flow.near) == (packet.protocol, packet.source)
+            };
+            if let Some(sibling) = self.flows.iter().find(near) {
+                return vec![sibling.outside];
+            }
+        }
+        let occupies = |flow: &Flow, outside| {
+            if self.endpoint_independent {
+                (flow.protocol, flow.outside) == (packet.protocol, outside)
+            } else {
+                flow.occupies(outside, packet)
+            }
         };
-        shares.iter().filter_map(|share| lowest(&share.blocks)).collect()
+        let is_free =
+            |outside: &SocketAddrV4| !self.flows.iter().any(|flow| occupies(flow, *outside));
+        let shares = self.allotment.shares(*packet.source.ip(), packet.protocol);
+        shares.iter().filter_map(|share| share.each().find(is_free)).collect()
     }
 
     /// A packet has come from outside.
@@ -203,6 +247,8 @@ impl Model {
             flow.connection.note(packet.segment, false);
             return expect(&Seen::Inside(flow.near), seen);
         }
+        // Whoever comes across a flow that may not live on ends it.
+        self.departed.retain(|flow| !flow.awaits(packet));
         let is_held = self.allotment.holder(packet.destination, packet.protocol).is_some();
         let reason = if is_held { "snat_flow_unknown" } else { "no_rule" };
         expect(&Seen::Dropped(reason.into()), seen)
@@ -213,19 +259,29 @@ impl Model {
         self.now_ms = now_ms;
         let timers = self.timers;
         let is_over = |flow: &mut Flow| flow.ends_at(&timers) <= now_ms;
+        self.departed.retain_mut(|flow| !is_over(flow));
         self.flows.extract_if(.., is_over).collect()
     }
 
-    /// Ports were dealt anew.
+    /// Ports were dealt anew: flows live on, whether their ports are still their member's or not,
+    /// unless it may not leave at all any more. `found` are the flows that the workers know.
     ///
     /// # Errors
-    /// A sentence about a flow that lost its port.
-    pub fn dealt(&mut self, allotment: Allotment) -> Result<(), String> {
+    /// A sentence about what is wrong with the allotment.
+    pub fn dealt(&mut self, allotment: Allotment, found: &[Identity]) -> Result<(), String> {
         allotment.check()?;
-        self.flows.retain(|flow| {
+        let may_leave = |flow: &Flow| allotment.may_leave(*flow.near.ip(), flow.protocol);
+        let back = |flow: &mut Flow| may_leave(flow) && found.contains(&flow.identity());
+        let back: Vec<_> = self.departed.extract_if(.., back).collect();
+        self.departed.extend(self.flows.extract_if(.., |flow| !may_leave(flow)));
+        self.departed.retain(|flow| !may_leave(flow));
+        self.flows.extend(back);
+        for flow in &self.flows {
             let holder = allotment.holder(flow.outside, flow.protocol);
-            holder.is_some_and(|(member, _)| member == *flow.near.ip())
-        });
+            if holder.map(|(member, _)| member) != Some(*flow.near.ip()) {
+                return Err(format!("{holder:?} holds the port of {flow:?}"));
+            }
+        }
         self.allotment = allotment;
         Ok(())
     }

@@ -13,6 +13,8 @@ pub enum Step {
     Segment { member: u8, port: u8, remote: u8, remote_port: u8, segment: Segment },
     /// A member sends a datagram.
     Datagram { member: u8, port: u8, remote: u8, remote_port: u8 },
+    /// A member sends an echo request with one of its identifiers.
+    Ping { member: u8, identifier: u8, remote: u8 },
     /// A member opens many connections to one destination.
     Burst { member: u8, remote: u8, count: u8, tcp: bool },
     /// The member of a living flow sends another packet.
@@ -27,6 +29,8 @@ pub enum Step {
     WaitForEnd { flow: u8 },
     /// `allocatedOutboundPorts` becomes another.
     Resize { ports: u32 },
+    /// The rule names so many frontends.
+    Frontends { count: u8 },
     /// A member leaves the pool, or comes back if it is not there.
     Toggle { member: u8 },
 }
@@ -40,8 +44,10 @@ pub enum Twist {
     RemotePort,
     /// The next port of the outbound address.
     Port,
-    /// The same numbers in the other protocol.
+    /// The same numbers in another protocol.
     Protocol,
+    /// Port 0 of the same host, which is none.
+    PortZero,
 }
 
 fn segment() -> impl Strategy<Value = Segment> {
@@ -51,6 +57,8 @@ fn segment() -> impl Strategy<Value = Segment> {
         6 => Just(Segment::Ack),
         3 => Just(Segment::Fin),
         2 => Just(Segment::Reset),
+        1 => Just(Segment::ResetFarAhead),
+        1 => Just(Segment::ResetBehind),
     ]
 }
 
@@ -59,7 +67,8 @@ fn opening() -> impl Strategy<Value = Segment> {
 }
 
 fn twist() -> impl Strategy<Value = Twist> {
-    prop::sample::select(vec![Twist::Host, Twist::RemotePort, Twist::Port, Twist::Protocol])
+    use Twist::{Host, Port, PortZero, Protocol, RemotePort};
+    prop::sample::select(vec![Host, RemotePort, Port, Protocol, PortZero])
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -71,8 +80,11 @@ fn step() -> impl Strategy<Value = Step> {
                 Step::Segment { member, port, remote, remote_port, segment }
             }
         ),
-        6 => (few(), few(), 0u8..3, 0u8..1).prop_map(|(member, port, remote, remote_port)| {
+        6 => (few(), few(), 0u8..3, 0u8..6).prop_map(|(member, port, remote, remote_port)| {
             Step::Datagram { member, port, remote, remote_port }
+        }),
+        2 => (few(), few(), 0u8..3).prop_map(|(member, identifier, remote)| {
+            Step::Ping { member, identifier, remote }
         }),
         2 => (few(), 0u8..3, 1u8..12, any::<bool>()).prop_map(|(member, remote, count, tcp)| {
             Step::Burst { member, remote, count, tcp }
@@ -85,6 +97,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => flow().prop_map(|flow| Step::WaitForEnd { flow }),
         1 => prop::sample::select(vec![8u32, 16, 24, 64, 512])
             .prop_map(|ports| Step::Resize { ports }),
+        1 => (1u8..4).prop_map(|count| Step::Frontends { count }),
         1 => few().prop_map(|member| Step::Toggle { member }),
     ]
 }

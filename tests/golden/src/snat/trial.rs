@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{Ipv4Addr, SocketAddrV4};
 
-use weir_core::flow::{FlowKey, Kind};
+use weir_core::config::outbound_methods;
+use weir_core::flow::{Entry, FlowKey, Kind};
 use weir_core::units::{MemberId, OutboundAddressId, PortId, Transport};
 
 use super::allotment::{Allotment, ipv4};
-use super::model::{Flow, Model, Seen};
-use super::setting::Setting;
+use super::model::{Flow, Identity, Model, Seen};
+use super::setting::{RULE, Setting, Way, names, set};
 use super::step::{Step, Twist};
 use super::traffic::{Packet, Segment};
 use crate::document::Document;
@@ -30,9 +31,6 @@ const FRONT: PortId = PortId(0);
 const BACK: PortId = PortId(1);
 const MEMBERS: &str = "backendAddressPools/servers/loadBalancerBackendAddresses";
 
-/// What identifies a flow to a member and to the world.
-type Identity = (Transport, SocketAddrV4, SocketAddrV4, SocketAddrV4);
-
 impl Trial {
     /// Nothing has happened yet.
     #[must_use]
@@ -40,10 +38,9 @@ impl Trial {
         let document = setting.document();
         let simulation = Simulation::new(&document, Options::with_workers(setting.workers));
         let model = Model::new(setting, Allotment::of(simulation.snapshot()));
-        let changes = setting.changes();
-        let sets = changes.iter().map(|(path, value)| format!("set {path} {value}"));
-        let transcript = std::iter::once("config base.json".to_owned()).chain(sets);
-        let mut transcript: Vec<_> = transcript.collect();
+        let sets = setting.changes().into_iter().map(|change| format!("set {change}"));
+        let mut transcript: Vec<_> =
+            std::iter::once("config base.json".to_owned()).chain(sets).collect();
         transcript.push("at 0ms".to_owned());
         Self { setting: setting.clone(), document, simulation, model, transcript }
     }
@@ -70,6 +67,12 @@ impl Trial {
                 let destination = SocketAddrV4::new(host(remote), 443 + u16::from(remote_port));
                 let segment = Segment::Syn;
                 self.send(&Packet { protocol: Transport::Udp, source, destination, segment })?;
+            }
+            Step::Ping { member, identifier, remote } => {
+                let source = SocketAddrV4::new(member_of(member), 7_000 + u16::from(identifier));
+                let destination = SocketAddrV4::new(host(remote), 0);
+                let (protocol, segment) = (Transport::Icmp, Segment::Syn);
+                self.send(&Packet { protocol, source, destination, segment })?;
             }
             Step::Burst { member, remote, count, tcp } => {
                 self.open_many(member, remote, count, tcp)?;
@@ -100,8 +103,9 @@ impl Trial {
                 }
             }
             Step::Resize { ports } => {
-                self.set("outboundRules/internet/allocatedOutboundPorts", &ports.to_string())?;
+                self.set(&format!("{RULE}/allocatedOutboundPorts {ports}"))?;
             }
+            Step::Frontends { count } => self.set(&names(count.into()))?,
             Step::Toggle { member } => self.toggle(member)?,
         }
         self.compare()
@@ -232,10 +236,14 @@ impl Trial {
         Ok(())
     }
 
-    fn set(&mut self, path: &str, value: &str) -> Result<(), String> {
+    /// Changes the outbound rule, where there is one.
+    fn set(&mut self, change: &str) -> Result<(), String> {
         let before = self.document.clone();
-        self.document.set(path, value)?;
-        self.publish(before, format!("set {path} {value}"))
+        if self.setting.way == Way::LoadBalancingRules {
+            return Ok(());
+        }
+        set(&mut self.document, change)?;
+        self.publish(before, format!("set {change}"))
     }
 
     fn toggle(&mut self, member: u8) -> Result<(), String> {
@@ -260,12 +268,24 @@ impl Trial {
         self.transcript.extend([line, "apply".to_owned()]);
         self.simulation.world.configure(self.document.check());
         self.simulation.publish();
-        self.model.dealt(Allotment::of(self.simulation.snapshot()))
+        let found: Vec<_> = self.records()?.into_iter().collect();
+        let (before, after) =
+            (self.model.allotment().clone(), Allotment::of(self.simulation.snapshot()));
+        let addresses = self.addresses();
+        after.check_against(&before, &addresses)?;
+        self.model.dealt(after, &found)
+    }
+
+    /// The addresses that members leave from, by the configuration.
+    fn addresses(&self) -> Vec<Ipv4Addr> {
+        let methods = outbound_methods(self.simulation.world.configuration());
+        let addresses = methods.iter().flat_map(|method| &method.addresses);
+        addresses.filter_map(|address| ipv4(address.to_ip())).collect()
     }
 
     /// Holds the workers' records against the model's flows.
     fn compare(&self) -> Result<(), String> {
-        let expected: BTreeSet<Identity> = self.model.flows().iter().map(identity).collect();
+        let expected: BTreeSet<Identity> = self.model.flows().iter().map(Flow::identity).collect();
         if expected.len() != self.model.flows().len() {
             return Err(format!("two flows of the model are one: {:?}", self.model.flows()));
         }
@@ -280,43 +300,39 @@ impl Trial {
 
     /// The flows that the workers have records of, as far as these are in force.
     fn records(&self) -> Result<BTreeSet<Identity>, String> {
-        let snapshot = self.simulation.snapshot();
+        let entries = self.simulation.workers.iter().flat_map(|it| it.flows().entries());
         let mut found = BTreeSet::new();
-        for worker in &self.simulation.workers {
-            for entry in worker.flows().entries() {
-                let Some(key) = FlowKey::unpack(&entry.key) else { continue };
-                let protocol = match key.kind {
-                    Kind::OutboundTcp => Transport::Tcp,
-                    Kind::OutboundUdp => Transport::Udp,
-                    _ => continue,
-                };
-                let address = OutboundAddressId(entry.target);
-                let address = snapshot.outbound_address(address);
-                let holder = address.and_then(|it| it.holder(protocol, entry.target_port));
-                if holder.is_none_or(|holder| holder.member != MemberId(key.id)) {
-                    continue;
-                }
-                let address_of = |address: weir_core::units::Address| {
-                    ipv4(address.to_ip()).expect("outbound flows are of IPv4")
-                };
-                let member = address_of(snapshot.members[key.id as usize].address);
-                let near = SocketAddrV4::new(member, key.near_port);
-                let outside = address.map(|it| address_of(it.address)).expect("it has a holder");
-                let outside = SocketAddrV4::new(outside, entry.target_port);
-                let far_port = if protocol == Transport::Tcp { key.far_port } else { 0 };
-                let remote = SocketAddrV4::new(address_of(key.far), far_port);
-                if !found.insert((protocol, near, remote, outside)) {
-                    return Err(format!("{near} has two records towards {remote}"));
-                }
+        for flow in entries.filter_map(|entry| self.identity(entry)) {
+            if !found.insert(flow) {
+                return Err(format!("there are two records of {flow:?}"));
             }
         }
         Ok(found)
     }
-}
 
-fn identity(flow: &Flow) -> Identity {
-    let port = if flow.protocol == Transport::Tcp { flow.remote_ports[0] } else { 0 };
-    (flow.protocol, flow.near, SocketAddrV4::new(flow.remote, port), flow.outside)
+    /// The flow that a record stands for, if it is a member's side of one, and in force.
+    fn identity(&self, entry: &Entry) -> Option<Identity> {
+        let snapshot = self.simulation.snapshot();
+        let key = FlowKey::unpack(&entry.key)?;
+        let Kind::Outbound(protocol) = key.kind else { return None };
+        if entry.is_stub() {
+            return None;
+        }
+        let outbound = snapshot.outbound_address(OutboundAddressId(entry.target))?;
+        let member = MemberId(key.id);
+        let holder = outbound.holder(protocol, entry.target_port)?.member;
+        snapshot.member(member)?.mapping(protocol)?;
+        if holder != member {
+            return None;
+        }
+        let near = ipv4(snapshot.member(member)?.address.to_ip())?;
+        Some((
+            protocol,
+            SocketAddrV4::new(near, key.near_port),
+            SocketAddrV4::new(ipv4(key.far.to_ip())?, key.far_port),
+            SocketAddrV4::new(ipv4(outbound.address.to_ip())?, entry.target_port),
+        ))
+    }
 }
 
 const fn member_of(number: u8) -> Ipv4Addr {
@@ -359,6 +375,7 @@ fn twisted(packet: Packet, twist: Twist) -> Packet {
                 if protocol == Transport::Tcp { Transport::Udp } else { Transport::Tcp };
             Packet { protocol, source, destination, segment }
         }
+        Twist::PortZero => Packet { source: SocketAddrV4::new(*source.ip(), 0), ..packet },
     }
 }
 
