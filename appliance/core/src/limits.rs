@@ -171,6 +171,12 @@ pub const LOAD_BALANCING_IDLE_TIMEOUT_MINUTES_MAX: u32 = 100;
 pub const PUBLIC_ADDRESS_IDLE_TIMEOUT_MINUTES_MAX: u32 = 30;
 /// The longest idle timeout in minutes: 120, of outbound rules (behaviour.md §5).
 pub const IDLE_TIMEOUT_MINUTES_MAX: u32 = 120;
+/// The longest time in seconds that a TCP handshake, or what a reset leaves behind, can be given:
+/// the four minutes of RFC 5382, REQ-5.
+pub const TRANSITORY_TIMEOUT_SECONDS_MAX: u32 = 240;
+/// The shortest idle timeout in seconds of UDP and ICMP mappings, which have no end that can be
+/// seen: two tries of a client that waits five seconds for its answer.
+pub const QUERY_TIMEOUT_SECONDS_MIN: u32 = 10;
 
 /// The first port of an outbound address that is given to members (behaviour.md §4.3).
 pub const SNAT_FIRST_PORT: u16 = 1024;
@@ -184,8 +190,13 @@ pub const SNAT_GRANULES: usize = SNAT_PORTS as usize / SNAT_GRANULE as usize;
 const _: () = assert!(SNAT_FIRST_PORT as u32 + SNAT_PORTS <= 1 << 16);
 const _: () = assert!(SNAT_FIRST_PORT.is_multiple_of(SNAT_GRANULE));
 
+/// Ports of one member and protocol that one worker holds. More are spread over several workers.
+pub const SNAT_PORTS_UNSPREAD_MAX: u32 = 16_384;
+/// Workers that the ports of one member and protocol are spread over at most.
+pub const SNAT_SHARES_MAX: usize = 4;
+
 /// Addresses that outbound flows are translated to. More are refused by the configuration check.
-pub const OUTBOUND_ADDRESSES_MAX: usize = 16;
+pub const OUTBOUND_ADDRESSES_MAX: usize = 256;
 
 /// Milliseconds that a client of the control socket may leave a reply unread before it is closed.
 pub const CONTROL_WRITE_MILLISECONDS_MAX: u64 = 5_000;
@@ -212,3 +223,14 @@ pub const LISTING_MILLISECONDS_MAX: u64 = 2_000;
 /// Destinations that the flows of one worker are summed up by. Flows towards further ones are
 /// counted as `omitted`.
 pub const SNAT_DESTINATIONS_SUMMED_MAX: usize = 65_536;
+
+/// Records of outbound sessions that may wait for the session log, of each worker. Further ones are
+/// lost and counted as `session_records_lost`.
+pub const SESSION_RECORDS_WAITING_MAX: usize = 1 << 16;
+/// Records of port blocks that may wait for the session log. Further ones are lost and counted as
+/// `session_log_records_failed`.
+pub const PORT_BLOCK_RECORDS_WAITING_MAX: usize = 1 << 16;
+/// Seconds between two tellings of IPFIX templates at least.
+pub const TEMPLATE_REFRESH_SECONDS_MIN: u32 = 10;
+/// Seconds between two tellings of IPFIX templates at most: a day.
+pub const TEMPLATE_REFRESH_SECONDS_MAX: u32 = 86_400;

@@ -160,6 +160,8 @@ impl Running {
             self.turn_lane();
         } else {
             self.checked = checked;
+            let session_log = self.checked.configuration.appliance.session_log.as_ref();
+            self.lane.log_sessions(session_log);
             self.keep(origin, author);
         }
         tokio::task::spawn_local(async move {
@@ -214,7 +216,7 @@ impl Running {
         self.keeper.keep(entry, Some(kept_in));
         let generation = self.generation();
         // Nobody may want to know.
-        let _gone = author.send(Ok(lane::Outcome { generation, published: Instant::now(), kept }));
+        let _gone = author.send(lane::Outcome { generation, published: Instant::now(), kept });
     }
 }
 

@@ -102,7 +102,8 @@ pub(super) fn read_prefix(field: &Field<'_>) -> Option<Prefix> {
     Some(prefix)
 }
 
-fn names_a_host(address: IpAddr) -> bool {
+/// Whether a single host can have this address.
+pub(super) fn names_a_host(address: IpAddr) -> bool {
     let reserved = match address {
         // 240.0.0.0/4 (RFC 1112 §4) includes the limited broadcast address.
         IpAddr::V4(address) => address.octets()[0] == 0 || address >= Ipv4Addr::new(240, 0, 0, 0),

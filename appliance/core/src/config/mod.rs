@@ -19,6 +19,7 @@ mod echo;
 pub mod edit;
 mod load_balancer;
 mod network_interface;
+mod outbound_method;
 mod pointer;
 mod port_mapping;
 mod problem;
@@ -42,7 +43,8 @@ use serde_json::Value;
 
 pub use appliance::{
     Appliance, ControlSocket, Hugepages, Idle, InterfaceAddress, Lcores, Limits, Log, LogFormat,
-    LogLevel, OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
+    LogLevel, OwnAddresses, OwnService, Port, SessionLog, SessionLogDestination, SessionLogRecords,
+    StaticRoute, changed_appliance_fields,
 };
 pub use load_balancer::{
     AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatRule, InboundNatRulePortMapping,
@@ -50,6 +52,7 @@ pub use load_balancer::{
     OutboundExtensions, OutboundRule, Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
+pub use outbound_method::{OutboundMethod, burned_granules, outbound_methods};
 pub use pointer::escape;
 pub use port_mapping::{PortMappingError, PortMappingQuery, port_mappings};
 pub use problem::Problem;

@@ -2,7 +2,7 @@
 //!
 //! Not here: who uses it (`load_balancer::frontend`), single addresses (`public_address`).
 
-use super::address::{read_prefix, read_version};
+use super::address::{names_a_host, read_prefix, read_version};
 use super::load_balancer::{Sku, Tier, read_public_sku};
 use super::reference::Target;
 use super::resource::Resource;
@@ -47,6 +47,13 @@ pub(super) fn read(resource: &Resource<'_>) -> Option<PublicPrefix> {
     }
     if let Some(prefix) = prefix {
         check_length(resource, prefix, length);
+        if !names_a_host(prefix.address.to_ip()) {
+            properties.error_at(
+                "ipPrefix",
+                "InvalidIPAddress",
+                format!("{prefix} holds no addresses of hosts. Write a public prefix."),
+            );
+        }
         if version.is_some_and(|version| (version == Default::default()) != prefix.address.is_v4())
         {
             properties.error_at(

@@ -85,16 +85,6 @@ pub(super) const ROWS: &[Row] = &[
     },
     Row { feature: "IPv6 frontends and members", remedy: "Give IPv4 addresses.", find: find_ipv6 },
     Row {
-        feature: "Frontends of a public IP prefix",
-        remedy: "Name one publicIPAddress.",
-        find: |all| written(frontends(all), "publicIPPrefix"),
-    },
-    Row {
-        feature: "Outbound rules of several frontends",
-        remedy: "Keep one.",
-        find: find_outbound_rules_of_several_frontends,
-    },
-    Row {
         feature: "Chains to gateway load balancers",
         remedy: "Remove the reference.",
         find: |all| {
@@ -279,14 +269,6 @@ fn find_ipv6(all: &Resources<'_>) -> Vec<String> {
         }
     }
     places
-}
-
-fn find_outbound_rules_of_several_frontends(all: &Resources<'_>) -> Vec<String> {
-    let rules = all.load_balancers.iter().flat_map(|draft| &draft.outbound_rules);
-    let several = rules
-        .filter(|written| written.meaning.as_ref().is_some_and(|rule| rule.frontends.len() > 1));
-    let place = "frontendIPConfigurations";
-    several.map(|written| written.resource.properties.pointer_of(place)).collect()
 }
 
 fn find_https_probes(all: &Resources<'_>) -> Vec<String> {

@@ -53,7 +53,7 @@ const REMEDIES: [(DropReason, &str); DropReason::COUNT] = [
     (DropReason::IcmpToFrontend, "Test frontends with TCP: they do not answer ping, by design."),
     (
         DropReason::IcmpErrorNotTranslated,
-        "Keep one MTU on both sides: path MTU discovery does not work through Weir.",
+        "Nothing, if they are few: the flow has ended, or the error is spoofed.",
     ),
     (DropReason::ProtocolNotTranslated, "Use TCP or UDP: nothing else is translated."),
     (
@@ -86,6 +86,11 @@ const REMEDIES: [(DropReason, &str); DropReason::COUNT] = [
          destinations.",
     ),
     (DropReason::SnatDestinationsFull, "Raise appliance.limits.flowsPerWorker, and restart."),
+    (
+        DropReason::SnatShareExceeded,
+        "Find out why the member opens so many connections, or raise \
+         appliance.limits.flowsPerWorker and restart.",
+    ),
     (
         DropReason::SnatFlowUnknown,
         "Nothing, if it is a scan or a late packet; to be reached from outside, a member needs a \

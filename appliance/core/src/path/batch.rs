@@ -53,6 +53,16 @@ pub struct Tag {
     pub handoffs: u8,
     /// Whether the inbound owner knows no flow of it, so that it may be an outbound one.
     pub inbound_missed: bool,
+    /// How many workers of the member have found no port for its flow; at most 7.
+    pub dry: u8,
+}
+
+impl Tag {
+    /// The same for a packet that this worker of the member has no port for.
+    #[must_use]
+    pub const fn passed_on(self) -> Self {
+        Self { dry: self.dry + 1, ..self }
+    }
 }
 
 /// How a packet's way through the path ends.
@@ -170,6 +180,9 @@ pub(super) struct Sets {
     pub(super) tracked: Places,
     /// Packets whose flow was not found, or that have none: policy must be asked.
     pub(super) missed: Places,
+    /// ICMP errors about translated flows: `parsed` has the tuple of the flow's packet that would
+    /// come from where the error comes from.
+    pub(super) errors: Places,
     /// Packets that one of `actions` is to be done to.
     pub(super) decided: Places,
     /// Packets for the kernel twin.

@@ -30,23 +30,29 @@ mod batch;
 mod classify;
 mod datagrams;
 mod decide;
+mod echo;
+mod errors;
+mod exhaustion;
 mod expire;
 mod family;
 mod find;
 mod listing;
 mod local;
+mod outbound;
 mod parse;
 mod places;
 mod police;
 mod replay;
 mod rewrite;
+mod sessions;
 mod sort;
 mod steer;
 mod worker;
 
 pub use batch::{Action, Batch, Frames, Tag, Verdict};
-
+pub use exhaustion::{Exhaustion, ExhaustionKind};
 pub use listing::{FlowQuery, FlowSlice, FlowView, SLOTS_PER_SLICE, Through};
+pub use sessions::{SessionEvent, SessionRecord, Sessions};
 pub use worker::{Now, Originated, OriginatedFrame, ResolveRequest, Sizes, Worker};
 
 use crate::policy::Snapshot;

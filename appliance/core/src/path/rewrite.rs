@@ -9,7 +9,7 @@ use super::worker::Worker;
 use crate::policy::{Adjacency, NextHop, Snapshot};
 use crate::telemetry::{Counter, DropReason};
 use crate::units::AdjacencyId;
-use crate::wire::{End, Parsed, Share, Translation, translate};
+use crate::wire::{End, Parsed, ProtocolNumber, Share, Translation, translate};
 
 impl Worker {
     /// Rewrites every packet that is to leave.
@@ -103,7 +103,17 @@ impl Worker {
         if let Some(head) = frame.get_mut(..hop.link.len()) {
             head.copy_from_slice(&hop.link);
         }
-        translate::any(frame, parsed, to);
+        match to {
+            Some(to) if batch.sets.errors.contains(place) => {
+                self.rewrite_error(frame, parsed, to);
+            }
+            _ => {
+                translate::any(frame, parsed, to);
+                if let Some(identifier) = new_identifier(&batch.actions[place], parsed) {
+                    translate::identifier(frame, parsed, identifier);
+                }
+            }
+        }
         self.count(&batch.actions[place], parsed);
         batch.transmit(place, hop.port);
         Ok(())
@@ -152,4 +162,15 @@ impl Worker {
             Action::Route => self.counters.count(Counter::RoutedPackets, 1),
         }
     }
+}
+
+/// What the identifier of a ping between a member and the outside becomes.
+#[inline]
+const fn new_identifier(action: &Action, parsed: &Parsed) -> Option<u16> {
+    if let Action::ToOutside(_, _, port) | Action::FromOutside(_, port) = *action
+        && parsed.protocol == ProtocolNumber::ICMP
+    {
+        return Some(port);
+    }
+    None
 }

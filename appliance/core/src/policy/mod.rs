@@ -29,7 +29,9 @@ pub use endpoints::{Endpoint, EndpointMap, NearKey, Standing, StandingWord};
 pub use hosts::{Host, HostMap};
 pub use maglev::{SELECTION_ENTRIES, Selection};
 pub use member::Member;
-pub use outbound::{Granule, Granules, OutboundAddress, OutboundMapping};
+pub use outbound::{
+    Granule, Granules, OutboundAddress, OutboundMapping, OutboundTimers, PortBlock, Share,
+};
 pub use pool::{Pool, Unavailable};
 pub use port::{OwnAddresses, Port};
 pub use route::{Adjacency, Hop, NextHop, Routes};
@@ -60,6 +62,8 @@ pub struct Snapshot {
     pub members: Arc<[Member]>,
     /// By the positions in `Member::outbound`.
     pub mappings: Arc<[OutboundMapping]>,
+    /// How many members' ports each worker holds, by its number.
+    pub outbound_members: Arc<[u32]>,
     /// By [`OutboundAddressId`].
     pub outbound_addresses: Arc<[OutboundAddress]>,
     /// Where packets go that are addressed to neither members nor this appliance.

@@ -20,13 +20,20 @@ use crate::units::Prefix;
 pub struct Frontend {
     /// Its name, unique in the load balancer.
     pub name: String,
-    /// The address that clients use, unique in the configuration. That of a prefix is its first.
+    /// The address that clients use, unique in the configuration. That of a prefix is its first;
+    /// behind the others no rule listens.
     pub address: IpAddr,
     /// Whether the address comes from a public IP address resource: only such frontends
     /// translate outbound flows.
     pub public: bool,
     /// The public IP prefix that the frontend owns as a whole.
     pub prefix: Option<Prefix>,
+}
+
+/// How many addresses lie in a prefix; for very wide ones of IPv6 as many as fit the number.
+fn number_of_addresses(prefix: Prefix) -> u64 {
+    let bits = if prefix.address.is_v4() { 32 } else { 128 };
+    1_u64.checked_shl(u32::from(bits - prefix.length)).unwrap_or(u64::MAX)
 }
 
 /// A frontend while it is checked.
@@ -61,8 +68,7 @@ impl FrontendDraft {
 
     /// How many addresses outbound flows can be translated to.
     pub(in crate::config) fn addresses(&self) -> u64 {
-        let bits = |prefix: Prefix| (if prefix.address.is_v4() { 32 } else { 128 }) - prefix.length;
-        self.prefix.map_or(1, |prefix| 1_u64.checked_shl(bits(prefix).into()).unwrap_or(u64::MAX))
+        self.prefix.map_or(1, number_of_addresses)
     }
 
     /// The property that names the address.

@@ -4,6 +4,7 @@
 
 mod frontend;
 mod inbound_nat;
+mod outbound_extensions;
 mod outbound_rule;
 mod pool;
 mod probe;
@@ -17,7 +18,8 @@ pub(super) use inbound_nat::InboundNatDraft;
 pub use inbound_nat::{
     InboundNatPool, InboundNatRule, InboundNatRulePortMapping, InboundNatTarget,
 };
-pub use outbound_rule::{OutboundExtensions, OutboundRule};
+pub use outbound_extensions::OutboundExtensions;
+pub use outbound_rule::OutboundRule;
 pub use pool::{AdminState, Member, Pool};
 pub(super) use pool::{MemberDraft, PoolDraft};
 pub(super) use probe::ProbeDraft;

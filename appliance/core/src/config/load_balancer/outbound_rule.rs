@@ -2,12 +2,15 @@
 //!
 //! Not here: whether the ports suffice (`validate::outbound`).
 
+use super::outbound_extensions::{self, OutboundExtensions};
 use super::transport::TransportProtocol;
 use super::{FrontendDraft, Siblings, child_of};
 use crate::config::arm::{Field, Object};
+use crate::config::outbound_method::default_ports;
 use crate::config::reference::Reference;
 use crate::config::resource::{Resource, names};
 use crate::limits::{IDLE_TIMEOUT_MINUTES_MAX, SNAT_GRANULE, SNAT_PORTS};
+use crate::units::Transport;
 
 /// One outbound rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,54 +35,14 @@ pub struct OutboundRule {
     pub extensions: OutboundExtensions,
 }
 
-/// What an outbound rule may say beyond Azure's model.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OutboundExtensions {
-    /// Whether a member's address and port keep their outbound address and port towards every
-    /// destination (RFC 4787 §4.1).
-    pub enable_endpoint_independent_mapping: bool,
-    /// Whether ICMP echo requests are translated, by their identifiers (RFC 5508 §3.1).
-    pub enable_icmp_echo: bool,
-    /// Whether a member whose ports are nearly used up gets further ones of those that nobody has.
-    pub enable_on_demand_ports: bool,
-    /// The most ports that a member may then have; a multiple of 8.
-    pub maximum_outbound_ports: u32,
-    /// Whether a flow that finds no port is refused by RST or ICMP instead of dropped in silence.
-    pub reject_when_exhausted: bool,
-    /// When a silent TCP flow ends whose handshake is not complete.
-    pub tcp_opening_timeout_seconds: u32,
-    /// When a silent TCP flow ends in which either side has sent a FIN.
-    pub tcp_fin_timeout_seconds: u32,
-    /// When a silent TCP flow ends in which a RST was seen.
-    pub tcp_reset_timeout_seconds: u32,
-    /// When a silent UDP mapping ends; absent: as `idle_timeout_minutes` says.
-    pub udp_idle_timeout_seconds: Option<u32>,
-    /// When a silent ICMP query mapping ends.
-    pub icmp_query_timeout_seconds: u32,
-}
-
-impl Default for OutboundExtensions {
-    /// What Azure does (behaviour.md §4.4 to §4.6).
-    fn default() -> Self {
-        Self {
-            enable_endpoint_independent_mapping: false,
-            enable_icmp_echo: false,
-            enable_on_demand_ports: false,
-            maximum_outbound_ports: SNAT_PORTS,
-            reject_when_exhausted: false,
-            tcp_opening_timeout_seconds: 32,
-            tcp_fin_timeout_seconds: 240,
-            tcp_reset_timeout_seconds: 15,
-            udp_idle_timeout_seconds: None,
-            icmp_query_timeout_seconds: 60,
-        }
+impl OutboundRule {
+    /// The protocols whose flows the rule translates: those of `protocol`, and ICMP where echo
+    /// requests are translated too. Each has its own ports.
+    pub fn transports(&self) -> impl Iterator<Item = Transport> + use<> {
+        let icmp = self.extensions.enable_icmp_echo.then_some(Transport::Icmp);
+        self.protocol.transports().iter().copied().chain(icmp)
     }
 }
-
-/// Azure's default allocation (behaviour.md §4.3): pools of up to so many members get so many
-/// ports for each.
-const DEFAULT_PORTS: [(usize, u32); 6] =
-    [(50, 1024), (100, 512), (200, 256), (400, 128), (800, 64), (1000, 32)];
 
 /// Reads one outbound rule.
 pub(super) fn read<'a>(
@@ -92,7 +55,9 @@ pub(super) fn read<'a>(
         properties.required("backendAddressPool").and_then(|field| siblings.resolve_pool(&field));
     let protocol =
         properties.required("protocol").and_then(|field| TransportProtocol::read(&field));
-    let written_ports = properties.or("allocatedOutboundPorts", 0, read_ports);
+    let written_ports = properties.or("allocatedOutboundPorts", 0, |field| {
+        read_ports(field, 0, "AllocatedOutboundPortsNotMultipleOfEight")
+    });
     let ports = pool.and_then(|pool| {
         let members = siblings.pool(pool)?.members.len();
         let frontends = frontends.as_ref()?.iter();
@@ -104,6 +69,7 @@ pub(super) fn read<'a>(
     let idle_timeout_minutes = properties
         .or("idleTimeoutInMinutes", 4, |field| field.integer(4..=IDLE_TIMEOUT_MINUTES_MAX));
     let enable_tcp_reset = properties.or("enableTcpReset", false, Field::boolean);
+    let extensions = outbound_extensions::read(&resource.extensions(), ports);
     Some(OutboundRule {
         name: resource.name.clone(),
         frontends: frontends?,
@@ -112,7 +78,7 @@ pub(super) fn read<'a>(
         allocated_outbound_ports: ports?,
         idle_timeout_minutes: idle_timeout_minutes?,
         enable_tcp_reset: enable_tcp_reset?,
-        extensions: OutboundExtensions::default(),
+        extensions: extensions?,
     })
 }
 
@@ -146,12 +112,13 @@ fn read_frontends(properties: &Object<'_>, siblings: &Siblings<'_, '_>) -> Optio
     Some(frontends)
 }
 
-fn read_ports(field: &Field<'_>) -> Option<u32> {
-    let ports = field.integer(0..=SNAT_PORTS)?;
+/// A number of ports of one member, in whole granules.
+pub(super) fn read_ports(field: &Field<'_>, least: u32, code: &'static str) -> Option<u32> {
+    let ports = field.integer(least..=SNAT_PORTS)?;
     let granule = u32::from(SNAT_GRANULE);
     if !ports.is_multiple_of(granule) {
         field.error(
-            "AllocatedOutboundPortsNotMultipleOfEight",
+            code,
             format!(
                 "Ports are dealt in blocks of {granule}. Write {} or {}.",
                 ports / granule * granule,
@@ -174,7 +141,7 @@ fn resolve_ports(
     if written > 0 {
         return Some(written);
     }
-    let default = DEFAULT_PORTS.iter().find(|(members_max, _)| members <= *members_max);
+    let default = default_ports(members, addresses);
     if default.is_none() {
         properties.error_at(
             "allocatedOutboundPorts",
@@ -186,7 +153,5 @@ fn resolve_ports(
             ),
         );
     }
-    let most = DEFAULT_PORTS.first().map_or(0, |(_, ports)| *ports);
-    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-    default.map(|(_, ports)| ports.saturating_mul(addresses).min(most))
+    default
 }

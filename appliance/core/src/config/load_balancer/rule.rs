@@ -35,7 +35,8 @@ pub struct LoadBalancingRule {
     pub enable_tcp_reset: bool,
     /// What the choice of a member depends on.
     pub load_distribution: LoadDistribution,
-    /// Whether the rule leaves outbound flows alone. This version acts as if it were true.
+    /// Whether the rule leaves outbound flows alone. If not, and its frontend is public, flows of
+    /// the pool's members leave from that frontend (behaviour.md §4.2).
     pub disable_outbound_snat: bool,
     /// Whether members get packets with the frontend's address (behaviour.md §7.2).
     pub enable_floating_ip: bool,
@@ -199,7 +200,6 @@ pub(super) fn read<'a>(
     let Some(frontend) = frontend.and_then(|frontend| frontend.meaning.as_ref()) else {
         return Some(rule);
     };
-    warn_of_missing_snat(properties, &rule, frontend);
     Some(with_words_of_frontend(properties, rule, frontend))
 }
 
@@ -284,18 +284,6 @@ fn read_distribution(properties: &Object<'_>) -> Option<LoadDistribution> {
             ("SourceIPProtocol", LoadDistribution::SourceIpProtocol),
         ])
     })
-}
-
-fn warn_of_missing_snat(properties: &Object<'_>, rule: &RuleDraft, frontend: &FrontendDraft) {
-    if !rule.disable_outbound_snat && frontend.public() {
-        properties.warning_at(
-            "disableOutboundSnat",
-            "ImplicitOutboundSnatNotProgrammed",
-            "In Azure this rule would also translate the pool's outbound flows; this version does \
-             that for outbound rules only. Set `disableOutboundSnat` to true, and write an \
-             outbound rule if the pool needs one.",
-        );
-    }
 }
 
 /// For inbound flows the idle timeout of the public IP address wins over the rule's

@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Codes of the shell: of files, of changes to a running appliance, of compiling, of storing.
-const OF_THE_SHELL: [&str; 5] =
-    ["Unreadable", "NoConfigurationFiles", "RestartRequired", "PortsFragmented", "NotPersisted"];
+const OF_THE_SHELL: [&str; 4] =
+    ["Unreadable", "NoConfigurationFiles", "RestartRequired", "NotPersisted"];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(folder).expect("a folder") {

@@ -91,17 +91,6 @@ fn what_azure_writes_by_itself_is_accepted_in_silence() {
 }
 
 #[test]
-fn a_public_rule_that_would_snat_in_azure_is_warned_of() {
-    let mut document = without(&at("outboundRules"));
-    let pointer = at(&format!("{RULE}/disableOutboundSnat"));
-    set(&mut document, &pointer, false.into());
-    let expected = [(pointer.as_str(), "ImplicitOutboundSnatNotProgrammed")];
-    assert_eq!(warned(&accepted(&document)), expected);
-    set(&mut document, &at(FRONTEND), json!({"privateIPAddress": "10.0.0.200"}));
-    assert_eq!(accepted(&document).warnings, []);
-}
-
-#[test]
 fn template_expressions_are_refused_by_name() {
     let pointer = at(&format!("{RULE}/probe/id"));
     let expression = "[resourceId('Microsoft.Network/loadBalancers/probes', 'lb', 'probe')]";

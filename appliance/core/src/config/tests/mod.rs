@@ -13,6 +13,7 @@ mod interfaces;
 mod leniency;
 mod meaning;
 pub(crate) mod mutation;
+mod outbound;
 mod port_mapping;
 mod resources;
 mod rules;

@@ -34,18 +34,6 @@ fn uses_of_load_balancers() -> Vec<Use> {
         "backendPort": 22}}]);
     let mut gateway = internal();
     set(&mut gateway, &format!("{BALANCER}/sku/name"), "Gateway".into());
-    let prefix = json!({"type": "Microsoft.Network/publicIPPrefixes", "name": "p", "properties":
-        {"prefixLength": 31, "ipPrefix": "203.0.113.30/31"}});
-    let mut with_prefix = with("/resources/-", prefix);
-    set(&mut with_prefix, &at(FRONTEND), json!({"publicIPPrefix": {"id": "p"}}));
-    let mut two = with(
-        "/resources/-",
-        json!({"type": "Microsoft.Network/publicIPAddresses", "name": "second",
-            "properties": {"ipAddress": "203.0.113.11"}}),
-    );
-    let second = json!({"name": "b", "properties": {"publicIPAddress": {"id": "second"}}});
-    set(&mut two, &at("frontendIPConfigurations/-"), second);
-    let frontends = at(&format!("{OUTBOUND}/frontendIPConfigurations"));
     let mut dynamic = internal();
     set(
         &mut dynamic,
@@ -60,17 +48,6 @@ fn uses_of_load_balancers() -> Vec<Use> {
         changed("Global load balancers", valid(), &tier, "Global".into()),
         changed("Inbound NAT rules", valid(), &at("inboundNatRules"), nat_rule),
         changed("Inbound NAT pools", valid(), &at("inboundNatPools"), nat_pool),
-        (
-            "Frontends of a public IP prefix",
-            with_prefix,
-            vec![at(&format!("{FRONTEND}/publicIPPrefix"))],
-        ),
-        changed(
-            "Outbound rules of several frontends",
-            two,
-            &frontends,
-            json!([{"id": "fe"}, {"id": "b"}]),
-        ),
         changed("Chains to gateway load balancers", valid(), &gateways, json!({"id": "g"})),
         (
             "Addresses that Azure chooses",

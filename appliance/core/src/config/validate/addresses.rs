@@ -2,13 +2,14 @@
 //!
 //! Not here: whether an address is one at all (`config::address`).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use crate::config::appliance::{Port, own_addresses};
-use crate::config::load_balancer::{Draft, PoolDraft};
+use crate::config::load_balancer::{Draft, FrontendDraft, PoolDraft};
 use crate::config::resource::Written;
 use crate::limits::MEMBERS_MAX;
+use crate::units::Prefix;
 
 /// Checks all addresses.
 pub(super) fn validate(load_balancers: &[Draft<'_>], ports: &[Port]) {
@@ -30,12 +31,43 @@ pub(super) fn validate(load_balancers: &[Draft<'_>], ports: &[Port]) {
     }
 }
 
-/// Checks frontends and returns their addresses with their names.
-fn check_frontends<'d>(
-    load_balancers: &'d [Draft<'_>],
-    own: &HashSet<IpAddr>,
-) -> HashMap<IpAddr, &'d str> {
-    let mut known: HashMap<IpAddr, &str> = HashMap::new();
+/// The addresses that frontends own: single ones, and those of prefixes.
+#[derive(Default)]
+struct Owned<'d> {
+    /// By their first address. They do not overlap.
+    prefixes: BTreeMap<IpAddr, (Prefix, &'d str)>,
+}
+
+impl<'d> Owned<'d> {
+    /// The frontend that owns an address.
+    fn by(&self, address: IpAddr) -> Option<&'d str> {
+        let (_, (prefix, name)) = self.prefixes.range(..=address).next_back()?;
+        prefix.contains(address.into()).then_some(*name)
+    }
+
+    /// The first address of a prefix that some frontend owns already, with that frontend.
+    fn first_of(&self, prefix: Prefix) -> Option<(IpAddr, &'d str)> {
+        let first = prefix.address.to_ip();
+        if let Some(name) = self.by(first) {
+            return Some((first, name));
+        }
+        let (address, (_, name)) = self.prefixes.range(first..).next()?;
+        prefix.contains((*address).into()).then_some((*address, *name))
+    }
+}
+
+/// What a frontend owns: an address, or every address of its prefix (behaviour.md §1.3).
+fn owned_by(frontend: &FrontendDraft) -> Option<Prefix> {
+    let single = |address: IpAddr| {
+        let bits = if address.is_ipv4() { 32 } else { 128 };
+        Prefix::new(address, bits)
+    };
+    frontend.prefix.or_else(|| single(frontend.address?))
+}
+
+/// Checks frontends and returns what they own.
+fn check_frontends<'d>(load_balancers: &'d [Draft<'_>], own: &HashSet<IpAddr>) -> Owned<'d> {
+    let mut owned = Owned::default();
     for draft in load_balancers {
         let mut first_is_public = None;
         for written in &draft.frontends {
@@ -48,50 +80,31 @@ fn check_frontends<'d>(
                     "A load balancer is public or internal. Write two of them.".to_owned(),
                 );
             }
-            let Some(address) = frontend.address else { continue };
-            if own.contains(&address) {
+            let Some(prefix) = owned_by(frontend) else { continue };
+            if let Some(address) = own.iter().filter(|own| prefix.contains((**own).into())).min() {
                 error(
                     "FrontendIsOwnAddress",
                     format!("{address} is the appliance's own address. Choose another one."),
                 );
             }
-            if let Some(first) = known.get(&address) {
+            if let Some((address, first)) = owned.first_of(prefix) {
                 error(
                     "DuplicateFrontendAddress",
-                    format!("{address} is the address of frontend `{first}`. Let rules share it."),
+                    format!("{address} is an address of frontend `{first}`. Let rules share it."),
                 );
             } else {
-                known.insert(address, &written.resource.name);
+                let name = written.resource.name.as_str();
+                owned.prefixes.insert(prefix.address.to_ip(), (prefix, name));
             }
         }
     }
-    refuse_addresses_of_prefixes(load_balancers, &known);
-    known
-}
-
-/// A frontend that owns a prefix owns every address of it (behaviour.md §1.3).
-fn refuse_addresses_of_prefixes(load_balancers: &[Draft<'_>], known: &HashMap<IpAddr, &str>) {
-    for written in load_balancers.iter().flat_map(|draft| &draft.frontends) {
-        let Some(prefix) = written.meaning.as_ref().and_then(|frontend| frontend.prefix) else {
-            continue;
-        };
-        let mut inside: Vec<_> =
-            known.iter().filter(|(address, _)| prefix.contains((**address).into())).collect();
-        inside.sort_unstable();
-        if let Some((address, name)) = inside.first() {
-            written.resource.properties.error_at(
-                "publicIPPrefix",
-                "DuplicateFrontendAddress",
-                format!("{address} of {prefix} is the address of frontend `{name}`. Keep one."),
-            );
-        }
-    }
+    owned
 }
 
 /// Checks the members of a pool and adds their addresses to those known.
 fn check_members(
     pool: &Written<'_, PoolDraft<'_>>,
-    frontends: &HashMap<IpAddr, &str>,
+    frontends: &Owned<'_>,
     own: &HashSet<IpAddr>,
     members: &mut HashSet<IpAddr>,
 ) {
@@ -100,10 +113,10 @@ fn check_members(
         let Some(member) = &draft.meaning else { continue };
         let address = member.address;
         let error = |code, message| draft.place.error(code, message);
-        if let Some(frontend) = frontends.get(&address) {
+        if let Some(frontend) = frontends.by(address) {
             error(
                 "MemberIsFrontend",
-                format!("{address} is the address of frontend `{frontend}`. Give a server's."),
+                format!("{address} is an address of frontend `{frontend}`. Give a server's."),
             );
         }
         if own.contains(&address) {

@@ -4,8 +4,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{members_of, readable};
+use super::outbound_ports::implicit_snat;
+use super::{members_of, readable, readable_outbound};
 use crate::config::load_balancer::{Draft, Sku};
+use crate::config::resource::Written;
 use crate::limits::{
     BASIC_FRONTENDS_MAX, BASIC_MEMBERS_PER_POOL_MAX, BASIC_RULES_MAX, FRONTENDS_MAX,
     MEMBERS_PER_FRONTEND_MAX, MEMBERS_PER_POOL_MAX, OUTBOUND_ADDRESSES_MAX, OUTBOUND_RULES_MAX,
@@ -103,25 +105,39 @@ fn refuse_too_many_of_all(load_balancers: &[Draft<'_>]) {
     }
 }
 
-/// Every frontend of an outbound rule is an outbound address of its own.
+/// Every address of a frontend that outbound flows leave from is an outbound address.
 fn refuse_too_many_outbound_addresses(load_balancers: &[Draft<'_>]) {
-    let mut addresses = BTreeSet::new();
-    for (position, draft) in load_balancers.iter().enumerate() {
-        for written in &draft.outbound_rules {
-            let Some(rule) = &written.meaning else { continue };
-            for frontend in &rule.frontends {
-                let is_new = addresses.insert((position, *frontend));
-                if is_new && addresses.len() == OUTBOUND_ADDRESSES_MAX + 1 {
-                    let message = format!(
-                        "At most {OUTBOUND_ADDRESSES_MAX} addresses can serve outbound rules. \
-                         Let rules share a frontend."
-                    );
-                    let properties = &written.resource.properties;
-                    properties.error_at("frontendIPConfigurations", "LimitExceeded", message);
-                }
+    let mut sum: u64 = 0;
+    for draft in load_balancers {
+        let mut known = BTreeSet::new();
+        let mut count = |frontends: &[usize]| {
+            let fitted = sum <= OUTBOUND_ADDRESSES_MAX as u64;
+            for frontend in frontends.iter().filter(|frontend| known.insert(**frontend)) {
+                let frontend = draft.frontends.get(*frontend).and_then(|it| it.meaning.as_ref());
+                sum = sum.saturating_add(frontend.map_or(0, |frontend| frontend.addresses()));
+            }
+            fitted && sum > OUTBOUND_ADDRESSES_MAX as u64
+        };
+        for (written, rule) in readable_outbound(draft) {
+            if count(&rule.frontends) {
+                refuse_outbound_address(written, "frontendIPConfigurations", "Name fewer.");
+            }
+        }
+        for snat in implicit_snat(draft) {
+            if count(&snat.frontends) {
+                let remedy = "Set it to true where flows need not leave from the frontend.";
+                refuse_outbound_address(snat.rule, "disableOutboundSnat", remedy);
             }
         }
     }
+}
+
+fn refuse_outbound_address<T>(written: &Written<'_, T>, place: &'static str, remedy: &str) {
+    let message = format!(
+        "At most {OUTBOUND_ADDRESSES_MAX} addresses of frontends can be those of outbound flows. \
+         {remedy}"
+    );
+    written.resource.properties.error_at(place, "LimitExceeded", message);
 }
 
 /// Pools of different members have selection tables of their own, which take memory.

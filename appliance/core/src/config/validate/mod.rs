@@ -10,6 +10,7 @@ mod ha_ports;
 mod interfaces;
 mod limits;
 mod outbound;
+mod outbound_ports;
 mod rules;
 mod sku;
 
@@ -17,7 +18,7 @@ use std::collections::BTreeSet;
 
 use super::appliance::Port;
 use super::arm::Place;
-use super::load_balancer::{Draft, Member, MemberDraft, RuleDraft};
+use super::load_balancer::{Draft, Member, MemberDraft, OutboundRule, RuleDraft};
 use super::resource::Written;
 use super::resources::Resources;
 
@@ -33,6 +34,7 @@ pub(super) fn validate<'a>(resources: &Resources<'a>, ports: &[Port]) -> Vec<Pla
     families::validate(load_balancers);
     frontend_ports::validate(load_balancers);
     outbound::validate(resources);
+    outbound_ports::validate(resources);
     interfaces::validate(resources);
     if !limits::members_fit(load_balancers) {
         return Vec::new();
@@ -46,6 +48,13 @@ fn readable<'d, 'a>(
     draft: &'d Draft<'a>,
 ) -> impl Iterator<Item = (&'d Written<'a, RuleDraft>, &'d RuleDraft)> {
     draft.rules.iter().filter_map(|written| Some((written, written.meaning.as_ref()?)))
+}
+
+/// The outbound rules that could be read, each with its place.
+fn readable_outbound<'d, 'a>(
+    draft: &'d Draft<'a>,
+) -> impl Iterator<Item = (&'d Written<'a, OutboundRule>, &'d OutboundRule)> {
+    draft.outbound_rules.iter().filter_map(|written| Some((written, written.meaning.as_ref()?)))
 }
 
 /// The members of a pool with their places.
