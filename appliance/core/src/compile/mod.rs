@@ -3,6 +3,7 @@
 //! ```text
 //!   Configuration ─┐                      ┌─ balance   rules, pools, members, endpoints
 //!   HealthTable ───┼─► Compiler::compile ─┼─ outbound  blocks of ports, granules, workers
+//!                  │                      ├─ instances public addresses of single members
 //!   World ─────────┤                      ├─ forward   adjacencies, routes, members
 //!   PortFacts ─────┘                      └─ hosts     what an address is to us
 //! ```
@@ -15,6 +16,7 @@ mod balance;
 mod forward;
 mod hosts;
 mod identity;
+mod instances;
 mod outbound;
 mod targets;
 
@@ -147,6 +149,7 @@ impl Compiler {
             let workers = next.owner.workers();
             let plan = self.outbound.plan(configuration, workers, &mut self.balance, now)?;
             ends_flows |= self.balance.write(configuration, now, &mut next);
+            instances::write(configuration, &self.balance, &mut next);
             ends_flows |= self.outbound.write(plan, &mut next);
             next.own_addresses = own_addresses(configuration);
         }
@@ -187,6 +190,7 @@ fn empty(owner: Arc<OwnerFunction>) -> Snapshot {
         members: Arc::new([]),
         mappings: Arc::new([]),
         outbound_addresses: Arc::new([]),
+        instance_addresses: Arc::new([]),
         routes: Arc::default(),
         adjacencies: Arc::new([]),
         ports: Arc::new([]),

@@ -33,6 +33,7 @@ mod decide;
 mod expire;
 mod family;
 mod find;
+mod instance;
 mod listing;
 mod local;
 mod parse;

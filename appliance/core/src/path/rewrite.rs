@@ -76,6 +76,23 @@ impl Worker {
                 let to = Translation { end: End::Destination, address, port, change };
                 self.leave(snapshot, member.adjacency, Some(&to), frames, batch, place)
             }
+            Action::FromInstance(member) => {
+                let instance = snapshot.instance(member).ok_or(DropReason::NoOutbound)?;
+                let member = snapshot.member(member).ok_or(DropReason::NoOutbound)?;
+                let change = instance.share.outwards.and(member.share.outwards);
+                let (address, port) = (instance.public, parsed.source_port);
+                let to = Translation { end: End::Source, address, port, change };
+                let hop = self.route(snapshot, parsed)?;
+                self.leave(snapshot, hop, Some(&to), frames, batch, place)
+            }
+            Action::ToInstance(member) => {
+                let instance = snapshot.instance(member).ok_or(DropReason::NoRoute)?;
+                let member = snapshot.member(member).ok_or(DropReason::NoRoute)?;
+                let change = instance.share.inwards.and(member.share.inwards);
+                let (address, port) = (member.address, parsed.destination_port);
+                let to = Translation { end: End::Destination, address, port, change };
+                self.leave(snapshot, member.adjacency, Some(&to), frames, batch, place)
+            }
             Action::Route => {
                 let hop = self.route(snapshot, parsed)?;
                 self.leave(snapshot, hop, None, frames, batch, place)
@@ -103,7 +120,12 @@ impl Worker {
         if let Some(head) = frame.get_mut(..hop.link.len()) {
             head.copy_from_slice(&hop.link);
         }
-        translate::any(frame, parsed, to);
+        match to {
+            Some(to) if batch.sets.fragments.contains(place) => {
+                translate::fragment(frame, parsed, to);
+            }
+            to => translate::any(frame, parsed, to),
+        }
         self.count(&batch.actions[place], parsed);
         batch.transmit(place, hop.port);
         Ok(())
@@ -146,7 +168,10 @@ impl Worker {
                 self.rules.packets().count(rule.index(), bytes);
                 self.members.packets().count(member.index(), bytes);
             }
-            Action::ToOutside(member, ..) | Action::FromOutside(member, _) => {
+            Action::ToOutside(member, ..)
+            | Action::FromOutside(member, _)
+            | Action::FromInstance(member)
+            | Action::ToInstance(member) => {
                 self.members.packets().count(member.index(), bytes);
             }
             Action::Route => self.counters.count(Counter::RoutedPackets, 1),

@@ -41,12 +41,13 @@ impl Worker {
     ) {
         let parsed = &batch.parsed[place];
         let sighting = if batch.sets.fragments.contains(place) {
-            classify_fragment(snapshot, parsed)
+            classify_fragment(snapshot, parsed, frames.frame(place))
         } else {
             classify(snapshot, parsed, frames.frame(place), frames.tag(place))
         };
         match sighting {
             Sighting::Class(class) => self.take_class(snapshot, class, frames, batch, place),
+            Sighting::Stateless(action) => take_stateless(snapshot, action, batch, place),
             Sighting::Own(source) => self.receive_own(snapshot, source, batch, place),
             Sighting::Drop(reason) => batch.drop(place, reason),
         }
@@ -85,6 +86,16 @@ impl Worker {
             }
         }
     }
+}
+
+/// Sends a packet on that this worker may as well have as any other.
+fn take_stateless(snapshot: &Snapshot, action: Action, batch: &mut Batch, place: usize) {
+    if let Action::FromInstance(member) = action
+        && !comes_by_its_port(snapshot, member, batch.ingress[place])
+    {
+        return batch.drop(place, DropReason::ReversePath);
+    }
+    batch.act(place, action);
 }
 
 /// The worker that owns a packet of this class; `None` where any will do.
