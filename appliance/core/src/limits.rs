@@ -190,8 +190,13 @@ pub const SNAT_GRANULES: usize = SNAT_PORTS as usize / SNAT_GRANULE as usize;
 const _: () = assert!(SNAT_FIRST_PORT as u32 + SNAT_PORTS <= 1 << 16);
 const _: () = assert!(SNAT_FIRST_PORT.is_multiple_of(SNAT_GRANULE));
 
+/// Ports of one member and protocol that one worker holds. More are spread over several workers.
+pub const SNAT_PORTS_UNSPREAD_MAX: u32 = 16_384;
+/// Workers that the ports of one member and protocol are spread over at most.
+pub const SNAT_SHARES_MAX: usize = 4;
+
 /// Addresses that outbound flows are translated to. More are refused by the configuration check.
-pub const OUTBOUND_ADDRESSES_MAX: usize = 16;
+pub const OUTBOUND_ADDRESSES_MAX: usize = 256;
 
 /// Milliseconds that a client of the control socket may leave a reply unread before it is closed.
 pub const CONTROL_WRITE_MILLISECONDS_MAX: u64 = 5_000;

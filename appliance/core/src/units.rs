@@ -275,6 +275,24 @@ pub enum Transport {
     Icmp = 1,
 }
 
+impl Transport {
+    /// How many there are.
+    pub const COUNT: usize = 3;
+    /// All of them, in the order of their indexes.
+    pub const ALL: [Self; Self::COUNT] = [Self::Tcp, Self::Udp, Self::Icmp];
+
+    /// Which one it is, for tables: below [`Self::COUNT`].
+    #[must_use]
+    #[inline]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Tcp => 0,
+            Self::Udp => 1,
+            Self::Icmp => 2,
+        }
+    }
+}
+
 impl fmt::Display for Transport {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(match self {

@@ -11,7 +11,6 @@ use weir_core::config::{Examined, FileProblem, examine};
 
 use super::REFUSED;
 use super::files::Files;
-use super::starting::compile_problem;
 
 /// Everything that keeps files from being applied, and what their author should know.
 #[derive(Debug)]
@@ -50,11 +49,8 @@ impl Verdict {
         if !problems.is_empty() {
             return Self { problems, warnings: Vec::new(), has_appliance: false, files: number };
         }
-        let Examined { configuration, has_appliance, problems: found, warnings, origins, .. } =
-            examine(files.sources);
+        let Examined { has_appliance, problems: found, warnings, .. } = examine(files.sources);
         problems.extend(found);
-        let compiled = configuration.as_ref().and_then(compile_problem);
-        problems.extend(compiled.map(|problem| origins.locate(problem)));
         Self { problems, warnings, has_appliance, files: number }
     }
 

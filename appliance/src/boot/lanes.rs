@@ -96,6 +96,7 @@ fn view(worker: &Worker, shared: &Arc<SharedState>) -> WorkerView {
         rules: Arc::<ObjectCounters>::clone(&worker.rules),
         members: Arc::clone(&worker.members),
         outbound: Arc::clone(&worker.outbound),
+        port_use: Arc::clone(&worker.port_use),
         shared: Arc::clone(shared),
     }
 }

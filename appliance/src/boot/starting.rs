@@ -2,13 +2,7 @@
 //!
 //! Not here: the rule (`control::store::choose`).
 
-use weir_core::compile::{Changes, Compiler, Inputs};
-use weir_core::config::{
-    self, Appliance, Checked, Configuration, Problem, changed_appliance_fields,
-};
-use weir_core::health::HealthTable;
-use weir_core::neighbour::World;
-use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES};
+use weir_core::config::{self, Appliance, Problem, changed_appliance_fields};
 
 use super::{Arguments, BootError, privileges, read_configuration};
 use crate::control::Starting;
@@ -20,9 +14,7 @@ use crate::control::store::{ConfigurationFile, Store, Wanted, choose as choose_w
 /// When it cannot be read, the store is another's, or what is chosen is refused.
 pub(super) fn choose(arguments: &Arguments) -> Result<Starting, BootError> {
     // Nothing is started without a configuration (`arguments`).
-    let mut file = read_configuration(arguments.config.as_deref().unwrap_or("".as_ref()));
-    let located = |problem| vec![file.origins.locate(problem)];
-    file.checked = file.checked.and_then(|checked| compiled(checked).map_err(located));
+    let file = read_configuration(arguments.config.as_deref().unwrap_or("".as_ref()));
     let wanted = match (arguments.ignore_stored, arguments.stored) {
         (_, Some(number)) => Wanted::Stored(number),
         (true, None) => Wanted::File,
@@ -31,10 +23,7 @@ pub(super) fn choose(arguments: &Arguments) -> Result<Starting, BootError> {
     let store = open_store(&file, wanted)?;
     let (path, file_sha256) = (file.path.clone(), file.sha256);
     let said = file.checked.as_ref().ok().map(|checked| checked.configuration.appliance.clone());
-    let judge = |text: &[u8]| {
-        config::check(text).and_then(|checked| compiled(checked).map_err(|problem| vec![problem]))
-    };
-    let mut chosen = choose_word(file, &store, wanted, &judge)?;
+    let mut chosen = choose_word(file, &store, wanted, &config::check)?;
     if let Some(difference) = difference(said, &chosen.checked.configuration.appliance) {
         chosen.told.push_str(&difference);
     }
@@ -78,25 +67,6 @@ fn open_store(file: &ConfigurationFile, wanted: Wanted) -> Result<Store, BootErr
             there.and_then(|directory| Store::open(directory).ok()).ok_or_else(refused)
         }
     }
-}
-
-fn compiled(checked: Checked) -> Result<Checked, Problem> {
-    compile_problem(&checked.configuration).map_or(Ok(checked), Err)
-}
-
-/// What only compiling can tell: whether ports can be dealt in unbroken blocks.
-pub(super) fn compile_problem(configuration: &Configuration) -> Option<Problem> {
-    let inputs = Inputs {
-        configuration,
-        health: &HealthTable::default(),
-        world: &World::default(),
-        facts: &[],
-        now_milliseconds: 0,
-    };
-    let mut compiler = Compiler::new(OwnerFunction::new(&[0; RSS_KEY_BYTES], 1), 0);
-    let refused = compiler.compile(inputs, Changes::ALL).err()?;
-    let (pointer, code, message) = (String::new(), "PortsFragmented".into(), refused.to_string());
-    Some(Problem { pointer, code, message })
 }
 
 /// Says where the file asks for another process than the one that starts.

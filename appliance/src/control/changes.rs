@@ -214,7 +214,7 @@ impl Running {
         self.keeper.keep(entry, Some(kept_in));
         let generation = self.generation();
         // Nobody may want to know.
-        let _gone = author.send(Ok(lane::Outcome { generation, published: Instant::now(), kept }));
+        let _gone = author.send(lane::Outcome { generation, published: Instant::now(), kept });
     }
 }
 

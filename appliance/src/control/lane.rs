@@ -2,26 +2,29 @@
 //!
 //! ```text
 //!   changes ─► pending ─► compile, on a thread of its own ─► publish ─► every worker
-//!   apply ───► candidate ──────┘        │
-//!              (one at a time)          └─ refused: the candidate's author is told
+//!   apply ───► candidate ──────┘
+//!              (one at a time)
 //! ```
 //!
 //! One lane for configuration, health, neighbours and routes. What comes while a snapshot is
 //! compiled is coalesced into the next one. Nothing here waits for a worker: a snapshot that
 //! cannot be published yet, because three older ones are still being read, is tried again.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_core::api;
-use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, PortsFragmented, probe_targets};
+use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, probe_targets};
 use weir_core::config::Checked;
 use weir_core::health::HealthTable;
 use weir_core::neighbour::World;
 use weir_core::policy::Snapshot;
 use weir_core::rcu::Publisher;
+use weir_core::telemetry::PortUse;
+use weir_core::units::{MemberId, Transport};
 
 use super::store::{Kept, Sha256};
 
@@ -47,7 +50,7 @@ pub(super) struct Origin {
 }
 
 /// Where a candidate's author waits to be told.
-pub(super) type Waiting = oneshot::Sender<Result<Outcome, PortsFragmented>>;
+pub(super) type Waiting = oneshot::Sender<Outcome>;
 
 /// What became of a candidate.
 #[derive(Debug)]
@@ -62,9 +65,7 @@ pub(super) struct Outcome {
 /// What the compiling thread gives back.
 pub(super) struct Compiled {
     compiler: Compiler,
-    result: Result<Snapshot, PortsFragmented>,
-    /// What had changed besides the candidate.
-    owed: Changes,
+    snapshot: Snapshot,
     candidate: Option<Candidate>,
 }
 
@@ -72,6 +73,10 @@ pub(super) struct Compiled {
 pub(super) struct PublishLane {
     publisher: Publisher<Snapshot>,
     facts: Arc<[PortFacts]>,
+    /// Outbound ports in use, by worker.
+    port_use: Arc<[Arc<PortUse>]>,
+    /// Whose outbound ports are nearly used up, since the last snapshot.
+    wanting: BTreeSet<(MemberId, Transport)>,
     /// Here when nothing is being compiled, and nobody copies it.
     compiler: Option<Compiler>,
     /// Where it comes back from who copies it.
@@ -97,11 +102,14 @@ impl PublishLane {
         compiler: Compiler,
         publisher: Publisher<Snapshot>,
         facts: Arc<[PortFacts]>,
+        port_use: Arc<[Arc<PortUse>]>,
     ) -> Self {
         let published = Arc::new(compiler.last().clone());
         Self {
             publisher,
             facts,
+            port_use,
+            wanting: BTreeSet::new(),
             compiler: Some(compiler),
             lent: None,
             running: None,
@@ -155,6 +163,30 @@ impl PublishLane {
         self.pending = self.pending.and(changes);
     }
 
+    /// Outbound ports in use, by worker.
+    pub(super) fn port_use(&self) -> Arc<[Arc<PortUse>]> {
+        Arc::clone(&self.port_use)
+    }
+
+    /// Notes that a member's ports are nearly used up, if it may get more.
+    pub(super) fn want_ports(&mut self, member: MemberId, protocol: Transport) {
+        let snapshot = &self.published;
+        let mapping = snapshot.member(member).and_then(|it| it.mapping(protocol));
+        let mapping = mapping.and_then(|position| snapshot.mappings.get(position as usize));
+        if mapping.is_some_and(|mapping| mapping.on_demand) {
+            self.wanting.insert((member, protocol));
+            self.pending.ports = true;
+        }
+    }
+
+    /// Has ports dealt anew that were taken from members and have no flows any more, or that
+    /// somebody got on demand and does not need.
+    pub(super) fn return_ports(&mut self, now_milliseconds: u64) {
+        let compiler = self.compiler.as_ref();
+        let has = |it: &Compiler| it.has_ports_to_return(&self.port_use, now_milliseconds);
+        self.pending.ports |= compiler.is_some_and(has);
+    }
+
     /// Takes a configuration on its way; none other may be.
     pub(super) fn apply(&mut self, candidate: Candidate) {
         debug_assert!(!self.has_candidate(), "one at a time");
@@ -178,7 +210,6 @@ impl PublishLane {
         let candidate = self.candidate.take();
         self.compiles_candidate = candidate.is_some();
         let mut changes = std::mem::take(&mut self.pending);
-        let owed = changes;
         changes.configuration |= candidate.is_some();
         let checked = Arc::clone(candidate.as_ref().map_or(checked, |it| &it.checked));
         let health = match &candidate {
@@ -190,6 +221,8 @@ impl PublishLane {
             None => Arc::clone(health),
         };
         let (world, facts) = (Arc::clone(world), Arc::clone(&self.facts));
+        let port_use = Arc::clone(&self.port_use);
+        let wanting: Vec<_> = std::mem::take(&mut self.wanting).into_iter().collect();
         self.running = Some(tokio::task::spawn_blocking(move || {
             let inputs = Inputs {
                 configuration: &checked.configuration,
@@ -197,9 +230,11 @@ impl PublishLane {
                 world: &world,
                 facts: &facts,
                 now_milliseconds,
+                port_use: &port_use,
+                wanting: &wanting,
             };
-            let result = compiler.compile(inputs, changes);
-            Compiled { compiler, result, owed, candidate }
+            let snapshot = compiler.compile(inputs, changes);
+            Compiled { compiler, snapshot, candidate }
         }));
     }
 
@@ -219,25 +254,8 @@ impl PublishLane {
     pub(super) fn finish(&mut self, compiled: Compiled) -> Option<Published> {
         self.compiler = Some(compiled.compiler);
         self.compiles_candidate = false;
-        match compiled.result {
-            Ok(snapshot) => {
-                self.ready = Some((Box::new(snapshot), compiled.candidate));
-                self.publish()
-            }
-            Err(refused) => {
-                // The old configuration stands, and what else had changed is compiled again. A
-                // refusal without a candidate would only repeat itself until something changes.
-                if compiled.candidate.is_some() {
-                    self.pending = self.pending.and(compiled.owed);
-                }
-                tracing::error!("{refused}");
-                if let Some(candidate) = compiled.candidate {
-                    // A client that has gone does not want to know.
-                    let _gone = candidate.author.send(Err(refused));
-                }
-                None
-            }
-        }
+        self.ready = Some((Box::new(compiled.snapshot), compiled.candidate));
+        self.publish()
     }
 
     /// Publishes what is ready, unless three older snapshots are still being read.

@@ -51,7 +51,7 @@ use weir_core::limits;
 use weir_core::neighbour::{Event, LeftOut, Route, World, wanted_neighbours};
 use weir_core::policy::Snapshot;
 use weir_core::rcu::Publisher;
-use weir_core::telemetry::{Counters, ObjectCounters};
+use weir_core::telemetry::{Counters, ObjectCounters, OutboundCounters, PortUse};
 use weir_core::units::{Address, PortId, Prefix, WorkerId};
 
 use crate::boot::{LogHandle, OpenPort};
@@ -124,8 +124,10 @@ pub struct WorkerView {
     pub rules: Arc<ObjectCounters>,
     /// Its counters per member.
     pub members: Arc<ObjectCounters>,
-    /// Outbound ports in use, per member and protocol.
-    pub outbound: Arc<ObjectCounters>,
+    /// Its counters of members' flows to the outside.
+    pub outbound: Arc<OutboundCounters>,
+    /// Outbound ports in use.
+    pub port_use: Arc<PortUse>,
     /// What it tells about itself.
     pub shared: Arc<SharedState>,
 }
@@ -258,8 +260,9 @@ impl Control {
         tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
         crate::boot::keep_network();
         let inquirer = Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared)));
+        let port_use = self.kit.workers.iter().map(|it| Arc::clone(&it.port_use)).collect();
         let running = Running {
-            lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts),
+            lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts, port_use),
             checked: Arc::new(chosen.checked),
             path,
             file_sha256,
@@ -425,6 +428,10 @@ impl Running {
                     tracing::debug!("cannot resolve {}: {error}", request.address);
                 }
             }
+            for _ in 0..REQUESTS_PER_TURN {
+                let Some(exhaustion) = worker.shared.exhaustions.pop() else { break };
+                self.lane.want_ports(exhaustion.member, exhaustion.protocol);
+            }
         }
     }
 
@@ -445,6 +452,7 @@ impl Running {
             self.left_out = left_out;
         }
         self.look_after_ports();
+        self.lane.return_ports(now);
         self.look_after_diagnosis();
         self.announcer.turn(&mut self.pump.borrow_mut());
     }

@@ -5,7 +5,6 @@ use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use weir_core::api::{self, Applied, Error, ErrorCode, Reply, Source, Success};
-use weir_core::compile::PortsFragmented;
 use weir_core::config::Problem;
 
 use super::socket::Peer;
@@ -15,11 +14,10 @@ use super::{STORE_WITHIN, lane};
 pub(super) async fn conclude(
     mut applied: Applied,
     started: Instant,
-    outcome: oneshot::Receiver<Result<lane::Outcome, PortsFragmented>>,
+    outcome: oneshot::Receiver<lane::Outcome>,
 ) -> Reply {
     let stopping = || Error::new(ErrorCode::Internal, "weir is stopping");
     let outcome = outcome.await.map_err(|_| stopping())?;
-    let outcome = outcome.map_err(|refused| uncompiled(&refused))?;
     applied.generation = outcome.generation;
     applied.milliseconds = milliseconds(outcome.published.saturating_duration_since(started));
     let kept = match timeout(STORE_WITHIN, outcome.kept).await {
@@ -52,11 +50,6 @@ pub(super) fn milliseconds(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// A configuration that is valid, and cannot be put in force.
-pub(super) fn uncompiled(refused: &PortsFragmented) -> Error {
-    refusal(vec![problem("", "PortsFragmented", refused.to_string())])
-}
-
 pub(super) fn refusal(problems: Vec<Problem>) -> Error {
     Error::configuration_refused(problems.iter().map(told).collect())
 }
@@ -83,7 +76,7 @@ mod tests {
         let (author, outcome) = oneshot::channel();
         let (kept_in, kept_out) = oneshot::channel();
         let published = lane::Outcome { generation: 7, published: Instant::now(), kept: kept_out };
-        author.send(Ok(published)).expect("it waits");
+        author.send(published).expect("it waits");
         let silent = match kept {
             Some(kept) => {
                 kept_in.send(kept).expect("it waits");

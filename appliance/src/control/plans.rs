@@ -23,12 +23,12 @@ use weir_core::limits::CONTROL_CLIENTS_MAX;
 use weir_core::neighbour::World;
 use weir_core::plan::{self, Before, Gauges, Planned};
 use weir_core::policy::Snapshot;
-use weir_core::telemetry::{ObjectCounters, ObjectTotals};
+use weir_core::telemetry::{ObjectCounters, ObjectTotals, PortUse};
 
 use super::Running;
 use super::answers::send;
 use super::judge::check_against;
-use super::outcome::{told, uncompiled};
+use super::outcome::told;
 
 /// Plans that wait for their turn, in the order in which they came.
 pub(super) struct Plans {
@@ -59,6 +59,7 @@ struct Making {
     health: Arc<HealthTable>,
     world: Arc<World>,
     facts: Arc<[PortFacts]>,
+    port_use: Arc<[Arc<PortUse>]>,
     counters: Vec<[Arc<ObjectCounters>; 2]>,
     now_milliseconds: u64,
     /// The turn of what takes a thread aside, which ends with this.
@@ -98,6 +99,7 @@ impl Running {
             health: Arc::clone(&self.health),
             world: Arc::clone(&self.world),
             facts: self.lane.facts(),
+            port_use: self.lane.port_use(),
             counters: counters.map(|it| [&it.rules, &it.members].map(Arc::clone)).collect(),
             now_milliseconds: self.clock.now().milliseconds,
             _turn: turn,
@@ -123,7 +125,7 @@ impl Making {
         let planned = check_against(document, &self.checked)?;
         let mut health = HealthTable::clone(&self.health);
         health.set_targets(&probe_targets(&planned.configuration));
-        let next = self.compiled(compiler, &planned, &health)?;
+        let next = self.compiled(compiler, &planned, &health);
         let before =
             Before { configuration: &self.checked.configuration, snapshot: &self.snapshot };
         let wanted =
@@ -148,16 +150,18 @@ impl Making {
         mut compiler: Compiler,
         planned: &Checked,
         health: &HealthTable,
-    ) -> Result<Snapshot, Error> {
+    ) -> Snapshot {
         let inputs = Inputs {
             configuration: &planned.configuration,
             health,
             world: &self.world,
             facts: &self.facts,
             now_milliseconds: self.now_milliseconds,
+            port_use: &self.port_use,
+            wanting: &[],
         };
         let changes = Changes { configuration: true, ..Changes::default() };
-        compiler.compile(inputs, changes).map_err(|refused| uncompiled(&refused))
+        compiler.compile(inputs, changes)
     }
 
     /// Live flows of every rule and member in force.

@@ -2,12 +2,12 @@
 
 use weir_core::api::{
     DropCount, FrontendStatus, Health, Link, LoadBalancerHealth, MbufStatus, MemberHealth,
-    MemberStatus, OutboundStatus, PacketStatus, PortStatus, PortsUsed, RuleHealth, RuleStatus,
-    Status, WorkerStatus,
+    MemberStatus, OutboundStatus, PacketStatus, PortStatus, RuleHealth, RuleStatus, Status,
+    WorkerStatus,
 };
 use weir_core::compile::{probe_target, rule_view};
 use weir_core::config::{LoadBalancer, LoadBalancingRule, Pool};
-use weir_core::policy::Member;
+use weir_core::policy::{Member, PortBlock};
 use weir_core::telemetry::{DropReason, ObjectCounters, ObjectTotals, Totals};
 use weir_core::units::{Address, MacAddress, MemberId, Transport};
 
@@ -247,35 +247,38 @@ impl Running {
     }
 
     fn outbound_statuses(&self) -> Vec<OutboundStatus> {
-        let mut statuses = Vec::new();
-        for load_balancer in &self.checked.configuration.load_balancers {
-            for rule in &load_balancer.outbound_rules {
-                for member in &load_balancer.pools[rule.pool].members {
-                    let Some((id, _)) = self.member(member.address.into()) else { continue };
-                    statuses.push(OutboundStatus {
-                        rule: rule.name.clone(),
-                        address: load_balancer.frontends[rule.frontends[0]].address.to_string(),
-                        member: member.address.to_string(),
-                        ports_allocated: rule.allocated_outbound_ports,
-                        ports_used: PortsUsed {
-                            tcp: self.ports_used(id, Transport::Tcp),
-                            udp: self.ports_used(id, Transport::Udp),
-                        },
-                    });
+        let mut statuses: Vec<OutboundStatus> = Vec::new();
+        for one in self.port_uses() {
+            let (address, member) = (one.address.to_string(), one.member.to_string());
+            let found = statuses
+                .iter_mut()
+                .rev()
+                .find(|it| it.member == member && it.address == address && it.rule == one.rule);
+            let status = match found {
+                Some(found) => found,
+                None => {
+                    let rule = one.rule.clone();
+                    statuses.push(OutboundStatus { rule, address, member, ..Default::default() });
+                    let Some(made) = statuses.last_mut() else { continue };
+                    made
                 }
+            };
+            status.ports_allocated = status.ports_allocated.max(one.allocated);
+            match one.protocol {
+                Transport::Tcp => status.ports_used.tcp = one.used,
+                Transport::Udp => status.ports_used.udp = one.used,
+                Transport::Icmp => {}
             }
         }
         statuses
     }
 
-    /// Outbound ports in use by a member, for one protocol.
-    pub(super) fn ports_used(&self, member: MemberId, protocol: Transport) -> u32 {
-        let slot = match protocol {
-            Transport::Tcp => 0,
-            Transport::Udp | Transport::Icmp => 1,
+    /// Ports of a block that are in use, whoever holds them.
+    pub(super) fn ports_used(&self, protocol: Transport, block: &PortBlock) -> u32 {
+        let of = |worker: &WorkerView| {
+            worker.port_use.of_block(block.address, protocol, block.first_port, block.ports)
         };
-        let totals = self.sum(member.index() * 2 + slot, |worker| &worker.outbound);
-        u32::try_from(totals.flows).unwrap_or(u32::MAX)
+        self.workers.iter().map(of).sum()
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -15,8 +15,11 @@ pub(super) struct PacketFrames<'a> {
     ingress: Option<PortId>,
 }
 
-/// In the meta word: bits 0 to 7 count hand-offs, bit 8 says that the inbound owner missed.
+/// In the meta word: bits 0 to 7 count hand-offs, bit 8 says that the inbound owner missed, bits 9
+/// to 11 count workers without a port.
 const INBOUND_MISSED: u64 = 1 << 8;
+const DRY_BIT: u32 = 9;
+const DRY: u64 = 7;
 
 impl<'a> PacketFrames<'a> {
     #[inline]
@@ -77,11 +80,16 @@ impl Frames for PacketFrames<'_> {
     #[allow(clippy::cast_possible_truncation, reason = "the lowest eight bits")]
     fn tag(&self, place: usize) -> Tag {
         let meta = self.look.burst().meta(place);
-        Tag { handoffs: meta as u8, inbound_missed: meta & INBOUND_MISSED != 0 }
+        Tag {
+            handoffs: meta as u8,
+            inbound_missed: meta & INBOUND_MISSED != 0,
+            dry: (meta >> DRY_BIT & DRY) as u8,
+        }
     }
 
     fn set_tag(&mut self, place: usize, tag: Tag) {
         let missed = if tag.inbound_missed { INBOUND_MISSED } else { 0 };
-        self.look.set_meta(place, u64::from(tag.handoffs) | missed);
+        let dry = (u64::from(tag.dry) & DRY) << DRY_BIT;
+        self.look.set_meta(place, u64::from(tag.handoffs) | missed | dry);
     }
 }

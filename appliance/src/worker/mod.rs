@@ -124,6 +124,10 @@ impl WorkerLane {
                 self.worker.counters.count(Counter::ResolveRequests, 1);
             }
         }
+        for exhaustion in self.worker.exhaustions.drain(..) {
+            // It is told again while it lasts.
+            let _full = self.shared.exhaustions.push(exhaustion);
+        }
         worked
     }
 }

@@ -3,13 +3,16 @@
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use crossbeam_queue::ArrayQueue;
-use weir_core::path::ResolveRequest;
+use weir_core::path::{Exhaustion, ResolveRequest};
 
 use super::inquiries::Mailbox;
 
 /// Requests to resolve a next hop that may wait for the control side. Beyond, the next packet
 /// asks again.
 const REQUESTS_WAITING: usize = 256;
+/// Notes of outbound ports that have run out which may wait for the control side. Beyond, the next
+/// flow that finds none tells again; each is counted.
+const EXHAUSTIONS_WAITING: usize = 256;
 
 /// What one worker writes and the control side reads, on cache lines of its own.
 #[derive(Debug)]
@@ -23,6 +26,8 @@ pub struct SharedState {
     lcore: AtomicU32,
     /// Next hops that packets wait for.
     pub requests: ArrayQueue<ResolveRequest>,
+    /// Whose outbound ports have run out, or nearly so.
+    pub exhaustions: ArrayQueue<Exhaustion>,
     /// What the control side asks, and the worker's answers.
     pub inquiries: Mailbox,
 }
@@ -54,6 +59,7 @@ impl Default for SharedState {
             sleeping: AtomicBool::new(false),
             lcore: AtomicU32::new(0),
             requests: ArrayQueue::new(REQUESTS_WAITING),
+            exhaustions: ArrayQueue::new(EXHAUSTIONS_WAITING),
             inquiries: Mailbox::default(),
         }
     }

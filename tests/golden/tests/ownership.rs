@@ -158,7 +158,7 @@ fn a_packet_that_was_handed_over_twice_is_not_handed_over_again() {
     for port in 40_000..40_008 {
         let line = format!("tcp 192.0.2.7:{port} -> 203.0.113.10:80 SYN");
         let mut frame = simulation.frame(FRONT, &line);
-        frame.tag = Tag { handoffs: 2, inbound_missed: false };
+        frame.tag = Tag { handoffs: 2, inbound_missed: false, dry: 0 };
         simulation.receive([frame]);
         dropped += u64::from(simulation.take_outputs().is_empty());
     }

@@ -8,7 +8,7 @@
 //!   PortFacts ─────┘                      └─ hosts     what an address is to us
 //! ```
 //!
-//! Pure, and total but for limits. A [`Compiler`] keeps what must outlive one snapshot: ids that
+//! Pure and total. A [`Compiler`] keeps what must outlive one snapshot: ids that
 //! objects keep, blocks that members keep, selection tables that pools share. Not here: when to
 //! compile and how to publish (the shell), what is valid (`config`).
 
@@ -22,13 +22,13 @@ mod targets;
 
 use std::sync::Arc;
 
-pub use outbound::PortsFragmented;
 pub use targets::{probe_target, probe_targets, rule_view};
 
 use crate::config::{Configuration, OwnService};
 use crate::health::HealthTable;
 use crate::neighbour::World;
 use crate::policy::{OwnAddresses, OwnerFunction, Snapshot};
+use crate::telemetry::PortUse;
 use crate::units::{Address, Generation, MacAddress, MemberId, RuleId, Transport};
 
 /// What is to be compiled.
@@ -44,6 +44,10 @@ pub struct Inputs<'a> {
     pub facts: &'a [PortFacts],
     /// Milliseconds since the process started.
     pub now_milliseconds: u64,
+    /// Which outbound ports are in use, by worker.
+    pub port_use: &'a [Arc<PortUse>],
+    /// Whose ports are nearly used up: they get more, where they may.
+    pub wanting: &'a [(MemberId, Transport)],
 }
 
 /// What a device is, whatever the configuration says.
@@ -64,16 +68,18 @@ pub struct Changes {
     pub health: bool,
     /// A link, an address, a route or a neighbour.
     pub world: bool,
+    /// Who needs outbound ports, and who has ended with some.
+    pub ports: bool,
 }
 
 impl Changes {
     /// Everything, as at start.
-    pub const ALL: Self = Self { configuration: true, health: true, world: true };
+    pub const ALL: Self = Self { configuration: true, health: true, world: true, ports: true };
 
     /// Whether anything has changed.
     #[must_use]
     pub const fn any(self) -> bool {
-        self.configuration || self.health || self.world
+        self.configuration || self.health || self.world || self.ports
     }
 
     /// Both changes together.
@@ -83,6 +89,7 @@ impl Changes {
             configuration: self.configuration || other.configuration,
             health: self.health || other.health,
             world: self.world || other.world,
+            ports: self.ports || other.ports,
         }
     }
 }
@@ -132,26 +139,18 @@ impl Compiler {
     }
 
     /// The next snapshot. What did not change is shared with the last one.
-    ///
-    /// # Errors
-    /// [`PortsFragmented`] when no unbroken block of ports is left for a member; the last
-    /// snapshot then still stands.
-    pub fn compile(
-        &mut self,
-        inputs: Inputs<'_>,
-        changes: Changes,
-    ) -> Result<Snapshot, PortsFragmented> {
+    pub fn compile(&mut self, inputs: Inputs<'_>, changes: Changes) -> Snapshot {
         let mut next = self.last.clone();
         next.generation = Generation(self.last.generation.0 + 1);
         let (configuration, now) = (inputs.configuration, inputs.now_milliseconds);
         let mut ends_flows = false;
         if changes.configuration {
-            let workers = next.owner.workers();
-            let plan = self.outbound.plan(configuration, workers, &mut self.balance, now)?;
             ends_flows |= self.balance.write(configuration, now, &mut next);
             instances::write(configuration, &self.balance, &mut next);
-            ends_flows |= self.outbound.write(plan, &mut next);
             next.own_addresses = own_addresses(configuration);
+        }
+        if changes.configuration || changes.ports {
+            ends_flows |= self.outbound.write(inputs, &mut self.balance, &mut next);
         }
         if changes.configuration || changes.health {
             self.balance.write_eligibility(inputs, &mut next);
@@ -164,7 +163,14 @@ impl Compiler {
             next.flows_valid_since = next.generation;
         }
         self.last = next.clone();
-        Ok(next)
+        next
+    }
+
+    /// Whether there are outbound ports to deal anew: their last flows have ended, or who got them
+    /// on demand may not need them any more.
+    #[must_use]
+    pub fn has_ports_to_return(&self, port_use: &[Arc<PortUse>], now_milliseconds: u64) -> bool {
+        self.outbound.has_ports_to_return(port_use, now_milliseconds)
     }
 }
 
@@ -189,6 +195,7 @@ fn empty(owner: Arc<OwnerFunction>) -> Snapshot {
         pools: Arc::new([]),
         members: Arc::new([]),
         mappings: Arc::new([]),
+        outbound_members: Arc::new([]),
         outbound_addresses: Arc::new([]),
         instance_addresses: Arc::new([]),
         routes: Arc::default(),

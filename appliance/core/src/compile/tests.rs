@@ -1,6 +1,7 @@
 //! Does a change touch what it must, and nothing else?
 
 use std::net::IpAddr;
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -9,7 +10,7 @@ use super::*;
 use crate::config::check;
 use crate::health::{ProbeTarget, Verdict};
 use crate::neighbour::{Event, Neighbour, NeighbourState, NextHop, Route};
-use crate::policy::{Granule, NextHop as Towards, RSS_KEY_BYTES};
+use crate::policy::{Granule, NextHop as Towards, PortBlock, RSS_KEY_BYTES};
 use crate::units::{AdjacencyId, OutboundAddressId, PortId, Prefix, WorkerId};
 
 const FRONT: PortId = PortId(0);
@@ -22,6 +23,8 @@ struct Bench {
     health: HealthTable,
     world: World,
     now_milliseconds: u64,
+    port_use: Arc<PortUse>,
+    wanting: Vec<(MemberId, Transport)>,
 }
 
 impl Bench {
@@ -33,6 +36,8 @@ impl Bench {
             health: HealthTable::default(),
             world: World::default(),
             now_milliseconds: 0,
+            port_use: Arc::default(),
+            wanting: Vec::new(),
         };
         for (port, subnet) in [(FRONT, "198.51.100.0/24"), (BACK, "10.0.0.0/24")] {
             bench.world.apply(Event::LinkChanged { port, mac: MacAddress([2; 6]), up: true });
@@ -68,7 +73,7 @@ impl Bench {
             members.into();
     }
 
-    fn try_compile(&mut self, changes: Changes) -> Result<Snapshot, PortsFragmented> {
+    fn compile(&mut self, changes: Changes) -> Snapshot {
         let checked = check(self.document.to_string().as_bytes()).expect("a right document");
         self.health.set_targets(&probe_targets(&checked.configuration));
         let facts = [PortFacts { mac: MacAddress([2; 6]), partial_checksums: false }; 2];
@@ -79,25 +84,38 @@ impl Bench {
                 world: &self.world,
                 facts: &facts,
                 now_milliseconds: self.now_milliseconds,
+                port_use: std::slice::from_ref(&self.port_use),
+                wanting: &std::mem::take(&mut self.wanting),
             },
             changes,
         )
-    }
-
-    fn compile(&mut self, changes: Changes) -> Snapshot {
-        self.try_compile(changes).expect("ports for everybody")
     }
 
     fn configured(&mut self) -> Snapshot {
         self.compile(Changes { configuration: true, ..Changes::default() })
     }
 
-    /// First port, ports and worker of a member's TCP block.
-    fn block(&self, snapshot: &Snapshot, member: &str) -> (u16, u16, WorkerId) {
+    /// A member's TCP ports on the first worker that has some.
+    fn ranges(&self, snapshot: &Snapshot, member: &str) -> Vec<Range<u16>> {
         let id = self.compiler.member_id(v4(member)).expect("a member");
         let mapping = snapshot.member(id).and_then(|it| it.mapping(Transport::Tcp));
         let mapping = &snapshot.mappings[mapping.expect("a mapping") as usize];
-        (mapping.first_port, mapping.ports, mapping.worker)
+        mapping.blocks().map(PortBlock::range).collect()
+    }
+
+    /// Notes that a port of the only address is in use, or is not any more.
+    fn use_port(&self, port: u16, is_used: bool) {
+        let granule = usize::from((port - 1024) / 8);
+        self.port_use.note(OutboundAddressId(0), Transport::Tcp, granule, is_used.into());
+    }
+
+    /// First port, ports and worker of a member's TCP block.
+    fn block(&self, snapshot: &Snapshot, member: &str) -> (u16, u32, WorkerId) {
+        let id = self.compiler.member_id(v4(member)).expect("a member");
+        let mapping = snapshot.member(id).and_then(|it| it.mapping(Transport::Tcp));
+        let mapping = &snapshot.mappings[mapping.expect("a mapping") as usize];
+        let [share] = &mapping.shares[..] else { panic!("one share: {mapping:?}") };
+        (share.blocks[0].first_port, mapping.ports(), share.worker)
     }
 }
 
@@ -209,30 +227,108 @@ fn a_block_that_lost_its_holder_rests_for_four_minutes_where_others_will_do() {
 }
 
 #[test]
-fn a_rules_port_moves_the_block_that_it_falls_into() {
+fn a_rules_port_takes_its_granule_and_leaves_the_rest_of_the_block() {
     let mut bench = Bench::new(1);
     bench.configured();
     bench.balancer()["loadBalancingRules"][0]["properties"]["frontendPort"] = 1090.into();
     let snapshot = bench.configured();
     assert_eq!(bench.block(&snapshot, "10.0.0.11").0, 1024);
-    assert_eq!(bench.block(&snapshot, "10.0.0.12").0, 1096, "behind the eight ports of 1090");
+    assert_eq!(bench.ranges(&snapshot, "10.0.0.12"), [1096..1160], "without those around 1090");
     assert_eq!(snapshot.flows_valid_since, snapshot.generation);
 }
 
 #[test]
-fn ports_that_fit_in_sum_but_not_in_one_piece_are_an_error_that_changes_nothing() {
+fn ports_that_fit_in_sum_but_not_in_one_piece_are_dealt_in_pieces() {
     let mut bench = Bench::new(1);
-    let before = bench.configured();
     bench.balancer()["outboundRules"][0]["properties"]["allocatedOutboundPorts"] = 31_992.into();
     bench.balancer()["loadBalancingRules"][0]["properties"]["frontendPort"] = 20_000.into();
-    let error = bench.try_compile(Changes::ALL).expect_err("no unbroken block");
-    assert_eq!((error.rule.as_str(), error.ports), ("out", 31_992));
-    assert!(error.to_string().contains("lower allocatedOutboundPorts"));
-    assert_eq!(bench.compiler.last().generation, before.generation);
-    bench.document = document();
-    let after = bench.configured();
-    assert_eq!(bench.block(&after, "10.0.0.12"), bench.block(&before, "10.0.0.12"));
-    assert_eq!(after.flows_valid_since, before.flows_valid_since, "nothing has ended");
+    let snapshot = bench.configured();
+    let count = |member| bench.ranges(&snapshot, member).iter().map(Range::len).sum::<usize>();
+    // The first one goes where an unbroken run is, the second around the listening port.
+    assert_eq!((count("10.0.0.11"), count("10.0.0.12")), (31_992, 31_992));
+    assert_eq!(bench.ranges(&snapshot, "10.0.0.11"), [20_008..52_000]);
+    assert_eq!(bench.ranges(&snapshot, "10.0.0.12"), [1024..20_000, 52_000..65_016]);
+}
+
+#[test]
+fn fewer_ports_are_the_lowest_ones_and_the_rest_drains_before_it_is_dealt_anew() {
+    let mut bench = Bench::new(1);
+    bench.configured();
+    bench.use_port(1024 + 40, true);
+    let ports = |it: &mut Bench, ports: u32| {
+        it.balancer()["outboundRules"][0]["properties"]["allocatedOutboundPorts"] = ports.into();
+        it.configured()
+    };
+    let snapshot = ports(&mut bench, 16);
+    assert_eq!(bench.ranges(&snapshot, "10.0.0.11"), [1024..1040]);
+    let holder = |snapshot: &Snapshot, port| {
+        let address = snapshot.outbound_address(OutboundAddressId(0)).expect("an address");
+        address.holder(Transport::Tcp, port).map(|holder| holder.member)
+    };
+    let member = bench.compiler.member_id(v4("10.0.0.11"));
+    assert_eq!(holder(&snapshot, 1064), member, "it drains");
+    assert_eq!(holder(&snapshot, 1056), None, "it had no flows");
+    let returns = |bench: &Bench| {
+        let port_use = std::slice::from_ref(&bench.port_use);
+        bench.compiler.has_ports_to_return(port_use, bench.now_milliseconds)
+    };
+    assert!(!returns(&bench));
+    // Nobody gets it while it drains, though everybody wants more than there is.
+    let snapshot = ports(&mut bench, 64);
+    assert_eq!(bench.ranges(&snapshot, "10.0.0.11")[..2], [1024..1040, 1064..1072]);
+    let snapshot = ports(&mut bench, 8);
+    assert_eq!(bench.ranges(&snapshot, "10.0.0.11"), [1024..1032]);
+    bench.use_port(1064, false);
+    assert!(returns(&bench));
+    let snapshot = bench.compile(Changes { ports: true, ..Changes::default() });
+    assert_eq!(holder(&snapshot, 1064), None);
+    assert!(!returns(&bench));
+}
+
+#[test]
+fn ports_on_demand_grow_by_half_up_to_the_most_and_go_back_when_they_are_not_used() {
+    let mut bench = Bench::new(1);
+    bench.balancer()["outboundRules"][0]["properties"]["extensions"] =
+        json!({"enableOnDemandPorts": true, "maximumOutboundPorts": 200});
+    bench.configured();
+    let member = bench.compiler.member_id(v4("10.0.0.11")).expect("a member");
+    let ports = |bench: &mut Bench, wants: bool| {
+        bench.wanting.extend(wants.then_some((member, Transport::Tcp)));
+        let snapshot = bench.compile(Changes { ports: true, ..Changes::default() });
+        bench.ranges(&snapshot, "10.0.0.11").iter().map(Range::len).sum::<usize>()
+    };
+    let grown: Vec<_> = (0..4).map(|_| ports(&mut bench, true)).collect();
+    assert_eq!(grown, [128, 192, 200, 200]);
+    bench.now_milliseconds = 239_999;
+    assert_eq!(ports(&mut bench, false), 200);
+    // The last port in use is in the ninth granule.
+    bench.use_port(1024 + 64 + 64 + 3, true);
+    bench.now_milliseconds = 240_000;
+    assert_eq!(ports(&mut bench, false), 72);
+    bench.now_milliseconds = 480_000;
+    assert_eq!(ports(&mut bench, false), 72, "it is in use");
+}
+
+#[test]
+fn the_ports_of_a_member_that_has_very_many_are_spread_over_workers() {
+    let mut bench = Bench::new(16);
+    bench.members(&["10.0.0.11"]);
+    bench.balancer()["outboundRules"][0]["properties"]["allocatedOutboundPorts"] = 60_000.into();
+    let snapshot = bench.configured();
+    let mapping = &snapshot.mappings[0];
+    let ports: Vec<_> = mapping
+        .shares
+        .iter()
+        .map(|share| share.blocks.iter().map(|block| u32::from(block.ports)).sum::<u32>())
+        .collect();
+    assert_eq!(ports, [15_000; 4]);
+    let address = snapshot.outbound_address(OutboundAddressId(0)).expect("an address");
+    for share in &mapping.shares {
+        for port in share.blocks.iter().flat_map(PortBlock::range) {
+            let holder = address.holder(Transport::Tcp, port).map(|holder| holder.worker);
+            assert_eq!(holder, Some(share.worker), "{port}");
+        }
+    }
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod echo;
 pub mod edit;
 mod load_balancer;
 mod network_interface;
+mod outbound_method;
 mod pointer;
 mod port_mapping;
 mod problem;
@@ -51,6 +52,7 @@ pub use load_balancer::{
     OutboundExtensions, OutboundRule, Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
+pub use outbound_method::{OutboundMethod, burned_granules, default_ports, outbound_methods};
 pub use pointer::escape;
 pub use port_mapping::{PortMappingError, PortMappingQuery, port_mappings};
 pub use problem::Problem;

@@ -11,7 +11,8 @@ use crate::units::{
 };
 
 /// The smallest tables that have room for one flow and its destination.
-const SIZES: Sizes = Sizes { flow_slots: 64, destinations: 16, pages: PageRequest::Transparent };
+const SIZES: Sizes =
+    Sizes { flow_slots: 64, destinations: 16, granules: 16, pages: PageRequest::Transparent };
 
 /// Both ends of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -47,7 +47,7 @@ impl OneFrame {
         };
         match question.protocol {
             Transport::Tcp => {
-                frame.append(compose::segment(source, destination, flags, 1).as_bytes());
+                frame.append(compose::segment(source, destination, flags, (1, 0)).as_bytes());
             }
             Transport::Udp | Transport::Icmp => {
                 frame.append(compose::datagram(source, destination).as_bytes())

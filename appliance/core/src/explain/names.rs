@@ -115,7 +115,10 @@ fn outbound_rule<'c>(
     course: &Course,
     member: Option<Address>,
 ) -> Option<(&'c LoadBalancer, &'c OutboundRule)> {
-    let address = snapshot.outbound_address(course.mapping.as_ref()?.address)?.address.to_ip();
+    let address = snapshot
+        .outbound_address(course.mapping.as_ref()?.blocks().next()?.address)?
+        .address
+        .to_ip();
     let (member, protocol) = (member?.to_ip(), course.question.protocol);
     let is_meant = |owner: &LoadBalancer, it: &OutboundRule| {
         let of: &[Transport] = it.protocol.transports();

@@ -87,6 +87,11 @@ const REMEDIES: [(DropReason, &str); DropReason::COUNT] = [
     ),
     (DropReason::SnatDestinationsFull, "Raise appliance.limits.flowsPerWorker, and restart."),
     (
+        DropReason::SnatShareExceeded,
+        "Find out why the member opens so many connections, or raise \
+         appliance.limits.flowsPerWorker and restart.",
+    ),
+    (
         DropReason::SnatFlowUnknown,
         "Nothing, if it is a scan or a late packet; to be reached from outside, a member needs a \
          load-balancing rule.",

@@ -8,9 +8,9 @@ use super::names::EndName;
 use super::{Names, Question, Segment, remedy};
 use crate::api::{self, Explanation};
 use crate::path::{Action, FlowView, Verdict};
-use crate::policy::{LoadDistribution, OutboundMapping, Rule, Snapshot};
+use crate::policy::{LoadDistribution, OutboundMapping, PortBlock, Rule, Share, Snapshot};
 use crate::telemetry::DropReason;
-use crate::units::{Address, PortId, Tick, Transport};
+use crate::units::{Address, OutboundAddressId, PortId, Tick, Transport};
 
 /// A course in words and fields; `names` are those of the same snapshot.
 #[must_use]
@@ -163,13 +163,11 @@ impl Teller<'_> {
         let Names { load_balancer, rule, member, pool, .. } = self.names;
         let host = self.course.member.and_then(|id| self.snapshot.member(id));
         let host = host.map(|it| it.address.to_string()).unwrap_or_default();
-        let OutboundMapping { first_port, ports, worker, .. } = mapping;
-        let last_port = first_port.saturating_add(ports.saturating_sub(1));
-        let address = self.outside(mapping);
+        let held = mapping.shares.iter().map(|share| self.held(share)).collect::<Vec<_>>();
         self.steps.push(format!(
             "{host} is member '{member}' of pool '{pool}'; outbound rule '{rule}' of load balancer \
-             '{load_balancer}' gives it the ports {first_port} to {last_port} of {address}, which \
-             worker {worker} holds."
+             '{load_balancer}' gives it {}.",
+            held.join(" and ")
         ));
         if self.course.known.is_some() {
             return;
@@ -212,8 +210,13 @@ impl Teller<'_> {
         let question = &self.course.question;
         if let Some(mapping) = self.course.mapping.as_ref().filter(|_| self.course.known.is_none())
         {
-            let address = self.outside(mapping);
-            self.steps.push(format!("The source becomes that port of {address}."));
+            let several = mapping.blocks().any(|it| Some(it.address) != first_address(mapping));
+            let outside = first_address(mapping).and_then(|it| self.snapshot.outbound_address(it));
+            let text = match outside.filter(|_| !several) {
+                Some(outside) => format!("The source becomes that port of {}.", outside.address),
+                None => "The source becomes that port of its address.".to_owned(),
+            };
+            self.steps.push(text);
         } else if source != question.source {
             self.steps.push(format!("The source becomes {}.", end(source)));
         } else if destination != question.destination {
@@ -298,14 +301,26 @@ impl Teller<'_> {
         self.snapshot.endpoints.frontend(address, port, protocol as u8) == self.course.rule
     }
 
-    fn outside(&self, mapping: &OutboundMapping) -> String {
-        let outside = self.snapshot.outbound_address(mapping.address);
-        outside.map(|it| it.address.to_string()).unwrap_or_default()
+    /// The ports that one worker holds.
+    fn held(&self, share: &Share) -> String {
+        let told = |block: &PortBlock| {
+            let outside = self.snapshot.outbound_address(block.address);
+            let address = outside.map(|it| it.address.to_string()).unwrap_or_default();
+            let last_port = block.range().end - 1;
+            format!("the ports {} to {last_port} of {address}", block.first_port)
+        };
+        let blocks: Vec<_> = share.blocks.iter().map(told).collect();
+        let blocks = if blocks.is_empty() { "no ports".to_owned() } else { blocks.join(", ") };
+        format!("{blocks}, which worker {} holds", share.worker)
     }
 
     fn port(&self, id: PortId) -> &str {
         self.names.ports.get(id.index()).map_or("?", String::as_str)
     }
+}
+
+fn first_address(mapping: &OutboundMapping) -> Option<OutboundAddressId> {
+    Some(mapping.blocks().next()?.address)
 }
 
 /// An address with its port, as it is written in a URL.

@@ -13,6 +13,10 @@
 //! | inbound | rule | 0 | both directions, since a reply names its rule |
 //! | outbound | member | the member's source port | packets of the member |
 //! | outbound reply | outbound address | the port taken | packets from outside |
+//! | reservation | member | the member's source port | new flows of the member; nobody's far side |
+//!
+//! Outbound mappings of UDP and of ICMP queries are by the remote host alone (behaviour.md §4.4):
+//! their far port is 0. For an ICMP query the identifier is the near port.
 
 use crate::tables::{Key, ShortKey, is_zero};
 use crate::units::{Address, MemberId, OutboundAddressId, RuleId, Transport};
@@ -22,18 +26,43 @@ const ID_BITS: u32 = 24;
 
 /// What a key stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 pub enum Kind {
     /// A client's flow to a frontend endpoint.
-    Inbound = 0,
-    /// A member's TCP flow to the outside, as the member sees it.
-    OutboundTcp = 2,
-    /// A member's UDP flow to the outside, as the member sees it.
-    OutboundUdp = 3,
-    /// The same TCP flow as the outside sees it.
-    OutboundReplyTcp = 4,
-    /// The same UDP flow as the outside sees it.
-    OutboundReplyUdp = 5,
+    Inbound,
+    /// A member's flow to the outside, as the member sees it.
+    Outbound(Transport),
+    /// The same flow as the outside sees it.
+    OutboundReply(Transport),
+    /// A port that one port of a member has towards everybody.
+    Reservation(Transport),
+}
+
+impl Kind {
+    /// As it stands in a key.
+    const fn bits(self) -> u64 {
+        match self {
+            Self::Inbound => 0,
+            Self::Outbound(protocol) => 4 | protocol.index() as u64,
+            Self::OutboundReply(protocol) => 8 | protocol.index() as u64,
+            Self::Reservation(protocol) => 12 | protocol.index() as u64,
+        }
+    }
+
+    const fn from_bits(bits: u64) -> Option<Self> {
+        let protocol = match bits % 4 {
+            0 => Transport::Tcp,
+            1 => Transport::Udp,
+            2 => Transport::Icmp,
+            _ => return None,
+        };
+        match bits / 4 {
+            0 if bits == 0 => Some(Self::Inbound),
+            1 => Some(Self::Outbound(protocol)),
+            2 => Some(Self::OutboundReply(protocol)),
+            3 => Some(Self::Reservation(protocol)),
+            _ => None,
+        }
+    }
 }
 
 /// A flow key taken apart.
@@ -86,7 +115,7 @@ pub const fn client_of_v4([client, port]: ShortKey) -> (u32, u16) {
 #[inline]
 pub const fn behind([client, port]: ShortKey, rule: RuleId) -> ShortKey {
     // There is nothing but id and port: the kind is 0, and so is IPv6's bit.
-    const _: () = assert!(Kind::Inbound as u64 == 0);
+    const _: () = assert!(Kind::Inbound.bits() == 0);
     [client, port | rule.0 as u64]
 }
 
@@ -100,11 +129,8 @@ pub const fn outbound(
     remote: Address,
     remote_port: u16,
 ) -> Key {
-    let kind = match protocol {
-        Transport::Tcp => Kind::OutboundTcp,
-        Transport::Udp | Transport::Icmp => Kind::OutboundUdp,
-    };
-    pack(kind, member.0, remote, remote_port, member_port)
+    let far_port = far_port(protocol, remote_port);
+    pack(Kind::Outbound(protocol), member.0, remote, far_port, member_port)
 }
 
 /// The key of a member's flow to the outside, as the outside sees it.
@@ -117,17 +143,30 @@ pub const fn outbound_reply(
     remote: Address,
     remote_port: u16,
 ) -> Key {
-    let kind = match protocol {
-        Transport::Tcp => Kind::OutboundReplyTcp,
-        Transport::Udp | Transport::Icmp => Kind::OutboundReplyUdp,
-    };
-    pack(kind, address.0, remote, remote_port, port)
+    let far_port = far_port(protocol, remote_port);
+    pack(Kind::OutboundReply(protocol), address.0, remote, far_port, port)
+}
+
+/// The key of the port that a member's port has towards everybody.
+#[must_use]
+pub const fn reservation(protocol: Transport, member: MemberId, member_port: u16) -> Key {
+    pack(Kind::Reservation(protocol), member.0, Address { high: 0, low: 0 }, 0, member_port)
+}
+
+/// The remote port as it tells flows of a protocol apart.
+#[must_use]
+#[inline]
+pub const fn far_port(protocol: Transport, remote_port: u16) -> u16 {
+    match protocol {
+        Transport::Tcp => remote_port,
+        Transport::Udp | Transport::Icmp => 0,
+    }
 }
 
 #[inline]
 const fn pack(kind: Kind, id: u32, far: Address, far_port: u16, near_port: u16) -> Key {
     let word = (!far.is_v4() as u64) << 63
-        | (kind as u64) << 56
+        | kind.bits() << 56
         | (near_port as u64) << (ID_BITS + 16)
         | (far_port as u64) << ID_BITS
         | id as u64 & ((1 << ID_BITS) - 1);
@@ -143,14 +182,7 @@ impl FlowKey {
         if is_zero(key) {
             return None;
         }
-        let kind = match (word >> 56) as u8 & 0x7f {
-            0 => Kind::Inbound,
-            2 => Kind::OutboundTcp,
-            3 => Kind::OutboundUdp,
-            4 => Kind::OutboundReplyTcp,
-            5 => Kind::OutboundReplyUdp,
-            _ => return None,
-        };
+        let Some(kind) = Kind::from_bits(word >> 56 & 0x7f) else { return None };
         Some(Self {
             kind,
             id: word as u32 & ((1 << ID_BITS) - 1),
@@ -165,8 +197,9 @@ impl FlowKey {
     pub const fn outbound_protocol(&self) -> Option<Transport> {
         match self.kind {
             Kind::Inbound => None,
-            Kind::OutboundTcp | Kind::OutboundReplyTcp => Some(Transport::Tcp),
-            Kind::OutboundUdp | Kind::OutboundReplyUdp => Some(Transport::Udp),
+            Kind::Outbound(protocol)
+            | Kind::OutboundReply(protocol)
+            | Kind::Reservation(protocol) => Some(protocol),
         }
     }
 }
@@ -189,15 +222,19 @@ mod tests {
         for remote in
             [Address::from_v4_bits(0xc000_0201), Address { high: 7, low: 0xffff_0000_0001 }]
         {
-            let key = outbound(Transport::Udp, MemberId(0x00ab_cdef), 5353, remote, 53);
-            let expected = FlowKey {
-                kind: Kind::OutboundUdp,
-                id: 0x00ab_cdef,
-                far: remote,
-                far_port: 53,
-                near_port: 5353,
-            };
-            assert_eq!(FlowKey::unpack(&key), Some(expected));
+            for protocol in Transport::ALL {
+                let (member, far_port) = (MemberId(0x00ab_cdef), far_port(protocol, 53));
+                let key = outbound(protocol, member, 5353, remote, 53);
+                let kind = Kind::Outbound(protocol);
+                let expected =
+                    FlowKey { kind, id: member.0, far: remote, far_port, near_port: 5353 };
+                assert_eq!(FlowKey::unpack(&key), Some(expected));
+                let back = outbound_reply(protocol, OutboundAddressId(9), 1024, remote, 53);
+                let kind = FlowKey::unpack(&back).map(|key| key.kind);
+                assert_eq!(kind, Some(Kind::OutboundReply(protocol)));
+                let kept = FlowKey::unpack(&reservation(protocol, member, 7)).map(|key| key.kind);
+                assert_eq!(kept, Some(Kind::Reservation(protocol)));
+            }
         }
         assert_eq!(FlowKey::unpack(&[0, 0, 0]), None);
     }

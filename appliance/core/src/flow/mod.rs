@@ -4,8 +4,9 @@
 //!   Key ─► FlowTable ─► Entry (64 bytes: key, state, last seen, ids)
 //!             │            ├─ inbound:  one record for both directions
 //!             │            └─ outbound: two records, one per direction, that know each other
+//!             │            └─ reservation: the port of an endpoint-independent mapping
 //!             └─ TimingWheel, linked through the entries
-//!   OutboundPorts: which ports are taken towards which destination
+//!   OutboundPorts: which ports are taken, and towards whom
 //! ```
 //!
 //! Nothing here is shared and nothing allocates after start. Entries hold ids, never addresses
@@ -21,7 +22,7 @@ mod timers;
 
 pub use entry::Entry;
 pub use key::{FlowKey, Kind};
-pub use ports::{Block, Holder, OutboundPorts, TakeError};
+pub use ports::{Block, Holder, OutboundPorts, TakeError, Towards};
 pub use table::FlowTable;
 pub use tcp::{Side, TcpState};
-pub use timers::{IDLE_TICKS_MAX, inbound_ticks, outbound_ticks};
+pub use timers::{IDLE_TICKS_MAX, inbound_ticks};

@@ -227,6 +227,20 @@ impl FlowTable {
         Ok(first_slot)
     }
 
+    /// Puts a record without a timer or partner, whose key is not in the table and whose home is
+    /// `home`. It stands until [`Self::unreserve`].
+    ///
+    /// # Errors
+    /// [`Full`] at the bound.
+    pub fn reserve(&mut self, entry: Entry, home: u32) -> Result<u32, Full> {
+        self.insert_untimed(entry, home)
+    }
+
+    /// Takes out a record without a timer.
+    pub fn unreserve(&mut self, slot: u32) {
+        self.records.remove(slot);
+    }
+
     #[inline]
     fn insert_untimed(&mut self, entry: Entry, home: u32) -> Result<u32, Full> {
         if self.len() >= self.bound() {

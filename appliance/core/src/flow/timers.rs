@@ -15,11 +15,6 @@ const OPENING: u32 = ticks_of_seconds(32);
 const INBOUND_CLOSED: u32 = ticks_of_seconds(10);
 /// After a RST an inbound record stays for what is under way.
 const INBOUND_RESET: u32 = ticks_of_seconds(2);
-/// An outbound port is free 240 s after a FIN from either side (behaviour.md §4.5).
-const OUTBOUND_FIN: u32 = ticks_of_seconds(240);
-/// An outbound port is free 15 s after a RST (behaviour.md §4.5).
-const OUTBOUND_RESET: u32 = ticks_of_seconds(15);
-
 /// Ticks of silence that end an inbound TCP flow of a rule with idle timeout `idle`.
 #[must_use]
 pub const fn inbound_ticks(state: TcpState, idle: u32) -> u32 {
@@ -27,20 +22,6 @@ pub const fn inbound_ticks(state: TcpState, idle: u32) -> u32 {
         shorter(INBOUND_RESET, idle)
     } else if state.is_closed() {
         shorter(INBOUND_CLOSED, idle)
-    } else if state.is_opening() {
-        shorter(OPENING, idle)
-    } else {
-        idle
-    }
-}
-
-/// Ticks of silence that end an outbound TCP flow of a rule with idle timeout `idle`.
-#[must_use]
-pub const fn outbound_ticks(state: TcpState, idle: u32) -> u32 {
-    if state.is_reset() {
-        shorter(OUTBOUND_RESET, idle)
-    } else if state.is_closing() {
-        shorter(OUTBOUND_FIN, idle)
     } else if state.is_opening() {
         shorter(OPENING, idle)
     } else {
@@ -66,20 +47,11 @@ mod tests {
         let closed = fin.after(Side::Responder, FIN | ACK);
         let reset = open.after(Side::Responder, RST);
         let opening = TcpState::NEW.after(Side::Opener, SYN);
-        for (state, inbound_seconds, outbound_seconds) in [
-            (opening, 32, 32),
-            (open, 240 * 60, 240 * 60),
-            (fin, 240 * 60, 240),
-            (closed, 10, 240),
-            (reset, 2, 15),
-        ] {
-            assert_eq!(inbound_ticks(state, idle), ticks_of_seconds(inbound_seconds), "{state:?}");
-            assert_eq!(
-                outbound_ticks(state, idle),
-                ticks_of_seconds(outbound_seconds),
-                "{state:?}"
-            );
+        for (state, seconds) in
+            [(opening, 32), (open, 240 * 60), (fin, 240 * 60), (closed, 10), (reset, 2)]
+        {
+            assert_eq!(inbound_ticks(state, idle), ticks_of_seconds(seconds), "{state:?}");
         }
-        assert_eq!(outbound_ticks(closed, 8), 8, "a shorter idle timeout counts");
+        assert_eq!(inbound_ticks(closed, 8), 8, "a shorter idle timeout counts");
     }
 }

@@ -7,6 +7,7 @@ use super::listing::{FlowView, Through};
 use super::worker::{Now, Worker};
 use crate::flow::{Entry, IDLE_TICKS_MAX, key};
 use crate::policy::Snapshot;
+use crate::units::Transport;
 
 impl Worker {
     /// Takes in a flow as its owner sees it, as valid as it is there. Returns whether there was
@@ -14,8 +15,13 @@ impl Worker {
     pub fn adopt(&mut self, snapshot: &Snapshot, now: Now, view: &FlowView) -> bool {
         let FlowView { source, destination, translated, member, tcp, .. } = *view;
         let deadline = now.tick().after(IDLE_TICKS_MAX);
-        let entry =
-            |key, target, port| Entry::new(key, target, port, tcp, now.tick(), snapshot.generation);
+        let entry = |key, target, port| {
+            let mut entry = Entry::new(key, target, port, tcp, now.tick(), snapshot.generation);
+            if view.protocol == Transport::Udp {
+                entry.admit(view.destination.1);
+            }
+            entry
+        };
         match view.through {
             Through::Rule(rule) => {
                 let key = key::inbound(source.0, source.1, rule);

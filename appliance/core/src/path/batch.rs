@@ -53,6 +53,16 @@ pub struct Tag {
     pub handoffs: u8,
     /// Whether the inbound owner knows no flow of it, so that it may be an outbound one.
     pub inbound_missed: bool,
+    /// How many workers of the member have found no port for its flow; at most 7.
+    pub dry: u8,
+}
+
+impl Tag {
+    /// The same for a packet that this worker of the member has no port for.
+    #[must_use]
+    pub const fn passed_on(self) -> Self {
+        Self { dry: self.dry + 1, ..self }
+    }
 }
 
 /// How a packet's way through the path ends.

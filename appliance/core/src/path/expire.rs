@@ -2,7 +2,6 @@
 
 use zerocopy::IntoBytes;
 
-use super::decide::outbound_slot;
 use super::worker::{Now, ORIGINATED_PER_TURN, Originated, OriginatedFrame, Worker};
 use crate::flow::{Entry, FlowKey, Holder, Kind};
 use crate::policy::{NextHop, Snapshot};
@@ -14,10 +13,12 @@ use crate::wire::ethernet::{ETHERTYPE_IPV4, ETHERTYPE_IPV6, EthernetHeader};
 use crate::wire::{ProtocolNumber, compose, tcp};
 
 /// One end of a connection as a reset towards it is addressed.
-struct Reset {
+pub(super) struct Reset {
     source: (Address, u16),
     destination: (Address, u16),
     sequence: u32,
+    /// What it acknowledges, if it answers a SYN.
+    acknowledges: Option<u32>,
     next_hop: AdjacencyId,
 }
 
@@ -53,22 +54,25 @@ impl Worker {
     fn forget(&mut self, slot: u32) {
         let entry = self.flows.at(self.flows.timed(slot));
         let (key, target, port) = (FlowKey::unpack(&entry.key), entry.target, entry.target_port);
+        let (is_stub, is_reserved) = (entry.is_stub(), entry.has_reservation());
         self.flows.remove(slot);
         let Some(key) = key else { return };
-        let protocol = match key.kind {
+        match key.kind {
             Kind::Inbound => {
                 self.rules.flow_ended(key.id as usize);
-                return self.members.flow_ended(target as usize);
+                self.members.flow_ended(target as usize);
             }
-            Kind::OutboundTcp | Kind::OutboundReplyTcp => Transport::Tcp,
-            Kind::OutboundUdp | Kind::OutboundReplyUdp => Transport::Udp,
-        };
-        let member = MemberId(key.id);
-        let holder = Holder { member, address: OutboundAddressId(target), protocol };
-        if self.ports.give_back(&holder, key.far, key.far_port, port) {
-            self.outbound.flow_ended(outbound_slot(&holder));
+            Kind::Outbound(protocol) if !is_stub => {
+                let (member, address) = (MemberId(key.id), OutboundAddressId(target));
+                let holder = Holder { member, address, protocol };
+                let far = (key.far, key.far_port);
+                self.release(&holder, port, is_reserved, key.near_port, far);
+                self.outbound.flow_ended(member, protocol);
+                self.members.flow_ended(member.index());
+            }
+            // The record with the timer is the member's side.
+            Kind::Outbound(_) | Kind::OutboundReply(_) | Kind::Reservation(_) => {}
         }
-        self.members.flow_ended(member.index());
     }
 
     /// Tells both sides of an established flow that it has ended, where its rule asks for that
@@ -109,7 +113,7 @@ impl Worker {
         Some([to_remote, to_member].map(Reset::from))
     }
 
-    fn originate_reset(&mut self, snapshot: &Snapshot, reset: &Reset) {
+    pub(super) fn originate_reset(&mut self, snapshot: &Snapshot, reset: &Reset) {
         let adjacency = &snapshot.adjacencies[reset.next_hop.index()];
         let Some(mac) = adjacency.mac else { return };
         let source = snapshot.ports[adjacency.port.index()].mac;
@@ -128,18 +132,31 @@ impl From<((Address, u16), (Address, u16), u32, AdjacencyId)> for Reset {
             AdjacencyId,
         ),
     ) -> Self {
-        Self { source, destination, sequence, next_hop }
+        Self { source, destination, sequence, acknowledges: None, next_hop }
     }
 }
 
 impl Reset {
-    /// The segment `<SEQ=sequence><CTL=RST>` (RFC 9293 §3.10.7), which the receiver takes since
-    /// it expects exactly this sequence number (RFC 5961 §3.2).
+    /// The answer to a SYN with this sequence number at a port that is closed.
+    pub(super) const fn of_syn(
+        source: (Address, u16),
+        destination: (Address, u16),
+        sequence: u32,
+        next_hop: AdjacencyId,
+    ) -> Self {
+        let acknowledges = Some(sequence.wrapping_add(1));
+        Self { source, destination, sequence: 0, acknowledges, next_hop }
+    }
+
+    /// The segment `<SEQ=sequence><CTL=RST>`, which the receiver takes since it expects exactly
+    /// this sequence number (RFC 5961 §3.2), or `<SEQ=0><ACK=…><CTL=RST,ACK>` (RFC 9293 §3.10.7).
     fn frame(&self, from: MacAddress, to: MacAddress) -> OriginatedFrame {
         let is_v4 = self.source.0.is_v4();
+        let flags = if self.acknowledges.is_some() { tcp::RST | tcp::ACK } else { tcp::RST };
+        let numbers = (self.sequence, self.acknowledges.unwrap_or(0));
         let ether_type = if is_v4 { ETHERTYPE_IPV4 } else { ETHERTYPE_IPV6 }.into();
         let ethernet = EthernetHeader { destination: to.0, source: from.0, ether_type };
-        let segment = compose::segment(self.source, self.destination, tcp::RST, self.sequence);
+        let segment = compose::segment(self.source, self.destination, flags, numbers);
         let (ethernet, segment) = (ethernet.as_bytes(), segment.as_bytes());
         let (source, destination) = (self.source.0, self.destination.0);
         if is_v4 {

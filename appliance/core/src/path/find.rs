@@ -6,12 +6,15 @@
 use zerocopy::big_endian::U32;
 
 use super::batch::{Action, Batch, Class, Frames};
+use super::exhaustion::sequence_of;
+use super::outbound::outbound_ticks;
+use super::steer::{first_share, hand_over};
 use super::worker::{Now, Worker};
-use crate::flow::{FlowKey, Kind, Side, TcpState, inbound_ticks, outbound_ticks};
+use crate::flow::{Entry, FlowKey, Kind, Side, TcpState, inbound_ticks};
 use crate::policy::Snapshot;
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, OutboundAddressId, RuleId, Tick, Transport};
-use crate::wire::{Content, ProtocolNumber, parse};
+use crate::wire::{Content, Parsed, ProtocolNumber, parse};
 
 impl Worker {
     /// Finds the flows of all that may have one and did not go straight through, in the order of
@@ -36,7 +39,7 @@ impl Worker {
             self.flows.look_ahead(&batch.keys[place], batch.homes[place]);
         }
         for place in batch.sets.tracked {
-            if !self.recall(snapshot, now, batch, place) {
+            if !self.recall(snapshot, now, frames, batch, place) {
                 batch.sets.missed.add(place);
                 self.flows.prefetch_room(batch.homes[place]);
             }
@@ -45,24 +48,26 @@ impl Worker {
 
     /// Looks one packet's flow up and replays it. Returns whether there is such a flow.
     #[inline(always)]
-    pub(super) fn recall(
+    pub(super) fn recall<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
+        frames: &mut F,
         batch: &mut Batch,
         place: usize,
     ) -> bool {
         let found = self.flows.find(&batch.keys[place], batch.homes[place]);
-        found.is_some_and(|slot| self.hit(snapshot, now, slot, batch, place))
+        found.is_some_and(|slot| self.hit(snapshot, now, slot, frames, batch, place))
     }
 
     /// Notes a packet in its flow's record, which says what to do with it. Returns whether the
     /// flow still stands; if not, it has ended here.
-    fn hit(
+    fn hit<F: Frames>(
         &mut self,
         snapshot: &Snapshot,
         now: Now,
         slot: u32,
+        frames: &mut F,
         batch: &mut Batch,
         place: usize,
     ) -> bool {
@@ -86,20 +91,96 @@ impl Worker {
             self.end_flow(slot);
             return false;
         }
-        entry.last_seen = now.tick();
+        if entry.is_stub() {
+            return self.follow_stub(snapshot, now, slot, frames, batch, place);
+        }
         let action = recorded(class, entry.target, entry.target_port);
-        if parsed.protocol == ProtocolNumber::TCP {
+        let is_tcp = parsed.protocol == ProtocolNumber::TCP;
+        if !is_tcp && !entry.admits(far_end(class, parsed)) && !self.admit(slot, class, parsed) {
+            batch.drop(place, DropReason::SnatFlowUnknown);
+            return true;
+        }
+        let entry = self.flows.at_mut(slot);
+        entry.last_seen = now.tick();
+        if is_tcp {
             match side {
                 Side::Opener => catch_up(&mut entry.opener_expects, parsed.acknowledgement),
                 Side::Responder => catch_up(&mut entry.responder_expects, parsed.acknowledgement),
             }
-            let state = entry.tcp.after(side, parsed.tcp_flags);
-            if state != entry.tcp {
+            let mut state = entry.tcp.after(side, parsed.tcp_flags);
+            if state.is_reset() && !entry.tcp.is_reset() {
+                let before = entry.tcp;
+                let segment = frames.frame(place).get(usize::from(parsed.transport_offset)..);
+                if !self.is_credible_reset(slot, side, segment) {
+                    state = before;
+                }
+            }
+            if state != self.flows.at(slot).tcp {
                 self.change_state(snapshot, slot, state);
             }
         }
         batch.act(place, action);
         true
+    }
+
+    /// Passes a packet on to where its flow found a port.
+    #[cold]
+    fn follow_stub<F: Frames>(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        slot: u32,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) -> bool {
+        let tag = frames.tag(place).passed_on();
+        let next = match batch.classes[place] {
+            Class::Outbound(_, position) => {
+                let mapping = snapshot.mappings.get(position as usize);
+                mapping.and_then(|mapping| first_share(mapping, &batch.parsed[place], tag.dry))
+            }
+            _ => None,
+        };
+        let Some(next) = next else {
+            self.end_flow(slot);
+            return false;
+        };
+        self.flows.at_mut(slot).last_seen = now.tick();
+        hand_over(next.worker, tag, frames, batch, place);
+        true
+    }
+
+    /// Whether a UDP mapping goes on with a remote port that it was not used towards so far: if the
+    /// member says so. Notes it then in both records.
+    #[cold]
+    fn admit(&mut self, slot: u32, class: &Class, parsed: &Parsed) -> bool {
+        if !matches!(class, Class::Outbound(..)) || parsed.protocol != ProtocolNumber::UDP {
+            return parsed.protocol != ProtocolNumber::UDP;
+        }
+        for slot in [Some(slot), self.flows.partner(slot)].into_iter().flatten() {
+            self.flows.at_mut(slot).admit(parsed.destination_port);
+        }
+        true
+    }
+
+    /// Whether a RST can be the sender's: its sequence number is what the other side expects, or a
+    /// little more, where nothing has gone astray (in the spirit of RFC 5961 §3.2). It is passed on
+    /// in any case; one that is guessed ends no flow early.
+    #[cold]
+    fn is_credible_reset(&self, slot: u32, side: Side, segment: Option<&[u8]>) -> bool {
+        let expected = |entry: &Entry| match side {
+            Side::Opener => entry.responder_expects.get(),
+            Side::Responder => entry.opener_expects.get(),
+        };
+        let partner =
+            self.flows.partner(slot).map_or(0, |partner| expected(self.flows.at(partner)));
+        let expected = expected(self.flows.at(slot)).max(partner);
+        // Nobody has acknowledged anything yet: a connection that is refused.
+        expected == 0
+            || segment
+                .and_then(sequence_of)
+                .is_some_and(|sequence| sequence.wrapping_sub(expected) < RESET_WINDOW)
     }
 
     /// Notes a new state in the flow's records, and a deadline that has come nearer.
@@ -143,20 +224,24 @@ impl Worker {
                 let pool = rule.and_then(|rule| snapshot.pools.get(rule.pool as usize));
                 pool.is_some_and(|pool| pool.members.contains(&MemberId(entry.target)))
             }
-            Kind::OutboundTcp | Kind::OutboundUdp => {
-                let protocol = key.outbound_protocol().unwrap_or(Transport::Tcp);
+            Kind::Reservation(_) => true,
+            Kind::Outbound(protocol) if entry.is_stub() => {
+                let member = snapshot.member(MemberId(key.id));
+                member.is_some_and(|member| member.mapping(protocol).is_some())
+            }
+            Kind::Outbound(protocol) => {
                 let address = OutboundAddressId(entry.target);
                 self.holds(snapshot, MemberId(key.id), protocol, address, entry.target_port)
             }
-            Kind::OutboundReplyTcp | Kind::OutboundReplyUdp => {
-                let protocol = key.outbound_protocol().unwrap_or(Transport::Tcp);
+            Kind::OutboundReply(protocol) => {
                 let address = OutboundAddressId(key.id);
                 self.holds(snapshot, MemberId(entry.target), protocol, address, key.near_port)
             }
         }
     }
 
-    /// Whether a port of an address is still the member's, on this worker.
+    /// Whether a port of an address is still the member's, on this worker: by what it may use, or
+    /// until its last flow has ended. A member whose flows may not leave any more has none.
     fn holds(
         &self,
         snapshot: &Snapshot,
@@ -165,8 +250,9 @@ impl Worker {
         address: OutboundAddressId,
         port: u16,
     ) -> bool {
+        let may_leave = snapshot.member(member).is_some_and(|it| it.mapping(protocol).is_some());
         let holder = snapshot.outbound_address(address).and_then(|it| it.holder(protocol, port));
-        holder.is_some_and(|holder| holder.member == member && holder.worker == self.id)
+        may_leave && holder.is_some_and(|it| it.member == member && it.worker == self.id)
     }
 
     /// When the silence of a flow ends it; `None` when its rule is gone.
@@ -179,17 +265,28 @@ impl Worker {
         }
         let protocol = key.outbound_protocol()?;
         let member = match key.kind {
-            Kind::OutboundReplyTcp | Kind::OutboundReplyUdp => entry.target,
-            Kind::Inbound | Kind::OutboundTcp | Kind::OutboundUdp => key.id,
+            Kind::OutboundReply(_) => entry.target,
+            Kind::Inbound | Kind::Outbound(_) | Kind::Reservation(_) => key.id,
         };
         let mapping = snapshot.member(MemberId(member))?.mapping(protocol)?;
-        let idle = snapshot.mappings.get(mapping as usize)?.idle_ticks;
-        let ticks = match protocol {
-            Transport::Tcp => outbound_ticks(entry.tcp, idle),
-            Transport::Udp | Transport::Icmp => idle,
-        };
+        let timers = &snapshot.mappings.get(mapping as usize)?.timers;
+        let ticks =
+            if entry.is_stub() { timers.idle } else { outbound_ticks(protocol, entry.tcp, timers) };
         let partner = self.flows.partner(slot).map(|partner| self.flows.at(partner).last_seen);
         Some(entry.last_seen.max(partner.unwrap_or_default()).silent_for(ticks))
+    }
+}
+
+/// How far ahead of what its receiver has acknowledged a RST may be: as much as is usually under
+/// way at a time.
+const RESET_WINDOW: u32 = 1 << 20;
+
+/// The remote port of a packet to or from the outside.
+#[inline]
+const fn far_end(class: &Class, parsed: &Parsed) -> u16 {
+    match class {
+        Class::OutboundReply(..) => parsed.source_port,
+        _ => parsed.destination_port,
     }
 }
 

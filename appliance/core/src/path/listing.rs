@@ -225,14 +225,18 @@ impl Worker {
                 let ends = [far, (rule.frontend, rule.frontend_port), near];
                 Some(view(Through::Rule(id), rule.protocol, ends, member))
             }
-            Kind::OutboundTcp | Kind::OutboundUdp => {
+            Kind::Outbound(protocol) if !entry.is_stub() => {
                 let (id, member) = (OutboundAddressId(entry.target), MemberId(key.id));
                 let near = (snapshot.member(member)?.address, key.near_port);
                 let outside = (snapshot.outbound_address(id)?.address, entry.target_port);
-                let (through, ends) = (Through::OutboundAddress(id), [near, far, outside]);
-                Some(view(through, key.outbound_protocol()?, ends, member))
+                let far_port = match protocol {
+                    Transport::Udp => entry.remote_ports()[0],
+                    Transport::Tcp | Transport::Icmp => far.1,
+                };
+                let (through, far) = (Through::OutboundAddress(id), (far.0, far_port));
+                Some(view(through, protocol, [near, far, outside], member))
             }
-            Kind::OutboundReplyTcp | Kind::OutboundReplyUdp => None,
+            Kind::Outbound(_) | Kind::OutboundReply(_) | Kind::Reservation(_) => None,
         }
     }
 

@@ -30,12 +30,14 @@ mod batch;
 mod classify;
 mod datagrams;
 mod decide;
+mod exhaustion;
 mod expire;
 mod family;
 mod find;
 mod instance;
 mod listing;
 mod local;
+mod outbound;
 mod parse;
 mod places;
 mod police;
@@ -46,7 +48,7 @@ mod steer;
 mod worker;
 
 pub use batch::{Action, Batch, Frames, Tag, Verdict};
-
+pub use exhaustion::{Exhaustion, ExhaustionKind};
 pub use listing::{FlowQuery, FlowSlice, FlowView, SLOTS_PER_SLICE, Through};
 pub use worker::{Now, Originated, OriginatedFrame, ResolveRequest, Sizes, Worker};
 

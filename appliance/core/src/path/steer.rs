@@ -9,8 +9,8 @@ use super::classify::{Sighting, classify, classify_fragment, transport};
 use super::worker::{Now, Worker};
 use crate::flow::key;
 use crate::limits::HANDOFFS_PER_PACKET_MAX;
-use crate::policy::{Backend, Snapshot};
-use crate::tables::Key;
+use crate::policy::{Backend, OutboundMapping, Share, Snapshot};
+use crate::tables::{Key, mix};
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, PortId, WorkerId};
 use crate::wire::{Parsed, ProtocolNumber};
@@ -67,7 +67,8 @@ impl Worker {
         if !came_the_right_way(snapshot, class, parsed, ingress) {
             return batch.drop(place, DropReason::ReversePath);
         }
-        let owner = owner(snapshot, class, parsed).unwrap_or(self.id);
+        let dry = frames.tag(place).dry;
+        let owner = owner(snapshot, class, parsed, dry).unwrap_or(self.id);
         if owner != self.id {
             return hand_over(owner, frames.tag(place), frames, batch, place);
         }
@@ -100,7 +101,7 @@ fn take_stateless(snapshot: &Snapshot, action: Action, batch: &mut Batch, place:
 
 /// The worker that owns a packet of this class; `None` where any will do.
 #[inline]
-fn owner(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<WorkerId> {
+fn owner(snapshot: &Snapshot, class: Class, parsed: &Parsed, dry: u8) -> Option<WorkerId> {
     let is_tracked = parsed.protocol == ProtocolNumber::TCP;
     let (rule, client, port) = match class {
         Class::Inbound(rule) if is_tracked => (rule, parsed.source, parsed.source_port),
@@ -108,12 +109,34 @@ fn owner(snapshot: &Snapshot, class: Class, parsed: &Parsed) -> Option<WorkerId>
             (backend.rule, parsed.destination, parsed.destination_port)
         }
         Class::Outbound(_, mapping) => {
-            return Some(snapshot.mappings.get(mapping as usize)?.worker);
+            let mapping = snapshot.mappings.get(mapping as usize)?;
+            return Some(first_share(mapping, parsed, dry)?.worker);
         }
         Class::OutboundReply(_, holder) => return Some(holder),
         Class::Inbound(_) | Class::Reply(_) | Class::Routed => return None,
     };
     Some(snapshot.owner.of_client(client, port, snapshot.rule(rule)?.owner_share))
+}
+
+/// The share of a member's ports that a packet's flow is to be found at, when so many before were
+/// found without a port for it. By what tells its mapping apart, so that all packets of one come to
+/// the same.
+#[inline]
+pub(super) fn first_share<'a>(
+    mapping: &'a OutboundMapping,
+    parsed: &Parsed,
+    dry: u8,
+) -> Option<&'a Share> {
+    let hash = || {
+        let near = u64::from(parsed.source_port);
+        if mapping.endpoint_independent {
+            return mix(near, 1);
+        }
+        let tcp = parsed.protocol == ProtocolNumber::TCP;
+        let far = if tcp { u64::from(parsed.destination_port) } else { 0 };
+        mix(parsed.destination.high ^ parsed.destination.low, near << 16 | far)
+    };
+    mapping.share(hash, dry)
 }
 
 /// The key of a tracked packet's flow; `None` for classes that need no record.
@@ -145,7 +168,8 @@ pub(super) fn hand_over<F: Frames>(
     batch: &mut Batch,
     place: usize,
 ) {
-    if tag.handoffs >= HANDOFFS_PER_PACKET_MAX {
+    // A member's workers pass it on among themselves besides.
+    if tag.handoffs >= HANDOFFS_PER_PACKET_MAX + tag.dry {
         return batch.drop(place, DropReason::HandoffLoop);
     }
     frames.set_tag(place, Tag { handoffs: tag.handoffs + 1, ..tag });

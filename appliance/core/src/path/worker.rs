@@ -3,16 +3,19 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
+use super::exhaustion::{EXHAUSTIONS_PER_TURN, Exhaustion};
 use super::police::Police;
 use crate::flow::{FlowTable, OutboundPorts};
 use crate::limits;
 use crate::tables::PageRequest;
-use crate::telemetry::{Counters, ObjectCounters};
+use crate::telemetry::{Counters, ObjectCounters, OutboundCounters, PortUse};
 use crate::units::{Address, PortId, Tick, WorkerId};
 
 /// Requests to resolve a next hop that one burst may leave; further ones are made again by the
 /// next packet.
 const REQUESTS_PER_BURST: usize = 32;
+/// Records of granules at least: one for each protocol of as many members as there may be.
+const GRANULES_MIN: usize = 1 << 15;
 /// Packets that one turn of the timers may originate; further flows wait for the next turn.
 pub(super) const ORIGINATED_PER_TURN: usize = 32;
 
@@ -86,6 +89,8 @@ pub struct Sizes {
     pub flow_slots: usize,
     /// Occupancy records for outbound destinations.
     pub destinations: usize,
+    /// Records of granules of outbound ports in use.
+    pub granules: usize,
     /// What the tables should stand on.
     pub pages: PageRequest,
 }
@@ -96,13 +101,18 @@ impl Sizes {
     /// that is full of them (`flow::ports`).
     #[must_use]
     pub const fn of_flow_slots(flow_slots: usize) -> Self {
-        Self { flow_slots, destinations: flow_slots / 16, pages: PageRequest::Transparent }
+        Self {
+            flow_slots,
+            destinations: flow_slots / 16,
+            granules: GRANULES_MIN + flow_slots / 32,
+            pages: PageRequest::Transparent,
+        }
     }
 
     /// How many bytes the tables of one worker take.
     #[must_use]
     pub const fn bytes(&self) -> usize {
-        FlowTable::bytes(self.flow_slots) + OutboundPorts::bytes(self.destinations)
+        FlowTable::bytes(self.flow_slots) + OutboundPorts::bytes((self.destinations, self.granules))
     }
 }
 
@@ -123,12 +133,16 @@ pub struct Worker {
     pub rules: Arc<ObjectCounters>,
     /// What it counts per member.
     pub members: Arc<ObjectCounters>,
-    /// Outbound ports in use, per member: TCP in even, UDP in odd slots.
-    pub outbound: Arc<ObjectCounters>,
+    /// What it counts of members' flows to the outside.
+    pub outbound: Arc<OutboundCounters>,
+    /// Which outbound ports are in use.
+    pub port_use: Arc<PortUse>,
     /// Next hops that packets of the last burst were waiting for. The shell takes them.
     pub requests: Vec<ResolveRequest>,
     /// Packets that the last turn of the timers made. The shell takes them.
     pub originated: Vec<Originated>,
+    /// Whose outbound ports have run out, or nearly so, since the last turn. The shell takes them.
+    pub exhaustions: Vec<Exhaustion>,
     pub(super) flows: FlowTable,
     pub(super) ports: OutboundPorts,
     pub(super) police: Police,
@@ -139,16 +153,24 @@ impl Worker {
     /// memory node of the processor that this runs on.
     #[must_use]
     pub fn new(id: WorkerId, sizes: Sizes, seed: u64, now: Now) -> Self {
+        let port_use = Arc::<PortUse>::default();
         Self {
             id,
             counters: Arc::default(),
             rules: Arc::new(ObjectCounters::new(limits::RULES_MAX)),
             members: Arc::new(ObjectCounters::new(limits::MEMBERS_MAX)),
-            outbound: Arc::new(ObjectCounters::new(limits::MEMBERS_MAX * 2)),
+            outbound: Arc::new(OutboundCounters::new(limits::MEMBERS_MAX)),
+            port_use: Arc::clone(&port_use),
             requests: Vec::with_capacity(REQUESTS_PER_BURST),
             originated: Vec::with_capacity(ORIGINATED_PER_TURN),
+            exhaustions: Vec::with_capacity(EXHAUSTIONS_PER_TURN),
             flows: FlowTable::new(sizes.flow_slots, seed, now.tick(), sizes.pages),
-            ports: OutboundPorts::new(sizes.destinations, seed.rotate_left(32), sizes.pages),
+            ports: OutboundPorts::new(
+                (sizes.destinations, sizes.granules),
+                seed.rotate_left(32),
+                sizes.pages,
+                port_use,
+            ),
             police: Police::new(now),
         }
     }

@@ -16,8 +16,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::compile::rule_view;
 use crate::config::{self, Configuration, LoadBalancer, LoadBalancingRule, OutboundRule, Pool};
 use crate::health::HealthTable;
-use crate::limits::SNAT_GRANULE;
-use crate::policy::{OutboundMapping, Rule, Snapshot};
+use crate::policy::{Rule, Snapshot};
 use crate::units::{Address, MemberId, RuleId, Transport};
 
 /// What becomes of flows.
@@ -238,15 +237,16 @@ impl Compared<'_> {
             let id = now.hosts.get(member.address.into()).as_member();
             let Some((id, known)) = id.and_then(|id| Some((id, now.member(id)?))) else { continue };
             for protocol in rule.protocol.transports() {
-                let position = known.mapping(*protocol).and_then(|at| usize::try_from(at).ok());
-                let Some(block) = position.and_then(|at| now.mappings.get(at)) else { continue };
-                let lost = self.lost(id, *protocol, block);
+                if known.mapping(*protocol).is_none() {
+                    continue;
+                }
+                let lost = self.lost(id, *protocol);
                 let flows = Flows::Outbound(id, *protocol);
                 let left = !self.keeps(owner, pool, member);
                 let (of, why) = if left {
                     (id_of_member(owner, pool, member), LEFT.to_owned())
                 } else {
-                    (rule_id.clone(), self.why_lost(id, *protocol))
+                    (rule_id.clone(), no_way_out(*protocol))
                 };
                 if lost > 0.0 {
                     let (fate, part, is_new) = (Fate::End, lost, true);
@@ -261,39 +261,20 @@ impl Compared<'_> {
         }
     }
 
-    /// Why a member that stays loses ports.
-    fn why_lost(&self, member: MemberId, protocol: Transport) -> String {
+    /// The part of a member's flows that would end: all if they may not leave any more. Ports that
+    /// are taken from it stay with their flows until these have ended.
+    fn lost(&self, member: MemberId, protocol: Transport) -> f64 {
         let planned = self.planned.snapshot.member(member);
-        if planned.and_then(|member| member.mapping(protocol)).is_some() {
-            return OTHER_PORTS.to_owned();
-        }
-        format!(
-            "members have no ports for {protocol} any more, and flows end with their next packet"
-        )
-    }
-
-    /// The part of a member's ports that it, or the worker that holds them, would lose.
-    fn lost(&self, member: MemberId, protocol: Transport, block: &OutboundMapping) -> f64 {
-        let address = self.planned.snapshot.outbound_address(block.address);
-        let first = u32::from(block.first_port);
-        let ports = first..first + u32::from(block.ports);
-        let is_lost = |port: &u32| {
-            let port = u16::try_from(*port).unwrap_or(u16::MAX);
-            let holder = address.and_then(|it| it.holder(protocol, port));
-            holder.is_none_or(|it| it.member != member || it.worker != block.worker)
-        };
-        let granules = ports.step_by(usize::from(SNAT_GRANULE));
-        let (lost, all) = (granules.clone().filter(is_lost).count(), granules.count());
-        #[allow(clippy::cast_precision_loss, reason = "at most 8,000 granules")]
-        let part = lost as f64 / all.max(1) as f64;
-        part
+        let may_leave = planned.is_some_and(|member| member.mapping(protocol).is_some());
+        if may_leave { 0.0 } else { 1.0 }
     }
 }
 
 const LEFT: &str = "its address leaves the pool, and its flows end with their next packet";
 const DRAINS: &str = "it takes no new flows, and those that it has go on";
-const OTHER_PORTS: &str = "members get other ports, and flows on those that they had end with \
-                           their next packet";
+fn no_way_out(protocol: Transport) -> String {
+    format!("members have no ports for {protocol} any more, and flows end with their next packet")
+}
 
 fn why_other(successor: Option<(&LoadBalancer, &LoadBalancingRule)>) -> String {
     let pool = successor.and_then(|(owner, rule)| owner.pools.get(rule.pool));

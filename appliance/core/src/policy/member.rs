@@ -19,8 +19,9 @@ pub struct Member {
     /// The port that leads to it, and so the only one its packets may arrive on; `None` while
     /// no route leads to it.
     pub port: Option<PortId>,
-    /// Its outbound mappings for TCP and for UDP, by position in `Snapshot::mappings`.
-    pub outbound: [Option<u32>; 2],
+    /// Its outbound mappings for each protocol, by position in `Snapshot::mappings`;
+    /// [`Self::NO_MAPPING`] for none.
+    pub outbound: [u32; Transport::COUNT],
     /// The public address that is its alone.
     pub instance: Option<InstanceAddressId>,
     /// Its IPv4 address as it stands on the wire.
@@ -32,6 +33,9 @@ pub struct Member {
 const _: () = assert!(size_of::<Member>() == 64);
 
 impl Member {
+    /// Stands for a protocol whose flows do not leave.
+    pub const NO_MAPPING: u32 = u32::MAX;
+
     /// A member at this address that is not live yet, and not known to be reached.
     #[must_use]
     pub fn at(address: Address) -> Self {
@@ -40,7 +44,7 @@ impl Member {
             address,
             adjacency: AdjacencyId(0),
             port: None,
-            outbound: [None; 2],
+            outbound: [Self::NO_MAPPING; Transport::COUNT],
             instance: None,
             on_wire: address.v4_bits().into(),
             share: Share::of_member(address),
@@ -49,10 +53,9 @@ impl Member {
 
     /// The position in `Snapshot::mappings` for one protocol.
     #[must_use]
+    #[inline]
     pub const fn mapping(&self, protocol: Transport) -> Option<u32> {
-        self.outbound[match protocol {
-            Transport::Tcp => 0,
-            Transport::Udp | Transport::Icmp => 1,
-        }]
+        let position = self.outbound[protocol.index()];
+        if position == Self::NO_MAPPING { None } else { Some(position) }
     }
 }

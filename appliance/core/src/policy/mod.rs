@@ -32,7 +32,9 @@ pub use hosts::{Host, HostMap};
 pub use instance::InstanceAddress;
 pub use maglev::{SELECTION_ENTRIES, Selection};
 pub use member::Member;
-pub use outbound::{Granule, Granules, OutboundAddress, OutboundMapping};
+pub use outbound::{
+    Granule, Granules, OutboundAddress, OutboundMapping, OutboundTimers, PortBlock, Share,
+};
 pub use pool::{Pool, Unavailable};
 pub use port::{OwnAddresses, Port};
 pub use route::{Adjacency, Hop, NextHop, Routes};
@@ -63,6 +65,8 @@ pub struct Snapshot {
     pub members: Arc<[Member]>,
     /// By the positions in `Member::outbound`.
     pub mappings: Arc<[OutboundMapping]>,
+    /// How many members' ports each worker holds, by its number.
+    pub outbound_members: Arc<[u32]>,
     /// By [`OutboundAddressId`].
     pub outbound_addresses: Arc<[OutboundAddress]>,
     /// By [`InstanceAddressId`](crate::units::InstanceAddressId).

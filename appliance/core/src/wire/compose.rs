@@ -1,7 +1,7 @@
 //! How do the headers of a packet look that Weir makes itself?
 //!
-//! TCP without options and payload, UDP without payload, over IP without options or extension
-//! headers; checksums included. Not here: translated packets, whose checksums are updated
+//! TCP without options and payload, UDP without payload, ICMP errors, over IP without options or
+//! extension headers; checksums included. Not here: translated packets, whose checksums are updated
 //! (`translate`).
 
 use zerocopy::IntoBytes;
@@ -10,7 +10,7 @@ use super::ipv4::{self, Ipv4Header};
 use super::ipv6::Ipv6Header;
 use super::tcp::{self, TcpHeader};
 use super::udp::{self, UdpHeader};
-use super::{ProtocolNumber, checksum};
+use super::{ProtocolNumber, checksum, icmp};
 use crate::units::Address;
 
 /// Hops that a packet of our own may take.
@@ -56,7 +56,7 @@ pub fn segment(
     source: (Address, u16),
     destination: (Address, u16),
     flags: u8,
-    sequence: u32,
+    (sequence, acknowledgement): (u32, u32),
 ) -> TcpHeader {
     #[allow(clippy::cast_possible_truncation, reason = "20")]
     const LENGTH: u16 = tcp::HEADER_LENGTH as u16;
@@ -64,7 +64,7 @@ pub fn segment(
         source_port: source.1.into(),
         destination_port: destination.1.into(),
         sequence: sequence.into(),
-        acknowledgement: 0.into(),
+        acknowledgement: acknowledgement.into(),
         data_offset: 0x50,
         flags,
         window: 0.into(),
@@ -74,6 +74,19 @@ pub fn segment(
     let pseudo = pseudo_header(source.0, destination.0, ProtocolNumber::TCP, LENGTH);
     segment.checksum = (!checksum::add(checksum::sum(segment.as_bytes()), pseudo)).into();
     segment
+}
+
+/// The ICMP message that a packet was refused by policy (RFC 1812 §5.2.7.1: type 3 code 13), with
+/// the packet's IP header without options and the eight bytes behind it.
+#[must_use]
+pub fn prohibited(header: [u8; 20], payload: [u8; 8]) -> [u8; 36] {
+    let mut message = [0; 36];
+    (message[0], message[1]) = (3, 13);
+    message[icmp::HEADER_LENGTH..28].copy_from_slice(&header);
+    message[28..].copy_from_slice(&payload);
+    let sum = !checksum::sum(&message);
+    message[2..4].copy_from_slice(&sum.to_be_bytes());
+    message
 }
 
 /// A UDP datagram without payload.

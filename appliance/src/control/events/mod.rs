@@ -20,11 +20,11 @@ use weir_core::api::{
     Author, ConfigurationChange, Event, Happening, MemberChange, Reply, SnatPorts, Subscribe,
     Subscribed, Success, Topic, write_event,
 };
-use weir_core::config::Configuration;
+use weir_core::config::{Configuration, outbound_methods};
 use weir_core::health::ProbeTarget;
-use weir_core::policy::Snapshot;
+use weir_core::policy::OutboundMapping;
 use weir_core::telemetry::UsageChange;
-use weir_core::units::{Address, Transport};
+use weir_core::units::{Address, MemberId, Transport};
 
 use super::Running;
 use super::socket::Feed;
@@ -139,48 +139,47 @@ impl Running {
         }
     }
 
-    /// The ports of every member that has some.
+    /// The ports of every member that has some, by address and protocol.
     pub(super) fn port_uses(&self) -> Vec<PortUse> {
         let snapshot = self.lane.published();
+        let methods = outbound_methods(&self.checked.configuration);
         let mut uses = Vec::new();
-        for load_balancer in &self.checked.configuration.load_balancers {
-            for rule in &load_balancer.outbound_rules {
-                let address = load_balancer.frontends[rule.frontends[0]].address.into();
-                let id =
-                    || format!("loadBalancers/{}/outboundRules/{}", load_balancer.name, rule.name);
-                for member in &load_balancer.pools[rule.pool].members {
-                    for protocol in rule.protocol.transports() {
-                        let block = (address, member.address.into(), *protocol);
-                        uses.extend(self.port_use(snapshot, block, id));
-                    }
-                }
+        for (id, member) in (0u32..).map(MemberId).zip(snapshot.members.iter()) {
+            for protocol in Transport::ALL {
+                let mapping = snapshot.member(id).and_then(|it| it.mapping(protocol));
+                let mapping = mapping.and_then(|it| snapshot.mappings.get(it as usize));
+                let Some(mapping) = mapping else { continue };
+                let Some(method) = methods.get(mapping.method as usize) else { continue };
+                self.add_port_uses(&method.id, member.address, protocol, mapping, &mut uses);
             }
         }
         uses
     }
 
-    /// The use of a block, if the snapshot knows it.
-    fn port_use(
+    fn add_port_uses(
         &self,
-        snapshot: &Snapshot,
-        (address, member, protocol): (Address, Address, Transport),
-        rule: impl Fn() -> String,
-    ) -> Option<PortUse> {
-        let id = snapshot.hosts.get(member).as_member()?;
-        let mapping = snapshot.mappings.get(snapshot.member(id)?.mapping(protocol)? as usize)?;
-        let translated = snapshot.outbound_addresses.get(mapping.address.index())?;
-        if translated.address != address {
-            return None;
+        rule: &str,
+        member: Address,
+        protocol: Transport,
+        mapping: &OutboundMapping,
+        uses: &mut Vec<PortUse>,
+    ) {
+        let first = uses.len();
+        for block in mapping.blocks() {
+            let translated = self.lane.published().outbound_address(block.address);
+            let Some(address) = translated.map(|it| it.address) else { continue };
+            let (used, allocated) = (self.ports_used(protocol, block), u32::from(block.ports));
+            match uses[first..].iter_mut().find(|one| one.address == address) {
+                Some(one) => {
+                    one.used += used;
+                    one.allocated += allocated;
+                }
+                None => {
+                    let rule = rule.to_owned();
+                    uses.push(PortUse { rule, address, member, protocol, used, allocated });
+                }
+            }
         }
-        let used = self.ports_used(id, protocol);
-        Some(PortUse {
-            rule: rule(),
-            address,
-            member,
-            protocol,
-            used,
-            allocated: mapping.ports.into(),
-        })
     }
 }
 

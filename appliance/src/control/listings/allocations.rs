@@ -3,101 +3,90 @@
 //! The snapshot deals the ports, and their owners count those in use.
 
 use weir_core::api::{PortsUsed, SnatAllocation};
-use weir_core::config::{Configuration, LoadBalancer, OutboundRule};
-use weir_core::policy::{OutboundMapping, Snapshot};
-use weir_core::telemetry::ObjectTotals;
-use weir_core::units::{Address, MemberId, Transport};
+use weir_core::config::{Configuration, OutboundMethod, outbound_methods};
+use weir_core::policy::{PortBlock, Snapshot};
+use weir_core::units::{MemberId, Transport, WorkerId};
 
 use crate::control::WorkerView;
 
-/// An outbound rule, and what became of it.
-#[derive(Clone, Copy)]
-pub(super) struct Dealt<'a> {
-    load_balancer: &'a LoadBalancer,
-    rule: &'a OutboundRule,
-    snapshot: &'a Snapshot,
-    workers: &'a [WorkerView],
+/// All allocations, or those of one method or one member, in the order of the configuration.
+pub(super) fn allocations(
+    configuration: &Configuration,
+    snapshot: &Snapshot,
+    workers: &[WorkerView],
+    (rule, member): (Option<&str>, Option<MemberId>),
+) -> Vec<SnatAllocation> {
+    let methods = outbound_methods(configuration);
+    let mut all = Vec::new();
+    for (position, method) in (0u32..).zip(&methods) {
+        if rule.is_some_and(|wanted| wanted != method.id) {
+            continue;
+        }
+        let pool = &configuration.load_balancers[method.load_balancer].pools[method.pool];
+        for address in pool.members.iter().map(|member| member.address) {
+            let known = snapshot.hosts.get(address.into()).as_member();
+            let Some(id) = known.filter(|id| member.is_none_or(|it| it == *id)) else { continue };
+            let asked = Asked { snapshot, workers, method, position, member: id };
+            asked.add_to(&mut all);
+        }
+    }
+    all
 }
 
-impl<'a> Dealt<'a> {
-    /// All outbound rules, in the order of the configuration.
-    pub(super) fn of(
-        configuration: &'a Configuration,
-        snapshot: &'a Snapshot,
-        workers: &'a [WorkerView],
-    ) -> impl Iterator<Item = Self> {
-        configuration.load_balancers.iter().flat_map(move |load_balancer| {
-            let rules = load_balancer.outbound_rules.iter();
-            rules.map(move |rule| Self { load_balancer, rule, snapshot, workers })
-        })
+/// One member's ports by one method.
+struct Asked<'a> {
+    snapshot: &'a Snapshot,
+    workers: &'a [WorkerView],
+    method: &'a OutboundMethod,
+    position: u32,
+    member: MemberId,
+}
+
+impl Asked<'_> {
+    fn add_to(&self, all: &mut Vec<SnatAllocation>) {
+        let tcp = self.blocks(Transport::Tcp);
+        let udp = self.blocks(Transport::Udp);
+        let icmp = self.blocks(Transport::Icmp);
+        if tcp == udp {
+            all.extend(tcp.iter().map(|it| self.allocation("All", it)));
+        } else {
+            all.extend(tcp.iter().map(|it| self.allocation("Tcp", it)));
+            all.extend(udp.iter().map(|it| self.allocation("Udp", it)));
+        }
+        all.extend(icmp.iter().map(|it| self.allocation("Icmp", it)));
     }
 
-    /// The rule's id.
-    pub(super) fn id(self) -> String {
-        format!("loadBalancers/{}/outboundRules/{}", self.load_balancer.name, self.rule.name)
-    }
-
-    /// The allocations of its members, or of one of them: one each, or two where the ports of the
-    /// protocols differ.
-    pub(super) fn allocations(
-        self,
-        wanted: Option<MemberId>,
-    ) -> impl Iterator<Item = SnatAllocation> + use<'a> {
-        let members = self.load_balancer.pools[self.rule.pool].members.iter();
-        let known = members
-            .filter_map(move |member| self.snapshot.hosts.get(member.address.into()).as_member());
-        let wanted = known.filter(move |member| wanted.is_none_or(|wanted| wanted == *member));
-        wanted.flat_map(move |member| {
-            let dealt = |protocol: &Transport| Some((*protocol, self.mapping(member, *protocol)?));
-            let dealt: Vec<_> = self.rule.protocol.transports().iter().filter_map(dealt).collect();
-            let shown = match dealt[..] {
-                [(_, tcp), (_, udp)] if tcp == udp => vec![self.allocation(member, "All", tcp)],
-                _ => dealt
-                    .iter()
-                    .map(|(it, mapping)| self.allocation(member, &it.to_string(), mapping))
-                    .collect(),
-            };
-            shown.into_iter()
-        })
-    }
-
-    /// What this rule gives to a member for one protocol.
-    fn mapping(self, member: MemberId, protocol: Transport) -> Option<&'a OutboundMapping> {
-        let position = self.snapshot.member(member)?.mapping(protocol)?;
-        let mapping = self.snapshot.mappings.get(position as usize)?;
-        let address = self.load_balancer.frontends[self.rule.frontends[0]].address.into();
-        let is_its = self.snapshot.hosts.get(address).as_outbound() == Some(mapping.address);
-        is_its.then_some(mapping)
+    fn blocks(&self, protocol: Transport) -> Vec<(WorkerId, PortBlock)> {
+        let position = self.snapshot.member(self.member).and_then(|it| it.mapping(protocol));
+        let mapping = position.and_then(|it| self.snapshot.mappings.get(it as usize));
+        let its = mapping.filter(|it| it.method == self.position);
+        let shares = its.into_iter().flat_map(|it| &it.shares);
+        shares.flat_map(|it| it.blocks.iter().map(|block| (it.worker, *block))).collect()
     }
 
     fn allocation(
-        self,
-        member: MemberId,
+        &self,
         protocol: &str,
-        mapping: &OutboundMapping,
+        (worker, block): &(WorkerId, PortBlock),
     ) -> SnatAllocation {
-        let address = |address: Address| address.to_string();
-        let used = |name, slot| {
-            let counts = protocol == "All" || protocol == name;
-            if counts { self.ports_used(member, slot) } else { 0 }
+        let used = |is: Transport| {
+            let counts = protocol == is.to_string() || protocol == "All";
+            let of = |worker: &WorkerView| {
+                worker.port_use.of_block(block.address, is, block.first_port, block.ports)
+            };
+            if counts { self.workers.iter().map(of).sum() } else { 0 }
         };
+        let address = self.snapshot.outbound_address(block.address);
+        let member = self.snapshot.member(self.member);
         SnatAllocation {
-            rule: self.id(),
-            address: self.load_balancer.frontends[self.rule.frontends[0]].address.to_string(),
-            member: self.snapshot.member(member).map_or_else(String::new, |it| address(it.address)),
+            rule: self.method.id.clone(),
+            address: address.map(|it| it.address.to_string()).unwrap_or_default(),
+            member: member.map(|it| it.address.to_string()).unwrap_or_default(),
             protocol: protocol.to_owned(),
-            worker: mapping.worker.0,
-            first_port: mapping.first_port,
-            ports: mapping.ports,
-            ports_used: PortsUsed { tcp: used("Tcp", 0), udp: used("Udp", 1) },
+            worker: worker.0,
+            first_port: block.first_port,
+            ports: block.ports,
+            ports_used: PortsUsed { tcp: used(Transport::Tcp), udp: used(Transport::Udp) },
         }
-    }
-
-    /// As the workers have counted them: TCP in slot 0, UDP in slot 1 of a member.
-    fn ports_used(self, member: MemberId, slot: usize) -> u32 {
-        let mut totals = ObjectTotals::default();
-        let counters = self.workers.iter().map(|worker| &worker.outbound);
-        counters.for_each(|it| it.add_to(member.index() * 2 + slot, &mut totals));
-        u32::try_from(totals.flows).unwrap_or(u32::MAX)
     }
 }

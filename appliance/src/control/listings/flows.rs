@@ -163,8 +163,8 @@ fn through(names: &Names, rule: &str) -> Result<(Option<Through>, Option<String>
     if let Some(rule) = names.rule(&id) {
         return Ok((Some(Through::Rule(rule)), None));
     }
-    match names.outbound_rule(&id) {
-        Some((id, address)) => Ok((Some(Through::OutboundAddress(address)), Some(id.to_owned()))),
+    match names.outbound_method(&id) {
+        Some(id) => Ok((None, Some(id.to_owned()))),
         None => Err(no_such_rule(&id, "loadBalancingRules and outboundRules")),
     }
 }
@@ -174,8 +174,10 @@ fn protocol(text: &str) -> Result<Transport, Error> {
         Ok(Transport::Tcp)
     } else if text.eq_ignore_ascii_case("Udp") {
         Ok(Transport::Udp)
+    } else if text.eq_ignore_ascii_case("Icmp") {
+        Ok(Transport::Icmp)
     } else {
-        Err(unsuitable(format!("protocol: takes Tcp or Udp, not {text:?}")))
+        Err(unsuitable(format!("protocol: takes Tcp, Udp or Icmp, not {text:?}")))
     }
 }
 

@@ -1,18 +1,21 @@
 //! What are the rules called that ids of the data path stand for?
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use weir_core::api;
-use weir_core::config::{Configuration, LoadBalancer};
+use weir_core::config::{Configuration, LoadBalancer, outbound_methods};
 use weir_core::path::{FlowView, Through};
 use weir_core::policy::Snapshot;
-use weir_core::units::{MemberId, OutboundAddressId, RuleId, Tick, Transport, WorkerId};
+use weir_core::units::{MemberId, RuleId, Tick, Transport, WorkerId};
 
 /// The names of a configuration's rules, by the ids of the snapshot that it became.
 #[derive(Debug, Default)]
 pub(in crate::control) struct Names {
     rules: BTreeMap<RuleId, RuleName>,
-    outbound_rules: Vec<OutboundRuleName>,
+    /// By the method's position.
+    methods: Vec<RuleName>,
+    /// How the flows of each member leave.
+    outbound: BTreeMap<(MemberId, Transport), usize>,
 }
 
 /// What a rule is called.
@@ -26,23 +29,14 @@ pub(in crate::control) struct RuleName {
     pub(in crate::control) id: String,
 }
 
-/// An outbound rule, and how its flows are known.
-#[derive(Debug)]
-struct OutboundRuleName {
-    name: RuleName,
-    address: OutboundAddressId,
-    protocols: &'static [Transport],
-    members: BTreeSet<MemberId>,
-}
-
 impl Names {
     /// The names of the rules of `configuration`, which `snapshot` was compiled from.
     pub(in crate::control) fn of(configuration: &Configuration, snapshot: &Snapshot) -> Self {
         let mut names = Self::default();
         for load_balancer in &configuration.load_balancers {
             names.add_rules(load_balancer, snapshot);
-            names.add_outbound_rules(load_balancer, snapshot);
         }
+        names.add_outbound(configuration, snapshot);
         names
     }
 
@@ -52,24 +46,20 @@ impl Names {
         rules.find(|(_, name)| name.id.eq_ignore_ascii_case(id)).map(|(rule, _)| *rule)
     }
 
-    /// An outbound rule by its id likewise: the id as it is spelt, and the address.
-    pub(in crate::control) fn outbound_rule(&self, id: &str) -> Option<(&str, OutboundAddressId)> {
-        let mut rules = self.outbound_rules.iter();
-        let rule = rules.find(|rule| rule.name.id.eq_ignore_ascii_case(id))?;
-        Some((&rule.name.id, rule.address))
+    /// The id of an outbound method as it is spelt, likewise.
+    pub(in crate::control) fn outbound_method(&self, id: &str) -> Option<&str> {
+        let mut methods = self.methods.iter();
+        let method = methods.find(|method| method.id.eq_ignore_ascii_case(id))?;
+        Some(&method.id)
     }
 
     /// The rule that a flow goes through; none if it is gone.
     pub(in crate::control) fn of_flow(&self, view: &FlowView) -> Option<&RuleName> {
         match view.through {
             Through::Rule(rule) => self.rules.get(&rule),
-            Through::OutboundAddress(address) => {
-                let is_its = |rule: &&OutboundRuleName| {
-                    rule.address == address
-                        && rule.protocols.contains(&view.protocol)
-                        && rule.members.contains(&view.member)
-                };
-                self.outbound_rules.iter().find(is_its).map(|rule| &rule.name)
+            Through::OutboundAddress(_) => {
+                let method = self.outbound.get(&(view.member, view.protocol))?;
+                self.methods.get(*method)
             }
         }
     }
@@ -111,19 +101,20 @@ impl Names {
         }
     }
 
-    fn add_outbound_rules(&mut self, load_balancer: &LoadBalancer, snapshot: &Snapshot) {
-        for rule in &load_balancer.outbound_rules {
-            let address = load_balancer.frontends[rule.frontends[0]].address.into();
-            let Some(address) = snapshot.hosts.get(address).as_outbound() else { continue };
-            let members = load_balancer.pools[rule.pool].members.iter();
-            self.outbound_rules.push(OutboundRuleName {
-                name: name(load_balancer, "outboundRules", &rule.name),
-                address,
-                protocols: rule.protocol.transports(),
-                members: members
-                    .filter_map(|member| snapshot.hosts.get(member.address.into()).as_member())
-                    .collect(),
-            });
+    fn add_outbound(&mut self, configuration: &Configuration, snapshot: &Snapshot) {
+        for method in outbound_methods(configuration) {
+            let load_balancer = &configuration.load_balancers[method.load_balancer];
+            let rule = method.id.rsplit('/').next().unwrap_or_default().to_owned();
+            let load_balancer = load_balancer.name.clone();
+            self.methods.push(RuleName { load_balancer, rule, id: method.id });
+        }
+        for member in (0u32..).take(snapshot.members.len()).map(MemberId) {
+            for protocol in Transport::ALL {
+                let mapping = snapshot.member(member).and_then(|it| it.mapping(protocol));
+                let mapping = mapping.and_then(|it| snapshot.mappings.get(it as usize));
+                let method = mapping.map(|mapping| mapping.method as usize);
+                self.outbound.extend(method.map(|method| ((member, protocol), method)));
+            }
         }
     }
 }

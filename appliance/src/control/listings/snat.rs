@@ -23,11 +23,11 @@ use weir_core::api::{
 };
 use weir_core::config::Configuration;
 use weir_core::limits::SNAT_DESTINATIONS_SUMMED_MAX;
-use weir_core::path::{FlowQuery, FlowSlice, FlowView, Through};
+use weir_core::path::{FlowQuery, FlowSlice, FlowView};
 use weir_core::policy::Snapshot;
 use weir_core::units::{Address, Transport, WorkerId};
 
-use super::allocations::Dealt;
+use super::allocations::allocations;
 use super::cursor::Seal;
 use super::{Inquirer, Names, limit, member, no_such_rule, rule_id, unanswered, unsuitable};
 use crate::control::WorkerView;
@@ -95,14 +95,12 @@ impl SnatListing {
     ) -> Result<Self, Error> {
         let question = api::Snat { limit: None, cursor: None, ..wanted.clone() };
         let member = wanted.member.as_deref().map(|it| member(snapshot, it)).transpose()?;
-        let mut query = FlowQuery { member, outbound_only: true, ..FlowQuery::default() };
+        let query = FlowQuery { member, outbound_only: true, ..FlowQuery::default() };
         let mut rule = None;
         if let Some(wanted) = &wanted.rule {
             let id = rule_id(wanted)?;
-            let known = names.outbound_rule(&id);
-            let (id, address) = known.ok_or_else(|| no_such_rule(&id, "outboundRules"))?;
-            query.through = Some(Through::OutboundAddress(address));
-            rule = Some(id.to_owned());
+            let known = names.outbound_method(&id);
+            rule = Some(known.ok_or_else(|| no_such_rule(&id, "outboundRules"))?.to_owned());
         }
         let destinations = if wanted.destinations { Destinations::All } else { Destinations::None };
         let place = match &wanted.cursor {
@@ -130,11 +128,10 @@ impl SnatListing {
         workers: &[WorkerView],
     ) {
         let Some(first) = self.place.allocations else { return };
-        let rules = Dealt::of(configuration, snapshot, workers);
-        let wanted = rules.filter(|dealt| self.rule.as_ref().is_none_or(|id| *id == dealt.id()));
-        let all = wanted.flat_map(|dealt| dealt.allocations(self.query.member));
+        let wanted = (self.rule.as_deref(), self.query.member);
+        let all = allocations(configuration, snapshot, workers, wanted);
         // One more than is shown, to know whether there are more.
-        self.allocations = all.skip(first).take(self.limit + 1).collect();
+        self.allocations = all.into_iter().skip(first).take(self.limit + 1).collect();
     }
 
     /// Sums up what is asked, and puts both parts together.

@@ -15,11 +15,13 @@ mod frames;
 mod queues;
 mod world;
 
+use std::sync::Arc;
+
 use weir_core::limits::{BATCH, IDLE_TIMEOUT_MINUTES_MAX};
-use weir_core::path::{Batch, Now, Sizes, Verdict, Worker};
+use weir_core::path::{Batch, Exhaustion, Now, Sizes, Verdict, Worker};
 use weir_core::policy::Snapshot;
 use weir_core::telemetry::{Counter, Counters, ObjectCounters, ObjectTotals, Totals};
-use weir_core::units::{Address, PortId, Tick, WorkerId};
+use weir_core::units::{Address, MemberId, PortId, Tick, WorkerId};
 
 pub use frames::{Burst, Frame};
 use queues::Queues;
@@ -84,6 +86,7 @@ pub struct Simulation {
     outputs: Vec<(Passage, Output)>,
     /// Bytes that were seen on the wire, in and out, to hold the counters against.
     bytes: (u64, u64),
+    exhaustions: Vec<Exhaustion>,
 }
 
 impl Simulation {
@@ -97,10 +100,12 @@ impl Simulation {
         let destinations = options.destinations.unwrap_or(usual.destinations);
         let sizes = Sizes { destinations, ..usual };
         let now = Now::default();
-        let workers = (0..options.workers)
-            .map(|id| Worker::new(WorkerId(id), sizes, options.seed.wrapping_add(id.into()), now));
+        let workers: Vec<_> = (0..options.workers)
+            .map(|id| Worker::new(WorkerId(id), sizes, options.seed.wrapping_add(id.into()), now))
+            .collect();
+        world.watch(workers.iter().map(|worker| Arc::clone(&worker.port_use)).collect());
         Self {
-            workers: workers.collect(),
+            workers,
             snapshot: world.compile(0),
             world,
             now,
@@ -109,6 +114,7 @@ impl Simulation {
             queues: Queues::new(options.workers.into()),
             outputs: Vec::new(),
             bytes: (0, 0),
+            exhaustions: Vec::new(),
         }
     }
 
@@ -136,6 +142,7 @@ impl Simulation {
 
     /// Publishes what the world has become.
     pub fn publish(&mut self) {
+        self.world.return_ports(self.now.milliseconds);
         self.snapshot = self.world.compile(self.now.milliseconds);
     }
 
@@ -213,6 +220,7 @@ impl Simulation {
     pub fn check_that_silence_ends_everything(&mut self) {
         self.check_that_silence_ends_every_record();
         for id in 0..OBJECTS_CHECKED {
+            let member = MemberId(u32::try_from(id).expect("few"));
             let live = |of: fn(&Worker) -> &ObjectCounters| {
                 let mut totals = ObjectTotals::default();
                 self.workers.iter().for_each(|worker| of(worker).add_to(id, &mut totals));
@@ -220,7 +228,8 @@ impl Simulation {
             };
             assert_eq!(live(|worker| &worker.members), 0, "live flows of member {id}");
             assert_eq!(live(|worker| &worker.rules), 0, "live flows of rule {id}");
-            assert_eq!(live(|worker| &worker.outbound), 0, "outbound ports in use in slot {id}");
+            let outbound: u64 = self.workers.iter().map(|it| it.outbound.flows(member)).sum();
+            assert_eq!(outbound, 0, "live flows to the outside of member {id}");
         }
     }
 
@@ -251,10 +260,12 @@ impl Simulation {
             self.carry_out(worker, frame, verdict);
         }
         self.take_requests(worker);
+        self.take_exhaustions(worker);
+        self.take_originated(worker);
     }
 
     fn carry_out(&mut self, worker: usize, frame: Frame, verdict: Verdict) {
-        let counters = std::sync::Arc::clone(&self.workers[worker].counters);
+        let counters = Arc::clone(&self.workers[worker].counters);
         let passage = Passage { worker, handoffs: frame.tag.handoffs };
         match verdict {
             Verdict::Transmit(port) => self.transmit(passage, port, frame.bytes),
@@ -292,22 +303,47 @@ impl Simulation {
         self.outputs.extend(requests.map(|request| (passage, request)));
     }
 
+    /// Tells the control side whose outbound ports run out, where it would give them more.
+    fn take_exhaustions(&mut self, worker: usize) {
+        let exhaustions: Vec<_> = self.workers[worker].exhaustions.drain(..).collect();
+        for exhaustion in &exhaustions {
+            let member = self.snapshot.member(exhaustion.member);
+            let mapping = member.and_then(|member| member.mapping(exhaustion.protocol));
+            if mapping.is_some_and(|it| self.snapshot.mappings[it as usize].on_demand) {
+                self.world.want(exhaustion.member, exhaustion.protocol);
+            }
+        }
+        self.exhaustions.extend(exhaustions);
+    }
+
+    /// What workers have told of outbound ports that run out, since this was asked last.
+    pub fn take_all_exhaustions(&mut self) -> Vec<Exhaustion> {
+        std::mem::take(&mut self.exhaustions)
+    }
+
     fn turn_timers(&mut self) {
         for worker in 0..self.workers.len() {
             loop {
                 let met = self.workers[worker].expire(&self.snapshot, self.now, BATCH);
-                let originated = std::mem::take(&mut self.workers[worker].originated);
-                let counters = std::sync::Arc::clone(&self.workers[worker].counters);
-                counters.count(Counter::OriginatedPackets, originated.len() as u64);
-                if met == 0 && originated.is_empty() {
+                let originated = self.take_originated(worker);
+                if met == 0 && originated == 0 {
                     break;
-                }
-                let passage = Passage { worker, handoffs: 0 };
-                for packet in originated {
-                    self.transmit(passage, packet.port, packet.frame.to_vec());
                 }
             }
         }
+    }
+
+    /// Sends what a worker has made itself; returns how many packets it was.
+    fn take_originated(&mut self, worker: usize) -> usize {
+        let originated = std::mem::take(&mut self.workers[worker].originated);
+        let counters = &self.workers[worker].counters;
+        counters.count(Counter::OriginatedPackets, originated.len() as u64);
+        let count = originated.len();
+        for packet in originated {
+            let passage = Passage { worker, handoffs: 0 };
+            self.transmit(passage, packet.port, packet.frame.to_vec());
+        }
+        count
     }
 }
 

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, probe_targets};
 use weir_core::config::Configuration;
 use weir_core::health::{HealthTable, ProbeProtocol, Verdict};
 use weir_core::neighbour::{self, Event, Neighbour, NeighbourState, NextHop, Route};
 use weir_core::policy::{OwnerFunction, RSS_KEY_BYTES, Snapshot};
-use weir_core::units::{Address, MacAddress, PortId, Prefix};
+use weir_core::telemetry::PortUse;
+use weir_core::units::{Address, MacAddress, MemberId, PortId, Prefix, Transport};
 
 use crate::packet::{Links, link_local_of_port, mac_of_host, mac_of_port};
 
@@ -31,6 +33,8 @@ pub struct World {
     health: HealthTable,
     kernel: neighbour::World,
     facts: Vec<PortFacts>,
+    port_use: Vec<Arc<PortUse>>,
+    wanting: Vec<(MemberId, Transport)>,
     changes: Changes,
 }
 
@@ -49,6 +53,8 @@ impl World {
             health: HealthTable::default(),
             kernel: neighbour::World::default(),
             facts: facts.collect(),
+            port_use: Vec::new(),
+            wanting: Vec::new(),
             changes: Changes::ALL,
             configuration: configuration.clone(),
         };
@@ -144,20 +150,37 @@ impl World {
         self.changes.world = true;
     }
 
+    /// Learns where workers tell which outbound ports are in use.
+    pub fn watch(&mut self, port_use: Vec<Arc<PortUse>>) {
+        self.port_use = port_use;
+    }
+
+    /// Learns whose outbound ports are nearly used up.
+    pub fn want(&mut self, member: MemberId, protocol: Transport) {
+        self.wanting.push((member, protocol));
+        self.changes.ports = true;
+    }
+
+    /// Has outbound ports that became free dealt anew.
+    pub fn return_ports(&mut self, now_milliseconds: u64) {
+        let has = self.compiler.has_ports_to_return(&self.port_use, now_milliseconds);
+        self.changes.ports |= has;
+    }
+
     /// The snapshot of what changed since the last one.
-    ///
-    /// # Panics
-    /// When outbound ports do not fit.
     pub fn compile(&mut self, now_milliseconds: u64) -> Snapshot {
+        let wanting = std::mem::take(&mut self.wanting);
         let inputs = Inputs {
             configuration: &self.configuration,
             health: &self.health,
             world: &self.kernel,
             facts: &self.facts,
             now_milliseconds,
+            port_use: &self.port_use,
+            wanting: &wanting,
         };
         let changes = std::mem::take(&mut self.changes);
-        self.compiler.compile(inputs, changes).expect("outbound ports fit")
+        self.compiler.compile(inputs, changes)
     }
 
     fn tell(&mut self, event: Event) {

@@ -20,7 +20,6 @@ pub use inbound_nat::{
 };
 pub use outbound_extensions::OutboundExtensions;
 pub use outbound_rule::OutboundRule;
-pub(super) use outbound_rule::implicit_ports;
 pub use pool::{AdminState, Member, Pool};
 pub(super) use pool::{MemberDraft, PoolDraft};
 pub(super) use probe::ProbeDraft;

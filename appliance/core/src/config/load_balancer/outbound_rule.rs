@@ -6,6 +6,7 @@ use super::outbound_extensions::{self, OutboundExtensions};
 use super::transport::TransportProtocol;
 use super::{FrontendDraft, Siblings, child_of};
 use crate::config::arm::{Field, Object};
+use crate::config::outbound_method::default_ports;
 use crate::config::reference::Reference;
 use crate::config::resource::{Resource, names};
 use crate::limits::{IDLE_TIMEOUT_MINUTES_MAX, SNAT_GRANULE, SNAT_PORTS};
@@ -42,11 +43,6 @@ impl OutboundRule {
         self.protocol.transports().iter().copied().chain(icmp)
     }
 }
-
-/// Azure's default allocation (behaviour.md §4.3): pools of up to so many members get so many
-/// ports for each.
-const DEFAULT_PORTS: [(usize, u32); 6] =
-    [(50, 1024), (100, 512), (200, 256), (400, 128), (800, 64), (1000, 32)];
 
 /// Reads one outbound rule.
 pub(super) fn read<'a>(
@@ -145,7 +141,7 @@ fn resolve_ports(
     if written > 0 {
         return Some(written);
     }
-    let default = default_ports(members);
+    let default = default_ports(members, addresses);
     if default.is_none() {
         properties.error_at(
             "allocatedOutboundPorts",
@@ -157,28 +153,5 @@ fn resolve_ports(
             ),
         );
     }
-    default.map(|ports| of_all_addresses(ports, addresses))
-}
-
-/// The ports of each member of a pool of this size on one address, by Azure's table.
-fn default_ports(members: usize) -> Option<u32> {
-    let row = DEFAULT_PORTS.iter().find(|(members_max, _)| members <= *members_max);
-    row.map(|(_, ports)| *ports)
-}
-
-/// As many ports for each address, up to the most that one gives (behaviour.md §4.3).
-fn of_all_addresses(ports: u32, addresses: u64) -> u32 {
-    let most = DEFAULT_PORTS.first().map_or(0, |(_, ports)| *ports);
-    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-    ports.saturating_mul(addresses).min(most)
-}
-
-/// The ports, for each protocol, of each member of a pool of this size whose load-balancing rules
-/// translate outbound flows from so many addresses.
-///
-/// Azure's table ends at 1,000 members, and these rules have no word for a number of their own: of
-/// larger pools, 16 ports for each fit up to 2,000 members and 8 up to the largest.
-pub(in crate::config) fn implicit_ports(members: usize, addresses: u64) -> u32 {
-    let beyond_the_table = if members <= 2_000 { 16 } else { 8 };
-    of_all_addresses(default_ports(members).unwrap_or(beyond_the_table), addresses)
+    default
 }

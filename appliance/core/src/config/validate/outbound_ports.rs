@@ -10,10 +10,9 @@ use std::collections::{HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::{member_drafts, members_of, readable, readable_outbound};
-use crate::config::load_balancer::{
-    Draft, InboundNatTarget, OutboundRule, RuleDraft, Sku, implicit_ports,
-};
+use crate::config::load_balancer::{Draft, InboundNatTarget, OutboundRule, RuleDraft, Sku};
 use crate::config::network_interface::Directory;
+use crate::config::outbound_method::implicit_ports;
 use crate::config::resource::Written;
 use crate::config::resources::Resources;
 use crate::limits::{SNAT_FIRST_PORT, SNAT_GRANULE, SNAT_PORTS};
