@@ -11,4 +11,5 @@
 
 pub mod boot;
 pub mod control;
+pub mod session_log;
 pub mod worker;

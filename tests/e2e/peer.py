@@ -11,6 +11,7 @@ import json
 import select
 import signal
 import socket
+import struct
 import time
 
 # linux/udp.h: the kernel cuts one send into datagrams of this size.
@@ -38,6 +39,8 @@ def parse():
         ("hold", hold),
         ("requests", requests),
         ("flood", flood),
+        ("reset", reset),
+        ("collect", collect),
     ):
         one = roles.add_parser(role)
         one.add_argument("address")
@@ -174,6 +177,22 @@ def request(address, port):
         return None
     head, _, body = answer.partition(b"\r\n\r\n")
     return body.decode().strip() if b" 200 " in head.splitlines()[0] else None
+
+
+def reset(arguments):
+    """One connection that is reset. Its own port is the answer."""
+    with socket.create_connection((arguments.address, arguments.port), timeout=10) as client:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        return client.getsockname()[1]
+
+
+def collect(arguments):
+    """Prints every datagram as a line of hexadecimal digits, until it is ended."""
+    server = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    server.bind((arguments.address, arguments.port))
+    print("ready", flush=True)
+    while True:
+        print(server.recv(65536).hex(), flush=True)
 
 
 def flood(arguments):

@@ -16,6 +16,7 @@ use weir_core::units::{PortId, WorkerId};
 use super::processors::Seats;
 use super::{BootError, OpenPort, memory, spread};
 use crate::control::{Kit, WorkerView};
+use crate::session_log;
 use crate::worker::inquiries::Desk;
 use crate::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
 
@@ -25,6 +26,8 @@ pub(super) struct Assembly {
     pub lanes: Vec<(WorkerLane, Option<usize>)>,
     /// What the control side gets.
     pub control: Kit,
+    /// What the session log is made from.
+    pub session_sources: Vec<session_log::Source>,
 }
 
 /// Makes lanes for all workers.
@@ -47,6 +50,7 @@ pub(super) fn assemble(
     let sizes = memory::sizes(appliance);
     let mut lanes = Vec::with_capacity(workers);
     let mut views = Vec::with_capacity(workers);
+    let mut session_sources = Vec::with_capacity(workers);
     let parts = readers.into_iter().zip(fabric.inlets).zip(fabric.sends);
     for (number, ((reader, inlets), sends)) in (0u8..).zip(parts) {
         let processor = seats.processors.get(usize::from(number)).copied().flatten();
@@ -55,6 +59,8 @@ pub(super) fn assemble(
         memory::report(&worker, sizes);
         let shared = Arc::new(SharedState::default());
         views.push(view(&worker, &shared));
+        let counters = Arc::clone(&worker.counters);
+        session_sources.push(session_log::Source { shared: Arc::clone(&shared), counters });
         lanes.push((
             WorkerLane {
                 worker,
@@ -84,7 +90,7 @@ pub(super) fn assemble(
         incoming: dpdk::Burst::new(eal),
         clock,
     };
-    Ok(Assembly { lanes, control })
+    Ok(Assembly { lanes, control, session_sources })
 }
 
 fn view(worker: &Worker, shared: &Arc<SharedState>) -> WorkerView {

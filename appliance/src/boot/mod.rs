@@ -35,11 +35,12 @@ pub use error::BootError;
 pub use files::read_configuration;
 pub use log::LogHandle;
 pub use ports::{DESCRIPTORS, OpenPort};
-pub(crate) use privileges::keep_network;
+pub(crate) use privileges::{drop_all, keep_network};
 
 use dpdk::Eal;
 
 use crate::control::{self, Control, ControlError};
+use crate::session_log;
 use crate::worker::WorkerLane;
 
 /// The exit code for a configuration that is refused.
@@ -80,8 +81,13 @@ fn start(arguments: &Arguments) -> Result<(), BootError> {
     let key = lanes::random_bytes()?;
     let mut ports = ports::open(&eal, &appliance, &pool, &key)?;
     let assembly = lanes::assemble(&eal, &appliance, &seats, &mut ports, &pool, &key)?;
-    let control = Control::open(starting, &ports, assembly.control, log)?;
+    // Here, in the network namespace of the machine: collectors are there.
+    let clock = assembly.control.clock;
+    let (session_log, finish) =
+        session_log::start(assembly.session_sources, clock).map_err(BootError::Thread)?;
+    let control = Control::open(starting, &ports, assembly.control, session_log, log)?;
     let outcome = run_threads(&eal, assembly.lanes, || control.run(runtime, listeners));
+    finish.finish();
     drop(ports);
     report_buffers(&pool);
     outcome
@@ -102,7 +108,7 @@ fn run_threads(
             let (stop, ready) = (&stop, ready.clone());
             let run = move || {
                 privileges::pin(processor);
-                privileges::drop_all();
+                drop_all();
                 lane.run(eal, stop, move || {
                     // Nobody waits any more when another worker could not start.
                     let _nobody = ready.send(());

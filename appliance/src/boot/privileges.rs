@@ -43,7 +43,7 @@ pub(super) fn pin(processor: Option<usize>) {
 }
 
 /// Gives up every capability of the calling thread.
-pub(super) fn drop_all() {
+pub(crate) fn drop_all() {
     keep(CapsHashSet::new());
 }
 

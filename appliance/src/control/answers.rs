@@ -87,6 +87,9 @@ impl Running {
         let mut sum = counters(Totals::of(all));
         sum.insert("kernel_refused_packets".to_owned(), self.pump.borrow().refused());
         sum.insert("probes_late".to_owned(), self.prober.late());
+        let logged = self.lane.session_log().counts();
+        sum.insert("session_log_records_written".to_owned(), logged.written);
+        sum.insert("session_log_records_failed".to_owned(), logged.failed);
         sum.insert("configurations_not_persisted".to_owned(), self.keeper.failures());
         let each = self.workers.iter().map(|worker| counters(Totals::of([&*worker.counters])));
         Stats { counters: sum, per_worker: each.collect() }

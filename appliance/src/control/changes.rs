@@ -160,6 +160,8 @@ impl Running {
             self.turn_lane();
         } else {
             self.checked = checked;
+            let session_log = self.checked.configuration.appliance.session_log.as_ref();
+            self.lane.log_sessions(session_log);
             self.keep(origin, author);
         }
         tokio::task::spawn_local(async move {

@@ -18,15 +18,21 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use weir_core::api;
 use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, probe_targets};
-use weir_core::config::Checked;
+use weir_core::config::{self, Checked};
 use weir_core::health::HealthTable;
 use weir_core::neighbour::World;
-use weir_core::policy::Snapshot;
+use weir_core::path::{Exhaustion, ExhaustionKind};
+use weir_core::policy::{OutboundMapping, Snapshot};
 use weir_core::rcu::Publisher;
 use weir_core::telemetry::PortUse;
 use weir_core::units::{MemberId, Transport};
 
+use super::WorkerView;
 use super::store::{Kept, Sha256};
+use crate::session_log::SessionLog;
+
+/// How often outbound ports are dealt on demand at most.
+const DEALING_MILLISECONDS: u64 = 100;
 
 /// A configuration that somebody wants in force.
 pub(super) struct Candidate {
@@ -47,6 +53,17 @@ pub(super) struct Origin {
     pub(super) restores: Option<u64>,
     /// Of the file or directory of `--config`, when it was read there.
     pub(super) file_sha256: Option<Sha256>,
+}
+
+impl Origin {
+    /// Of what a process starts with.
+    pub(super) const fn of_start(
+        configuration: String,
+        applied_by: api::Author,
+        restores: Option<u64>,
+    ) -> Self {
+        Self { configuration, applied_by, restores, file_sha256: None }
+    }
 }
 
 /// Where a candidate's author waits to be told.
@@ -77,6 +94,8 @@ pub(super) struct PublishLane {
     port_use: Arc<[Arc<PortUse>]>,
     /// Whose outbound ports are nearly used up, since the last snapshot.
     wanting: BTreeSet<(MemberId, Transport)>,
+    /// When they may get some.
+    deals_at: u64,
     /// Here when nothing is being compiled, and nobody copies it.
     compiler: Option<Compiler>,
     /// Where it comes back from who copies it.
@@ -89,6 +108,7 @@ pub(super) struct PublishLane {
     /// Compiled, and waiting for a place among the retired.
     ready: Option<(Box<Snapshot>, Option<Candidate>)>,
     published: Arc<Snapshot>,
+    session_log: SessionLog,
 }
 
 /// What was put in force.
@@ -99,17 +119,18 @@ pub(super) struct Published {
 
 impl PublishLane {
     pub(super) fn new(
-        compiler: Compiler,
-        publisher: Publisher<Snapshot>,
+        (compiler, publisher): (Compiler, Publisher<Snapshot>),
         facts: Arc<[PortFacts]>,
-        port_use: Arc<[Arc<PortUse>]>,
+        workers: &[WorkerView],
+        session_log: SessionLog,
     ) -> Self {
         let published = Arc::new(compiler.last().clone());
         Self {
             publisher,
             facts,
-            port_use,
+            port_use: workers.iter().map(|it| Arc::clone(&it.port_use)).collect(),
             wanting: BTreeSet::new(),
+            deals_at: 0,
             compiler: Some(compiler),
             lent: None,
             running: None,
@@ -118,12 +139,23 @@ impl PublishLane {
             compiles_candidate: false,
             ready: None,
             published,
+            session_log,
         }
     }
 
     /// The snapshot in force.
     pub(super) fn published(&self) -> &Arc<Snapshot> {
         &self.published
+    }
+
+    /// The log of outbound sessions.
+    pub(super) const fn session_log(&self) -> &SessionLog {
+        &self.session_log
+    }
+
+    /// Has outbound sessions logged as a configuration says.
+    pub(super) fn log_sessions(&mut self, settings: Option<&config::SessionLog>) {
+        self.session_log.set(settings, &self.published);
     }
 
     /// Whether nothing waits, is compiled or is about to be published.
@@ -168,13 +200,30 @@ impl PublishLane {
         Arc::clone(&self.port_use)
     }
 
+    /// Has the session log tell of a flow that found no port.
+    pub(super) fn log_exhaustion(&mut self, exhaustion: &Exhaustion) {
+        if exhaustion.kind == ExhaustionKind::Exhausted {
+            let Exhaustion { member, protocol, .. } = *exhaustion;
+            self.session_log.exhausted(&self.published, member, protocol);
+        }
+    }
+
     /// Notes that a member's ports are nearly used up, if it may get more.
     pub(super) fn want_ports(&mut self, member: MemberId, protocol: Transport) {
         let snapshot = &self.published;
         let mapping = snapshot.member(member).and_then(|it| it.mapping(protocol));
         let mapping = mapping.and_then(|position| snapshot.mappings.get(position as usize));
-        if mapping.is_some_and(|mapping| mapping.on_demand) {
+        let may_grow = |it: &OutboundMapping| it.on_demand_max.is_some_and(|max| it.ports() < max);
+        if mapping.is_some_and(may_grow) {
             self.wanting.insert((member, protocol));
+        }
+    }
+
+    /// Has ports dealt to those who want some. Where there are none left, members go on to ask:
+    /// not more often than this.
+    fn deal_ports(&mut self, now_milliseconds: u64) {
+        if !self.wanting.is_empty() && now_milliseconds >= self.deals_at {
+            self.deals_at = now_milliseconds + DEALING_MILLISECONDS;
             self.pending.ports = true;
         }
     }
@@ -203,6 +252,7 @@ impl PublishLane {
     ) {
         self.publisher.reclaim();
         self.take_back();
+        self.deal_ports(now_milliseconds);
         if self.ready.is_some() || self.candidate.is_none() && !self.pending.any() {
             return;
         }
@@ -222,7 +272,9 @@ impl PublishLane {
         };
         let (world, facts) = (Arc::clone(world), Arc::clone(&self.facts));
         let port_use = Arc::clone(&self.port_use);
-        let wanting: Vec<_> = std::mem::take(&mut self.wanting).into_iter().collect();
+        let wanting =
+            if changes.ports { std::mem::take(&mut self.wanting) } else { BTreeSet::new() };
+        let wanting: Vec<_> = wanting.into_iter().collect();
         self.running = Some(tokio::task::spawn_blocking(move || {
             let inputs = Inputs {
                 configuration: &checked.configuration,
@@ -262,6 +314,7 @@ impl PublishLane {
     pub(super) fn publish(&mut self) -> Option<Published> {
         let (snapshot, candidate) = self.ready.take()?;
         let published = Arc::new(Snapshot::clone(&snapshot));
+        self.session_log.announce(&published);
         if let Err(snapshot) = self.publisher.publish(snapshot) {
             self.ready = Some((snapshot, candidate));
             return None;

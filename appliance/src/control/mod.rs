@@ -17,6 +17,7 @@ mod changes;
 mod diagnosis;
 mod error;
 mod events;
+mod exhaustion;
 mod explanations;
 pub mod inquiries;
 mod judge;
@@ -55,6 +56,7 @@ use weir_core::telemetry::{Counters, ObjectCounters, OutboundCounters, PortUse};
 use weir_core::units::{Address, PortId, Prefix, WorkerId};
 
 use crate::boot::{LogHandle, OpenPort};
+use crate::session_log::SessionLog;
 use crate::worker::{Clock, SharedState};
 
 use announce::Announcer;
@@ -150,6 +152,7 @@ pub struct Control {
     ports: Vec<PortView>,
     facts: Arc<[PortFacts]>,
     kit: Kit,
+    session_log: SessionLog,
     log: LogHandle,
 }
 
@@ -204,11 +207,12 @@ impl Control {
         starting: Starting,
         ports: &[OpenPort],
         kit: Kit,
+        session_log: SessionLog,
         log: LogHandle,
     ) -> Result<Self, ControlError> {
         let views = ports.iter().map(PortView::new).collect();
         let facts = ports.iter().map(|port| port.facts).collect();
-        Ok(Self { starting, ports: views, facts, kit, log })
+        Ok(Self { starting, ports: views, facts, kit, session_log, log })
     }
 
     /// Runs until SIGTERM or SIGINT. Moves the calling thread into the appliance's network
@@ -253,16 +257,13 @@ impl Control {
             self.kit.outgoing,
             self.kit.incoming,
         )));
-        for (port, twin) in (0u8..).zip(&twins) {
-            let receive = kernel::receive(PortId(port), Rc::clone(twin), Rc::clone(&pump));
-            tokio::task::spawn_local(receive);
-        }
-        tokio::task::spawn_local(kernel::deliver(Rc::clone(&pump)));
+        serve_twins(&twins, &pump);
         crate::boot::keep_network();
         let inquirer = Inquirer::new(self.kit.workers.iter().map(|it| Arc::clone(&it.shared)));
-        let port_use = self.kit.workers.iter().map(|it| Arc::clone(&it.port_use)).collect();
+        let publication = (self.kit.compiler, self.kit.publisher);
+        let workers = &self.kit.workers;
         let running = Running {
-            lane: PublishLane::new(self.kit.compiler, self.kit.publisher, self.facts, port_use),
+            lane: PublishLane::new(publication, self.facts, workers, self.session_log),
             checked: Arc::new(chosen.checked),
             path,
             file_sha256,
@@ -292,12 +293,7 @@ impl Control {
             tokio::task::spawn_local(socket::serve(listener, calls_in.clone()));
         }
         drop(calls_in);
-        let origin = Origin {
-            configuration: chosen.configuration,
-            applied_by: chosen.applied_by,
-            restores: chosen.restores,
-            file_sha256: None,
-        };
+        let origin = Origin::of_start(chosen.configuration, chosen.applied_by, chosen.restores);
         running.run(origin, calls, results, events).await
     }
 }
@@ -350,6 +346,7 @@ impl Running {
     async fn put_in_force(&mut self) {
         let configuration = &self.checked.configuration;
         self.log.set(&configuration.appliance.log);
+        self.lane.log_sessions(configuration.appliance.session_log.as_ref());
         let targets = probe_targets(configuration);
         Arc::make_mut(&mut self.health).set_targets(&targets);
         self.prober.set_targets(&targets);
@@ -431,6 +428,8 @@ impl Running {
             for _ in 0..REQUESTS_PER_TURN {
                 let Some(exhaustion) = worker.shared.exhaustions.pop() else { break };
                 self.lane.want_ports(exhaustion.member, exhaustion.protocol);
+                self.lane.log_exhaustion(&exhaustion);
+                self.events.scarcity.note(exhaustion);
             }
         }
     }
@@ -456,6 +455,15 @@ impl Running {
         self.look_after_diagnosis();
         self.announcer.turn(&mut self.pump.borrow_mut());
     }
+}
+
+/// Has packets between the kernel and the wire passed on.
+fn serve_twins(twins: &[Rc<Twin>], pump: &Rc<RefCell<Pump>>) {
+    for (port, twin) in (0u8..).zip(twins) {
+        let receive = kernel::receive(PortId(port), Rc::clone(twin), Rc::clone(pump));
+        tokio::task::spawn_local(receive);
+    }
+    tokio::task::spawn_local(kernel::deliver(Rc::clone(pump)));
 }
 
 fn every(period: Duration) -> Interval {

@@ -20,6 +20,12 @@ impl Clock {
         }
     }
 
+    /// A clock that does not know how fast the processor counts.
+    #[cfg(test)]
+    pub(crate) fn roughly() -> Self {
+        Self { started: dpdk::clock::cycles(), cycles_per_millisecond: 1_000_000 }
+    }
+
     /// The same clock as it will be in so many milliseconds: for whoever cannot wait.
     #[must_use]
     pub const fn ahead(self, milliseconds: u64) -> Self {

@@ -16,6 +16,7 @@ mod idle;
 pub mod inquiries;
 mod outlets;
 pub mod rings;
+mod sessions;
 mod shared;
 
 use std::sync::Arc;
@@ -32,6 +33,7 @@ pub use clock::Clock;
 use frames::{PacketFrames, port_number};
 pub use idle::Idle;
 pub use outlets::{Lane, Outlets, PortLane};
+pub use sessions::SessionRing;
 pub use shared::{SharedState, WorkerState};
 
 use inquiries::Desk;
@@ -105,6 +107,7 @@ impl WorkerLane {
         let now = self.clock.now();
         self.shared.heartbeat(now.milliseconds, self.worker.flows().len());
         let snapshot = self.reader.enter();
+        self.worker.sessions.want(self.shared.sessions.is_wanted());
         let mut turn = Turn {
             worker: &mut self.worker,
             outlets: &mut self.outlets,
@@ -119,6 +122,7 @@ impl WorkerLane {
         worked |= turn.run_timers(&self.pool);
         worked |= self.desk.turn(&self.shared.inquiries, &self.worker, snapshot, now, worked);
         self.outlets.flush(&self.worker.counters);
+        self.shared.sessions.pass(&mut self.worker, now);
         for request in self.worker.requests.drain(..) {
             if self.shared.requests.push(request).is_ok() {
                 self.worker.counters.count(Counter::ResolveRequests, 1);

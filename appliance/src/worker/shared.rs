@@ -6,6 +6,7 @@ use crossbeam_queue::ArrayQueue;
 use weir_core::path::{Exhaustion, ResolveRequest};
 
 use super::inquiries::Mailbox;
+use super::sessions::SessionRing;
 
 /// Requests to resolve a next hop that may wait for the control side. Beyond, the next packet
 /// asks again.
@@ -26,6 +27,8 @@ pub struct SharedState {
     lcore: AtomicU32,
     /// Next hops that packets wait for.
     pub requests: ArrayQueue<ResolveRequest>,
+    /// Outbound sessions that began or ended.
+    pub sessions: SessionRing,
     /// Whose outbound ports have run out, or nearly so.
     pub exhaustions: ArrayQueue<Exhaustion>,
     /// What the control side asks, and the worker's answers.
@@ -59,6 +62,7 @@ impl Default for SharedState {
             sleeping: AtomicBool::new(false),
             lcore: AtomicU32::new(0),
             requests: ArrayQueue::new(REQUESTS_WAITING),
+            sessions: SessionRing::default(),
             exhaustions: ArrayQueue::new(EXHAUSTIONS_WAITING),
             inquiries: Mailbox::default(),
         }

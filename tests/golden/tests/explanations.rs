@@ -57,6 +57,7 @@ const UNREACHED: &[(&str, &[DropReason])] = &[
             DropReason::MemberMismatch,
             DropReason::SnatPortsExhausted,
             DropReason::SnatDestinationsFull,
+            DropReason::SnatShareExceeded,
             DropReason::FlowTableFull,
             DropReason::HandoffFull,
             DropReason::HandoffLoop,

@@ -124,15 +124,15 @@ fn flow_of(simulation: &Simulation, opened: &Opened) -> Flows {
     let near = opened.ends[usize::from(opened.port == FRONT)].port();
     let entries = simulation.workers.iter().flat_map(|worker| worker.flows().entries());
     let found = entries.filter_map(|entry| Some((entry, FlowKey::unpack(&entry.key)?)));
-    let mut flows =
-        found.filter(|(_, key)| (key.far.to_ip(), key.far_port) == (far.ip(), far.port()));
+    let mut flows = found
+        .filter(|(_, key)| key.far.to_ip() == far.ip() && [0, far.port()].contains(&key.far_port));
     let flow = flows.find_map(|(entry, key)| match key.kind {
         Kind::Inbound => Some(Flows::Inbound(RuleId(key.id), MemberId(entry.target))),
-        Kind::OutboundTcp | Kind::OutboundUdp if key.near_port == near => {
+        Kind::Outbound(_) if key.near_port == near => {
             Some(Flows::Outbound(MemberId(key.id), key.outbound_protocol()?))
         }
-        Kind::OutboundTcp | Kind::OutboundUdp => None,
-        Kind::OutboundReplyTcp | Kind::OutboundReplyUdp => None,
+        Kind::Outbound(_) => None,
+        Kind::OutboundReply(_) | Kind::Reservation(_) => None,
     });
     flow.unwrap_or_else(|| panic!("no record of {opened:?}"))
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use weir_core::units::PortId;
 
 /// Every kind of packet, on the port where it means something.
-const KINDS: [(u8, &str); 35] = [
+const KINDS: [(u8, &str); 41] = [
     (0, "tcp 192.0.2.7:40000 -> 203.0.113.10:80 SYN seq 1 tcp-options 020405b4"),
     (1, "tcp 10.0.0.11:8080 -> 192.0.2.7:40000 SYN ACK seq 1 ack 2"),
     (0, "tcp 192.0.2.7:40000 -> 203.0.113.10:80 ACK seq 2 ack 2 payload 40"),
@@ -27,6 +27,15 @@ const KINDS: [(u8, &str); 35] = [
     (1, "ip 10.0.0.11 -> 172.16.0.9 protocol 17 no-df more offset 64 payload 64"),
     (0, "icmp 192.0.2.7 -> 203.0.113.10 rest 0x10001 payload 16"),
     (0, "icmp 192.0.2.1 -> 203.0.113.10 type 3 quotes tcp 203.0.113.10:80 -> 192.0.2.7:1 ACK"),
+    (
+        0,
+        "icmp 192.0.2.1 -> 203.0.113.20 type 3 code 4 rest 1400 quoted 60 \
+         quotes tcp 203.0.113.20:1024 -> 192.0.2.80:443 SYN tcp-options 020405b4",
+    ),
+    (0, "icmp 192.0.2.1 -> 203.0.113.20 type 11 quotes udp 203.0.113.20:1152 -> 192.0.2.53:53"),
+    (1, "icmp 10.0.0.254 -> 192.0.2.53 type 3 quotes udp 192.0.2.53:53 -> 10.0.0.13:50000"),
+    (1, "icmp 10.0.0.11 -> 192.0.2.80 type 3 quotes tcp 192.0.2.80:443 -> 10.0.0.11:8080 ACK"),
+    (1, "icmp 10.0.0.12 -> 192.0.2.7 type 3 quotes udp 192.0.2.7:40001 -> 10.0.0.12:5353"),
     (0, "arp who-has 198.51.100.10 tell 198.51.100.254 padding 18"),
     (0, "arp who-has 198.51.100.1 tell 198.51.100.254 vlan 3"),
     (1, "tcp 10.0.0.11:8080 -> 10.0.0.1:51000 SYN ACK ack 1"),
@@ -49,6 +58,11 @@ const KINDS: [(u8, &str); 35] = [
          extensions 1100000000000007 payload 9",
     ),
     (0, "icmp 2001:db8::192.0.2.7 -> 2001:db8::203.0.113.10 rest 0x10001 payload 16"),
+    (
+        0,
+        "icmp 2001:db8::7 -> 2001:db8::203.0.113.10 type 2 rest 1280 quoted 64 \
+         quotes tcp [2001:db8::203.0.113.10]:80 -> [2001:db8::192.0.2.7]:40000 ACK payload 9",
+    ),
     (
         0,
         "icmp fe80::7 -> ff02::1:ff33:6401 type 135 ttl 255 \

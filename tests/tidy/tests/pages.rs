@@ -1,4 +1,4 @@
-//! Do the pages name what the code has, and nothing else? Counters, limits and promises.
+//! Do the pages name what the code has, and nothing else? Counters, limits, promises, compliance.
 //!
 //! Not here: links and text (`text.rs`), the table of `docs/unsafe.md` (`rooms.rs`).
 
@@ -9,6 +9,32 @@ use tidy::{files, root, words};
 
 const CATALOGUE: &str = "appliance/core/src/telemetry/catalogue.rs";
 const LIMITS: &str = "appliance/core/src/limits.rs";
+
+/// Every requirement of the RFCs that `docs/compliance.md` answers, as they number them. RFC 7857
+/// numbers its sections only; their letters are the page's.
+const REQUIREMENTS: [(&str, &str); 4] = [
+    (
+        "RFC 4787",
+        "REQ-1 REQ-2 REQ-3 REQ-3a REQ-4 REQ-5 REQ-5a REQ-5b REQ-5c REQ-6 REQ-6a REQ-7 REQ-8 REQ-8a \
+         REQ-9 REQ-9a REQ-10 REQ-10a REQ-11 REQ-12 REQ-12a REQ-12b REQ-13 REQ-13a REQ-14 REQ-14a",
+    ),
+    (
+        "RFC 5382",
+        "REQ-1 REQ-2 REQ-2a REQ-3 REQ-3a REQ-3b REQ-4 REQ-4a REQ-5 REQ-5a REQ-6 REQ-7 REQ-8 REQ-8a \
+         REQ-9 REQ-10",
+    ),
+    (
+        "RFC 5508",
+        "REQ-1 REQ-1a REQ-2 REQ-2a REQ-3 REQ-3a REQ-3b REQ-3c REQ-3d REQ-4 REQ-4a REQ-4b REQ-4c \
+         REQ-5 REQ-5a REQ-5b REQ-5c REQ-6 REQ-7 REQ-7a REQ-8 REQ-9 REQ-10a REQ-10b REQ-10c REQ-10d \
+         REQ-10e REQ-10f REQ-11",
+    ),
+    (
+        "RFC 7857",
+        "§2 §2.1a §2.1b §2.1c §2.2a §2.2b §2.2c §3 §4a §4b §4c §5a §5b §5c §6a §6b §6c §7a §7b \
+         §7.1 §8a §8b §9 §10 §11 §12",
+    ),
+];
 
 #[test]
 fn every_counter_has_its_place_on_the_page_of_counters() {
@@ -65,6 +91,43 @@ fn every_promise_names_a_test_that_exists_or_says_that_none_does() {
     }
     assert!(rows.len() > 10, "docs/promises.md has no table");
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn every_requirement_has_one_row_and_every_row_a_verdict_and_a_test_or_a_reason() {
+    let page = read("docs/compliance.md");
+    let known = tests();
+    let mut wrong = Vec::new();
+    for (rfc, numbers) in REQUIREMENTS {
+        let answered: Vec<_> = answers(&page, rfc).collect();
+        let rows: Vec<_> = answered.iter().map(|cells| cells[0]).collect();
+        assert_eq!(rows, numbers.split_whitespace().collect::<Vec<_>>(), "{rfc}");
+        for [number, _, _, _, verdict, holders] in answered {
+            let mut complain = |what: String| wrong.push(format!("{rfc} {number}: {what}"));
+            if !is_verdict(verdict) {
+                complain(format!("no verdict: {verdict}"));
+            }
+            let named = code_spans(holders);
+            if named.is_empty() && !holders.starts_with("no test: ") && holders != "test pending" {
+                complain("no test, and neither `no test: …` nor `test pending`".to_owned());
+            }
+            let unknown = named.into_iter().filter(|name| !known.contains(*name));
+            unknown.for_each(|name| complain(format!("no test is called {name}")));
+        }
+    }
+    assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
+}
+
+#[test]
+fn verdicts_have_their_reasons() {
+    for verdict in
+        ["complies", "complies with `x`", "does not, because y", "does not apply, because z"]
+    {
+        assert!(is_verdict(verdict), "{verdict}");
+    }
+    for other in ["", "complies in part", "complies with ", "does not", "does not, because "] {
+        assert!(!is_verdict(other), "{other}");
+    }
 }
 
 #[test]
@@ -128,6 +191,26 @@ fn row_head(line: &str) -> Option<&str> {
 fn code_spans(text: &str) -> BTreeSet<&str> {
     let prose = text.split("```").step_by(2);
     prose.flat_map(|part| part.split('`').skip(1).step_by(2)).collect()
+}
+
+/// The rows under the heading of one RFC, without the table's head. One without its six cells is
+/// none, and so will be missed.
+fn answers<'a>(page: &'a str, rfc: &str) -> impl Iterator<Item = [&'a str; 6]> {
+    let heading = format!("## {rfc}");
+    let section = page.lines().skip_while(move |line| !line.starts_with(&heading)).skip(1);
+    let rows = section.take_while(|line| !line.starts_with("## "));
+    rows.filter(|line| line.starts_with('|')).skip(2).filter_map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split('|').map(str::trim).collect();
+        cells.try_into().ok()
+    })
+}
+
+/// Whether a cell is one of the verdicts that the page explains, with what belongs to it.
+fn is_verdict(cell: &str) -> bool {
+    let reasoned = ["complies with ", "does not, because ", "does not apply, because "];
+    let has_reason =
+        |start| cell.strip_prefix(start).is_some_and(|reason: &str| !reason.is_empty());
+    cell == "complies" || reasoned.into_iter().any(has_reason)
 }
 
 /// Names of functions in Rust and Python, and of golden cases.

@@ -44,7 +44,8 @@ use serde_json::Value;
 
 pub use appliance::{
     Appliance, ControlSocket, Hugepages, Idle, InterfaceAddress, Lcores, Limits, Log, LogFormat,
-    LogLevel, OwnAddresses, OwnService, Port, StaticRoute, changed_appliance_fields,
+    LogLevel, OwnAddresses, OwnService, Port, SessionLog, SessionLogDestination, SessionLogRecords,
+    StaticRoute, changed_appliance_fields,
 };
 pub use load_balancer::{
     AdminState, Frontend, HaPortsRule, InboundNatPool, InboundNatRule, InboundNatRulePortMapping,
@@ -52,7 +53,7 @@ pub use load_balancer::{
     OutboundExtensions, OutboundRule, Pool, Probe, ProbeProtocol, Sku, TransportProtocol,
 };
 pub use network_interface::{IpConfiguration, NetworkInterface};
-pub use outbound_method::{OutboundMethod, burned_granules, default_ports, outbound_methods};
+pub use outbound_method::{OutboundMethod, burned_granules, outbound_methods};
 pub use pointer::escape;
 pub use port_mapping::{PortMappingError, PortMappingQuery, port_mappings};
 pub use problem::Problem;

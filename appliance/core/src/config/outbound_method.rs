@@ -41,8 +41,6 @@ pub struct OutboundMethod {
 /// ports for each.
 const DEFAULT_PORTS: [(usize, u32); 6] =
     [(50, 1024), (100, 512), (200, 256), (400, 128), (800, 64), (1000, 32)];
-/// What goes on where Azure's table ends, for load-balancing rules, which cannot say how many.
-const DEFAULT_PORTS_BEYOND: [(usize, u32); 2] = [(2000, 16), (usize::MAX, 8)];
 /// The most that the default allocation gives over all addresses.
 const DEFAULT_PORTS_MAX: u32 = DEFAULT_PORTS[0].1;
 /// The idle timeout of flows that leave by a load-balancing rule (behaviour.md §5).
@@ -51,16 +49,24 @@ const IDLE_TIMEOUT_MINUTES: u32 = 4;
 /// Ports of each of so many members by the default allocation, over so many addresses; `None` where
 /// Azure's table ends.
 #[must_use]
-pub fn default_ports(members: usize, addresses: u64) -> Option<u32> {
-    let of_one = DEFAULT_PORTS.iter().find(|(members_max, _)| members <= *members_max)?.1;
-    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
-    Some(of_one.saturating_mul(addresses).min(DEFAULT_PORTS_MAX))
+pub(super) fn default_ports(members: usize, addresses: u64) -> Option<u32> {
+    let row = DEFAULT_PORTS.iter().find(|(members_max, _)| members <= *members_max)?;
+    Some(of_all_addresses(row.1, addresses))
 }
 
-/// Ports of each of so many members that leave by load-balancing rules, for each protocol.
+/// The same for load-balancing rules, which have no word for a number of their own: where Azure's
+/// table ends, 16 ports for each fit up to 2,000 members and 8 up to the largest pool.
+#[must_use]
 pub(super) fn implicit_ports(members: usize, addresses: u64) -> u32 {
-    let beyond = DEFAULT_PORTS_BEYOND.iter().find(|(members_max, _)| members <= *members_max);
-    default_ports(members, addresses).or(beyond.map(|it| it.1)).unwrap_or(0)
+    let beyond_the_table = if members <= 2_000 { 16 } else { 8 };
+    let by_table = default_ports(members, addresses);
+    by_table.unwrap_or_else(|| of_all_addresses(beyond_the_table, addresses))
+}
+
+/// As many ports for each address, up to the most that one gives (behaviour.md §4.3).
+fn of_all_addresses(ports: u32, addresses: u64) -> u32 {
+    let addresses = u32::try_from(addresses).unwrap_or(u32::MAX);
+    ports.saturating_mul(addresses).min(DEFAULT_PORTS_MAX)
 }
 
 /// All methods, in the order of the configuration.
@@ -210,5 +216,9 @@ mod tests {
         ] {
             assert_eq!(default_ports(members, addresses), ports, "{members} over {addresses}");
         }
+        assert_eq!(
+            [50, 1001, 2000, 2001].map(|members| implicit_ports(members, 1)),
+            [1024, 16, 16, 8]
+        );
     }
 }

@@ -128,18 +128,20 @@ impl Entry {
         self.opener_expects = flows.into();
     }
 
-    /// Whether the member of a UDP mapping has sent to this port of the remote host.
+    /// Whether the member of a UDP mapping has sent to this port of the remote host. Port 0, which
+    /// stands for none, is never said to be one.
     #[must_use]
     #[inline]
     pub fn admits(&self, remote_port: u16) -> bool {
-        self.flags & Self::ANY_REMOTE_PORT != 0 || self.remote_ports().contains(&remote_port)
+        let is_noted = remote_port != 0 && self.remote_ports().contains(&remote_port);
+        self.flags & Self::ANY_REMOTE_PORT != 0 || is_noted
     }
 
     /// Notes that the member of a UDP mapping has sent to this port of the remote host. From the
     /// fifth port on all of the host's are admitted: a filter by address (RFC 4787 §5).
     pub fn admit(&mut self, remote_port: u16) {
         let mut ports = self.remote_ports();
-        if ports.contains(&remote_port) {
+        if remote_port == 0 || ports.contains(&remote_port) {
             return;
         }
         match ports.iter_mut().find(|port| **port == 0) {
@@ -191,7 +193,8 @@ mod tests {
     #[test]
     fn four_remote_ports_are_told_apart_and_from_the_fifth_on_all_are_admitted() {
         let mut entry = Entry::default();
-        for port in [53, 443, 53, 65_535, 7] {
+        assert!(!entry.admits(0), "there are no ports, and 0 is none of them");
+        for port in [53, 443, 0, 53, 65_535, 7] {
             entry.admit(port);
         }
         assert_eq!(entry.remote_ports(), [53, 443, 65_535, 7]);

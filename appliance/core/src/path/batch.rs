@@ -184,6 +184,9 @@ pub(super) struct Sets {
     pub(super) tracked: Places,
     /// Packets whose flow was not found, or that have none: policy must be asked.
     pub(super) missed: Places,
+    /// ICMP errors about translated flows: `parsed` has the tuple of the flow's packet that would
+    /// come from where the error comes from.
+    pub(super) errors: Places,
     /// Packets that one of `actions` is to be done to.
     pub(super) decided: Places,
     /// Packets for the kernel twin.

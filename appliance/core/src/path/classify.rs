@@ -23,12 +23,23 @@ pub(super) enum Sighting {
     Drop(DropReason),
 }
 
+/// What tells a flow apart from others of its two hosts: ports, or what stands for them.
 #[inline]
 pub(super) const fn transport(parsed: &Parsed) -> Option<Transport> {
     match parsed.protocol {
         ProtocolNumber::TCP => Some(Transport::Tcp),
         ProtocolNumber::UDP => Some(Transport::Udp),
+        ProtocolNumber::ICMP => Some(Transport::Icmp),
         _ => None,
+    }
+}
+
+/// The same of the protocols that rules speak of.
+#[inline]
+const fn ruled(parsed: &Parsed) -> Option<Transport> {
+    match transport(parsed) {
+        Some(Transport::Icmp) | None => None,
+        ports => ports,
     }
 }
 
@@ -43,7 +54,7 @@ pub(super) const fn is_icmp(parsed: &Parsed) -> bool {
 #[inline]
 pub(super) fn classify(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8], tag: Tag) -> Sighting {
     let (to, from) = (parsed.destination, parsed.source);
-    if transport(parsed).is_some() {
+    if ruled(parsed).is_some() {
         let (near, far) = (parsed.destination_port, parsed.source_port);
         if let Some(rule) = snapshot.endpoints.frontend(to, near, parsed.protocol) {
             return Sighting::Class(Class::Inbound(rule));
@@ -96,7 +107,7 @@ fn classify_by_host(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8]) -> Sight
         return instance::classify_arriving(snapshot, id, from, parsed);
     }
     if let Some(address) = to.as_outbound()
-        && transport(parsed).is_some()
+        && ruled(parsed).is_some()
         && let Some(holder) = holder_of(snapshot, address, parsed)
     {
         return Sighting::Class(Class::OutboundReply(address, holder));
@@ -128,7 +139,7 @@ fn reason_at_frontend(to: Host, parsed: &Parsed, frame: &[u8]) -> DropReason {
             DropReason::IcmpToFrontend
         };
     }
-    match (to.is_frontend(), transport(parsed)) {
+    match (to.is_frontend(), ruled(parsed)) {
         (_, None) => DropReason::ProtocolNotTranslated,
         (true, Some(_)) => DropReason::NoRule,
         (false, Some(_)) => DropReason::SnatFlowUnknown,
@@ -156,7 +167,7 @@ fn classify_through(snapshot: &Snapshot, parsed: &Parsed, from: Host) -> Sightin
     if let Some(action) = instance::leaving(snapshot, member) {
         return Sighting::Stateless(action);
     }
-    if transport(parsed).is_none() {
+    if ruled(parsed).is_none() {
         return Sighting::Drop(DropReason::ProtocolNotTranslated);
     }
     match mapping_of(snapshot, member, parsed) {
@@ -186,7 +197,7 @@ fn mapping_of(snapshot: &Snapshot, member: MemberId, parsed: &Parsed) -> Option<
     }
     let member = snapshot.member(member)?;
     // A public address of its own wins (behaviour.md §4.1).
-    if member.instance.is_some() { None } else { member.mapping(transport(parsed)?) }
+    if member.instance.is_some() { None } else { member.mapping(ruled(parsed)?) }
 }
 
 /// Rows of fragments: translated flows take none, as in Azure; routed ones pass, and those of a
@@ -235,5 +246,5 @@ fn classify_fragment_of_instance(
 /// The worker that holds the port which a packet from outside is addressed to.
 fn holder_of(snapshot: &Snapshot, address: OutboundAddressId, parsed: &Parsed) -> Option<WorkerId> {
     let address = snapshot.outbound_address(address)?;
-    Some(address.holder(transport(parsed)?, parsed.destination_port)?.worker)
+    Some(address.holder(ruled(parsed)?, parsed.destination_port)?.worker)
 }

@@ -50,6 +50,10 @@ impl Worker {
     ) {
         let made = self.flows.made();
         for place in batch.sets.missed {
+            if batch.sets.errors.contains(place) {
+                self.follow_error(snapshot, frames, batch, place);
+                continue;
+            }
             // A packet before this one may have made the record that this one missed, if it is a
             // retransmission, or the next datagram of a burst.
             let may_have_record = self.flows.made() != made && batch.sets.tracked.contains(place);
@@ -199,7 +203,11 @@ pub(super) const fn is_opening(parsed: &Parsed) -> bool {
 
 /// Whether a client's source address may be one.
 #[inline]
-fn check_source(snapshot: &Snapshot, parsed: &Parsed, ingress: PortId) -> Result<(), DropReason> {
+pub(super) fn check_source(
+    snapshot: &Snapshot,
+    parsed: &Parsed,
+    ingress: PortId,
+) -> Result<(), DropReason> {
     if !is_valid_source(parsed.source) {
         return Err(DropReason::SourceInvalid);
     }

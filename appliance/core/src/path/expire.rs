@@ -2,6 +2,7 @@
 
 use zerocopy::IntoBytes;
 
+use super::sessions::SessionEvent;
 use super::worker::{Now, ORIGINATED_PER_TURN, Originated, OriginatedFrame, Worker};
 use crate::flow::{Entry, FlowKey, Holder, Kind};
 use crate::policy::{NextHop, Snapshot};
@@ -69,6 +70,8 @@ impl Worker {
                 self.release(&holder, port, is_reserved, key.near_port, far);
                 self.outbound.flow_ended(member, protocol);
                 self.members.flow_ended(member.index());
+                let near = (key.near_port, port);
+                self.note_session(SessionEvent::Deleted, &holder, near, far);
             }
             // The record with the timer is the member's side.
             Kind::Outbound(_) | Kind::OutboundReply(_) | Kind::Reservation(_) => {}

@@ -140,7 +140,7 @@ impl Worker {
                 let mapping = snapshot.mappings.get(position as usize);
                 mapping.and_then(|mapping| first_share(mapping, &batch.parsed[place], tag.dry))
             }
-            _ => None,
+            Class::Inbound(_) | Class::Reply(_) | Class::OutboundReply(..) | Class::Routed => None,
         };
         let Some(next) = next else {
             self.end_flow(slot);
@@ -283,10 +283,12 @@ const RESET_WINDOW: u32 = 1 << 20;
 
 /// The remote port of a packet to or from the outside.
 #[inline]
-const fn far_end(class: &Class, parsed: &Parsed) -> u16 {
+pub(super) const fn far_end(class: &Class, parsed: &Parsed) -> u16 {
     match class {
         Class::OutboundReply(..) => parsed.source_port,
-        _ => parsed.destination_port,
+        Class::Inbound(_) | Class::Reply(_) | Class::Outbound(..) | Class::Routed => {
+            parsed.destination_port
+        }
     }
 }
 
@@ -301,7 +303,7 @@ fn catch_up(expects: &mut U32, acknowledged: u32) {
 
 /// What a record says is to be done.
 #[inline]
-fn recorded(class: &Class, target: u32, target_port: u16) -> Action {
+pub(super) fn recorded(class: &Class, target: u32, target_port: u16) -> Action {
     match *class {
         Class::Inbound(rule) => Action::ToMember(rule, MemberId(target)),
         Class::Reply(backend) => Action::FromFrontend(backend.rule, MemberId(target)),

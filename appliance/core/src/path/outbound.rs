@@ -14,6 +14,7 @@ use super::batch::{Action, Batch, Class, Frames, Tag};
 use super::classify::transport;
 use super::decide::{Newcomer, is_opening};
 use super::exhaustion::Shortage;
+use super::sessions::SessionEvent;
 use super::steer::{first_share, flow_key, hand_over};
 use super::worker::{Now, Worker};
 use crate::flow::{Block, Entry, Holder, TakeError, TcpState, Towards, key};
@@ -356,6 +357,8 @@ impl Worker {
         self.counters.count(Counter::FlowsCreated, 1);
         self.members.flow_created(holder.member.index());
         self.outbound.flow_created(holder.member, protocol);
+        let towards = (remote, key::far_port(protocol, far));
+        self.note_session(SessionEvent::Created, &holder, (near, port), towards);
         true
     }
 

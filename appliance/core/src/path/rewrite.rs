@@ -9,7 +9,7 @@ use super::worker::Worker;
 use crate::policy::{Adjacency, NextHop, Snapshot};
 use crate::telemetry::{Counter, DropReason};
 use crate::units::AdjacencyId;
-use crate::wire::{End, Parsed, Share, Translation, translate};
+use crate::wire::{End, Parsed, ProtocolNumber, Share, Translation, translate};
 
 impl Worker {
     /// Rewrites every packet that is to leave.
@@ -80,7 +80,7 @@ impl Worker {
                 let instance = snapshot.instance(member).ok_or(DropReason::NoOutbound)?;
                 let member = snapshot.member(member).ok_or(DropReason::NoOutbound)?;
                 let change = instance.share.outwards.and(member.share.outwards);
-                let (address, port) = (instance.public, parsed.source_port);
+                let (address, port) = (instance.public, kept_port(parsed, End::Source));
                 let to = Translation { end: End::Source, address, port, change };
                 let hop = self.route(snapshot, parsed)?;
                 self.leave(snapshot, hop, Some(&to), frames, batch, place)
@@ -89,7 +89,7 @@ impl Worker {
                 let instance = snapshot.instance(member).ok_or(DropReason::NoRoute)?;
                 let member = snapshot.member(member).ok_or(DropReason::NoRoute)?;
                 let change = instance.share.inwards.and(member.share.inwards);
-                let (address, port) = (member.address, parsed.destination_port);
+                let (address, port) = (member.address, kept_port(parsed, End::Destination));
                 let to = Translation { end: End::Destination, address, port, change };
                 self.leave(snapshot, member.adjacency, Some(&to), frames, batch, place)
             }
@@ -124,7 +124,15 @@ impl Worker {
             Some(to) if batch.sets.fragments.contains(place) => {
                 translate::fragment(frame, parsed, to);
             }
-            to => translate::any(frame, parsed, to),
+            Some(to) if batch.sets.errors.contains(place) => {
+                self.rewrite_error(frame, parsed, to);
+            }
+            _ => {
+                translate::any(frame, parsed, to);
+                if let Some(identifier) = new_identifier(&batch.actions[place], parsed) {
+                    translate::identifier(frame, parsed, identifier);
+                }
+            }
         }
         self.count(&batch.actions[place], parsed);
         batch.transmit(place, hop.port);
@@ -177,4 +185,27 @@ impl Worker {
             Action::Route => self.counters.count(Counter::RoutedPackets, 1),
         }
     }
+}
+
+/// The port, or the identifier of a ping, that an end keeps when its address alone is replaced. A
+/// ping has one identifier, whichever end it stands for.
+const fn kept_port(parsed: &Parsed, end: End) -> u16 {
+    match end {
+        _ if parsed.protocol == ProtocolNumber::ICMP => {
+            parsed.source_port | parsed.destination_port
+        }
+        End::Source => parsed.source_port,
+        End::Destination => parsed.destination_port,
+    }
+}
+
+/// What the identifier of a ping between a member and the outside becomes.
+#[inline]
+const fn new_identifier(action: &Action, parsed: &Parsed) -> Option<u16> {
+    if let Action::ToOutside(_, _, port) | Action::FromOutside(_, port) = *action
+        && parsed.protocol == ProtocolNumber::ICMP
+    {
+        return Some(port);
+    }
+    None
 }

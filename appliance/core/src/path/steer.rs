@@ -5,7 +5,7 @@
 //! handed over.
 
 use super::batch::{Action, Batch, Class, Frames, Tag, Verdict};
-use super::classify::{Sighting, classify, classify_fragment, transport};
+use super::classify::{Sighting, classify, classify_fragment, is_icmp, transport};
 use super::worker::{Now, Worker};
 use crate::flow::key;
 use crate::limits::HANDOFFS_PER_PACKET_MAX;
@@ -42,6 +42,8 @@ impl Worker {
         let parsed = &batch.parsed[place];
         let sighting = if batch.sets.fragments.contains(place) {
             classify_fragment(snapshot, parsed, frames.frame(place))
+        } else if is_icmp(parsed) {
+            self.steer_icmp(snapshot, frames, batch, place)
         } else {
             classify(snapshot, parsed, frames.frame(place), frames.tag(place))
         };
@@ -73,6 +75,9 @@ impl Worker {
             return hand_over(owner, frames.tag(place), frames, batch, place);
         }
         batch.classes[place] = class;
+        if batch.sets.errors.contains(place) {
+            return batch.sets.missed.add(place);
+        }
         match (flow_key(class, parsed), class) {
             (Some(key), _) => {
                 let home = self.flows.home(&key);
@@ -101,7 +106,12 @@ fn take_stateless(snapshot: &Snapshot, action: Action, batch: &mut Batch, place:
 
 /// The worker that owns a packet of this class; `None` where any will do.
 #[inline]
-fn owner(snapshot: &Snapshot, class: Class, parsed: &Parsed, dry: u8) -> Option<WorkerId> {
+pub(super) fn owner(
+    snapshot: &Snapshot,
+    class: Class,
+    parsed: &Parsed,
+    dry: u8,
+) -> Option<WorkerId> {
     let is_tracked = parsed.protocol == ProtocolNumber::TCP;
     let (rule, client, port) = match class {
         Class::Inbound(rule) if is_tracked => (rule, parsed.source, parsed.source_port),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::exhaustion::{EXHAUSTIONS_PER_TURN, Exhaustion};
 use super::police::Police;
+use super::sessions::Sessions;
 use crate::flow::{FlowTable, OutboundPorts};
 use crate::limits;
 use crate::tables::PageRequest;
@@ -141,6 +142,8 @@ pub struct Worker {
     pub requests: Vec<ResolveRequest>,
     /// Packets that the last turn of the timers made. The shell takes them.
     pub originated: Vec<Originated>,
+    /// Outbound sessions that began or ended, where somebody wants to know. The shell takes them.
+    pub sessions: Sessions,
     /// Whose outbound ports have run out, or nearly so, since the last turn. The shell takes them.
     pub exhaustions: Vec<Exhaustion>,
     pub(super) flows: FlowTable,
@@ -163,6 +166,7 @@ impl Worker {
             port_use: Arc::clone(&port_use),
             requests: Vec::with_capacity(REQUESTS_PER_BURST),
             originated: Vec::with_capacity(ORIGINATED_PER_TURN),
+            sessions: Sessions::new(),
             exhaustions: Vec::with_capacity(EXHAUSTIONS_PER_TURN),
             flows: FlowTable::new(sizes.flow_slots, seed, now.tick(), sizes.pages),
             ports: OutboundPorts::new(

@@ -8,7 +8,7 @@
 //! | source is a frontend (floating IP) | its own drop reason |
 //! | member → outside | the worker that holds the member's ports (`OutboundMapping::worker`) |
 //! | outside → outbound address | the worker of the port's granule (`Granule`) |
-//! | ICMP error | by the quoted packet; its own drop reason |
+//! | ICMP error | that of the packet which would come from where the quoted one went |
 //! | fragment | `of_fragment`; its own drop reason |
 //! | untracked UDP, routed | stateless: whoever has it |
 //!

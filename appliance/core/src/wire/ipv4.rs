@@ -7,6 +7,8 @@ use crate::units::Address;
 
 /// Bytes of a header without options.
 pub const HEADER_LENGTH: usize = 20;
+/// Where the checksum stands in the header.
+pub const CHECKSUM_OFFSET: usize = 10;
 
 /// An IPv4 header without its options, 20 bytes.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]

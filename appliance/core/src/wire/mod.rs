@@ -6,7 +6,7 @@
 //!   ethernet · ipv4 · ipv6 · tcp · udp · icmp · arp · neighbour_discovery: typed views
 //!   (zerocopy), no judgement
 //!   plain, plain_v4, plain_v6: the frames that nearly all are, read at fixed places
-//!   translate: one end of a packet replaced
+//!   translate: one end of a packet replaced; quoted: that of a packet inside an ICMP error
 //!   checksum: RFC 1624 updates by precomputed deltas
 //!   compose: headers of packets that Weir makes itself
 //! ```
@@ -26,6 +26,7 @@ mod parse;
 pub mod plain;
 mod plain_v4;
 mod plain_v6;
+pub mod quoted;
 pub mod tcp;
 pub mod translate;
 pub mod udp;

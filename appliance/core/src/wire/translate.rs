@@ -14,7 +14,7 @@ use super::ipv4::Ipv4Header;
 use super::ipv6::Ipv6Header;
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
-use super::{Change, Delta, Parsed, ProtocolNumber, tcp, udp};
+use super::{Change, Delta, Parsed, ProtocolNumber, icmp, tcp, udp};
 use crate::units::Address;
 
 /// Which end of a packet is replaced.
@@ -110,6 +110,21 @@ fn put_other_checksum(segment: &mut [u8], parsed: &Parsed, to: &Translation) {
     if let Some((checksum, _)) = field {
         to.change.transport.apply(checksum);
     }
+}
+
+/// Replaces the identifier of an ICMP query or reply, whose checksum covers the message alone
+/// (RFC 792).
+pub fn identifier(frame: &mut [u8], parsed: &Parsed, identifier: u16) {
+    let message = frame.get_mut(usize::from(parsed.transport_offset)..);
+    let Some(header) = message.and_then(|it| it.first_chunk_mut::<{ icmp::HEADER_LENGTH }>())
+    else {
+        return;
+    };
+    let [_, _, sum_high, sum_low, high, low, _, _] = header;
+    let mut checksum = U16::from_bytes([*sum_high, *sum_low]);
+    Delta::of_u16(u16::from_be_bytes([*high, *low]), identifier).apply(&mut checksum);
+    [*sum_high, *sum_low] = checksum.to_bytes();
+    [*high, *low] = identifier.to_be_bytes();
 }
 
 fn put_ipv4(header: &mut [u8], to: Option<&Translation>) {
@@ -294,6 +309,32 @@ mod tests {
             prop_assert_eq!(frame[21], 63, "one hop less");
             frame[21] = 64;
             prop_assert_eq!(frame, expected);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_translated_ping_has_the_checksum_computed_anew(
+            identifiers in [proptest::num::u16::ANY, proptest::num::u16::ANY],
+            sequence in proptest::num::u16::ANY,
+            is_reply in proptest::bool::ANY,
+            payload in proptest::collection::vec(BYTE, 0..40),
+        ) {
+            let ping = |identifier: u16| {
+                let mut message = vec![if is_reply { 0 } else { 8 }, 0, 0, 0];
+                message.extend([identifier.to_be_bytes(), sequence.to_be_bytes()].concat());
+                message.extend(&payload);
+                let sum = !checksum::sum(&message);
+                message[2..4].copy_from_slice(&sum.to_be_bytes());
+                message
+            };
+            let parsed = Parsed::default();
+            let mut message = ping(identifiers[0]);
+            identifier(&mut message, &parsed, identifiers[1]);
+            let expected = ping(identifiers[1]);
+            // Both forms of zero stand for a sum of nothing but zeroes.
+            let is_nothing = expected[2..4] == [0xff; 2];
+            assert!(message == expected || is_nothing && message[2..4] == [0, 0]);
         }
     }
 

@@ -91,12 +91,15 @@ pub(super) fn compare(
     Ok(())
 }
 
-/// Outputs as lines, grouped by what must stay in order: place, protocol and both ends.
+/// Outputs as lines, grouped by what must stay in order: place, protocol and both ends, of ICMP
+/// errors those of the packet that is quoted.
 pub(super) fn by_flow(outputs: &[Output], links: &Links) -> BTreeMap<String, Vec<String>> {
     let mut flows: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for output in outputs {
         let line = line_of(output, links);
-        let flow = line.split(' ').take(5).collect::<Vec<_>>().join(" ");
+        let (_, quoted) = line.split_once(" quotes ").unwrap_or_default();
+        let flow = line.split(' ').take(5).chain(quoted.split(' ').take(4));
+        let flow = flow.collect::<Vec<_>>().join(" ");
         let lines = flows.entry(flow).or_default();
         if !(matches!(output, Output::Resolve(..)) && lines.contains(&line)) {
             lines.push(line);

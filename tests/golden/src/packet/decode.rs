@@ -6,8 +6,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use weir_core::units::MacAddress;
 
 use super::{
-    Direction, FLAGS, ICMP, ICMPV6, Link, TCP, UDP, encode, pattern, plus, pseudo_header, sum,
-    to_hex,
+    Direction, FLAGS, ICMP, ICMPV6, Link, TCP, UDP, encode, pattern, plus, pseudo_header, quote,
+    sum, to_hex,
 };
 use crate::dual_stack::twin_of;
 
@@ -18,6 +18,8 @@ pub fn decode(frame: &[u8], link: &Link, direction: Direction) -> String {
     line.filter(|line| encode(line, link, direction).is_ok_and(|bytes| bytes == frame))
         .unwrap_or_else(|| format!("raw {}", to_hex(frame)))
 }
+
+const QUOTES: &str = " quotes ";
 
 /// A line for a well-formed frame; the caller checks that nothing got lost.
 fn guess(frame: &[u8], link: &Link, direction: Direction) -> Option<String> {
@@ -41,14 +43,16 @@ fn guess(frame: &[u8], link: &Link, direction: Direction) -> Option<String> {
         0x0806 => arp(&frame[at..])?,
         other => format!("ethernet 0x{other:04x}{}", payload(&frame[at..])),
     };
-    let mut line = body + &tags;
+    // What an error quotes stands last.
+    let (body, quotes) = body.split_at(body.find(QUOTES).unwrap_or(body.len()));
+    let mut line = body.to_owned() + &tags;
     for (name, at) in [("to", 0), ("from", 6)] {
         let found = frame.get(at..at + 6)?;
         if encode(&line, link, direction).ok()?.get(at..at + 6) != Some(found) {
             write!(line, " {name} {}", MacAddress(found.try_into().ok()?)).ok()?;
         }
     }
-    Some(line)
+    Some(line + quotes)
 }
 
 fn arp(packet: &[u8]) -> Option<String> {
@@ -61,7 +65,7 @@ fn arp(packet: &[u8]) -> Option<String> {
     Some(line + &padding(&packet[28..]))
 }
 
-fn ipv4(packet: &[u8], direction: Direction) -> Option<String> {
+pub(super) fn ipv4(packet: &[u8], direction: Direction) -> Option<String> {
     let header_length = usize::from(packet.first()? & 15) * 4;
     let total = usize::from(word(packet, 2)?);
     let header = packet.get(..header_length.max(20))?;
@@ -90,10 +94,11 @@ fn ipv4(packet: &[u8], direction: Direction) -> Option<String> {
     if off != 0xffff {
         write!(line, " ip-checksum-off 0x{off:x}").ok()?;
     }
-    Some(line + &upper.checksum(&header[12..20])? + &upper.body()? + &padding(&packet[total..]))
+    let checksum = upper.checksum(&header[12..20])?;
+    Some(line + &checksum + &padding(&packet[total..]) + &upper.body(ends[0])?)
 }
 
-fn ipv6(packet: &[u8], direction: Direction) -> Option<String> {
+pub(super) fn ipv6(packet: &[u8], direction: Direction) -> Option<String> {
     let first = word(packet, 0)?;
     let total = 40 + usize::from(word(packet, 4)?);
     let (mut protocol, mut at, mut is_whole) = (*packet.get(6)?, 40, true);
@@ -108,14 +113,16 @@ fn ipv6(packet: &[u8], direction: Direction) -> Option<String> {
         Some(Ipv6Addr::from(octets))
     };
     let upper = Upper::of(protocol, ICMPV6, is_whole, segment);
-    let mut line = upper.head([end(8)?.into(), end(24)?.into()])?;
+    let ends = [end(8)?.into(), end(24)?.into()];
+    let mut line = upper.head(ends)?;
     number(&mut line, "ttl", packet[7].into(), hops(direction));
     number(&mut line, "tos", u32::from(first >> 4 & 0xff), 0);
     number(&mut line, "label", u32::from(first & 15) << 16 | u32::from(word(packet, 2)?), 0);
     if at > 40 {
         write!(line, " next {} extensions {}", packet[6], to_hex(&packet[40..at])).ok()?;
     }
-    Some(line + &upper.checksum(&packet[8..40])? + &upper.body()? + &padding(&packet[total..]))
+    let checksum = upper.checksum(&packet[8..40])?;
+    Some(line + &checksum + &padding(&packet[total..]) + &upper.body(ends[0])?)
 }
 
 fn hops(direction: Direction) -> u32 {
@@ -159,11 +166,11 @@ impl<'a> Upper<'a> {
         Some(format!("{ends} protocol {}", self.protocol))
     }
 
-    fn body(&self) -> Option<String> {
+    fn body(&self, source: IpAddr) -> Option<String> {
         match self.kind {
             "tcp" => tcp(self.segment),
             "udp" => Some(payload(&self.segment[8..])),
-            "icmp" => Some(icmp(self.segment)),
+            "icmp" => Some(icmp(self.segment, source)),
             _ => Some(payload(self.segment)),
         }
     }
@@ -229,10 +236,12 @@ fn icmp_head(message: &[u8], usual: u32) -> String {
     text
 }
 
-fn icmp(message: &[u8]) -> String {
+fn icmp(message: &[u8], source: IpAddr) -> String {
     let rest = u32::from_be_bytes([message[4], message[5], message[6], message[7]]);
     let rest = if rest == 0 { String::new() } else { format!(" rest 0x{rest:x}") };
-    rest + &payload(&message[8..])
+    let quoted =
+        if quote::is_error(message[0], source) { quote::decode(&message[8..]) } else { None };
+    rest + &quoted.unwrap_or_else(|| payload(&message[8..]))
 }
 
 fn payload(bytes: &[u8]) -> String {

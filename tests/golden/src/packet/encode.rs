@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use weir_core::units::MacAddress;
 
 use super::link::{mac_of_host, parse_mac};
-use super::{Direction, ICMP, ICMPV6, Line, Link, TCP, UDP, plus, pseudo_header, sum};
+use super::{Direction, ICMP, ICMPV6, Line, Link, TCP, UDP, plus, pseudo_header, quote, sum};
 
 /// The bytes of a packet's line on this link.
 ///
@@ -105,7 +105,10 @@ fn arp(line: &Line<'_>, link: &Link, direction: Direction) -> Result<Vec<u8>, St
 }
 
 /// An IP datagram with its ends.
-fn datagram(line: &Line<'_>, direction: Direction) -> Result<(IpAddr, IpAddr, Vec<u8>), String> {
+pub(super) fn datagram(
+    line: &Line<'_>,
+    direction: Direction,
+) -> Result<(IpAddr, IpAddr, Vec<u8>), String> {
     let [source, "->", destination] = line.words[..] else {
         return Err(format!("write '{} SOURCE -> DESTINATION …'", line.kind));
     };
@@ -229,18 +232,13 @@ fn udp(line: &Line<'_>, source: u16, destination: u16) -> Result<Vec<u8>, String
     Ok(segment)
 }
 
-/// An ICMP message; what follows `quotes` is the datagram that it is about, of which it carries
-/// the header and eight bytes.
+/// An ICMP message; what follows `quotes` is the datagram that it is about.
 fn icmp(line: &Line<'_>, kind: u8) -> Result<Vec<u8>, String> {
     let kind = line.number::<u8>("type", kind)?;
     let mut message = vec![kind, line.number::<u8>("code", 0)?, 0, 0];
     message.extend(line.number::<u32>("rest", 0)?.to_be_bytes());
     message.extend(match line.quotes {
-        Some(text) => {
-            let (source, _, packet) = datagram(&Line::parse(text)?, Direction::Leaving)?;
-            let quoted = if source.is_ipv4() { 28 } else { 48 };
-            packet[..packet.len().min(quoted)].to_vec()
-        }
+        Some(text) => quote::encode(line, text)?,
         None => line.payload()?,
     });
     Ok(message)
@@ -295,7 +293,7 @@ mod tests {
     #[test]
     fn every_kind_of_line_survives_its_bytes() {
         for line in [
-            "tcp 192.0.2.7:40000 -> 203.0.113.10:80 SYN ACK seq 7 ack 9 ttl 3 payload 10 padding 4",
+            "tcp 192.0.2.7:40000 -> 203.0.113.10:80 SYN ACK seq 7 ack 9 ttl 3 padding 4 payload 10",
             "tcp 192.0.2.7:1 -> 203.0.113.10:80 FIN options 01010101 tcp-options 01010101 vlan 5",
             "tcp 192.0.2.7:1 -> 203.0.113.10:80 RST ip-checksum-off 0x1 checksum-off 0x5",
             "udp 192.0.2.7:1 -> 203.0.113.10:53 no-checksum payload 3",
@@ -308,6 +306,13 @@ mod tests {
             "udp [2001:db8::192.0.2.7]:1 -> [2001:db9::1]:53 checksum-off 0x5 padding 2 vlan 7",
             "ip 2001:db8::192.0.2.7 -> ::1 protocol 6 next 44 extensions 0600000100000007 payload 24",
             "icmp 2001:db8::192.0.2.7 -> 2001:db8::203.0.113.10 type 135 data 0102",
+            "icmp 192.0.2.1 -> 203.0.113.10 type 3 code 4 rest 0x578 vlan 5 quotes tcp 203.0.113.10:80 -> 192.0.2.7:40000 ACK seq 9 payload 100",
+            "icmp 192.0.2.1 -> 203.0.113.10 type 11 quoted 60 quotes tcp 203.0.113.10:80 -> 192.0.2.7:40000 SYN window 9 payload 100",
+            "icmp 192.0.2.1 -> 203.0.113.10 type 12 quoted 35 quotes tcp 203.0.113.10:80 -> 192.0.2.7:40000 ACK ttl 9",
+            "icmp 192.0.2.1 -> 203.0.113.10 type 3 quotes udp 203.0.113.10:53 -> 192.0.2.7:1 checksum-off 0x5 payload 7",
+            "icmp 192.0.2.1 -> 203.0.113.10 type 3 quotes icmp 203.0.113.10 -> 192.0.2.7 rest 0x70001 payload 7",
+            "icmp 192.0.2.1 -> 203.0.113.10 type 3 quoted 24 quotes udp 203.0.113.10:53 -> 192.0.2.7:1",
+            "icmp 2001:db8::192.0.2.7 -> 2001:db8::203.0.113.10 type 2 rest 0x500 quotes udp [2001:db8::203.0.113.10]:53 -> [2001:db8::192.0.2.7]:1 payload 1300",
             "arp who-has 198.51.100.10 tell 198.51.100.7",
             "arp 198.51.100.10 is-at-sender tell 198.51.100.7 padding 18",
         ] {

@@ -14,6 +14,7 @@ use std::net::{IpAddr, SocketAddr};
 mod decode;
 mod encode;
 mod link;
+mod quote;
 
 pub use decode::decode;
 pub use encode::encode;

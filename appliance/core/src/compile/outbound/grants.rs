@@ -60,7 +60,8 @@ impl Grants {
                 grant = Grant { granules: used_beyond(inputs, want, held, base), needed_at: now };
             }
             if grant.granules > 0 {
-                want.ports += (grant.granules * usize::from(SNAT_GRANULE)) as u32;
+                let granules = u32::try_from(grant.granules).unwrap_or(0);
+                want.ports += granules * u32::from(SNAT_GRANULE);
                 grants.insert(want.holding(), grant);
             }
         }

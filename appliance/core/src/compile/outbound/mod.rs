@@ -218,6 +218,7 @@ impl Outbound {
         let shares = shares(want.ports, workers);
         let share_of = want.granules().div_ceil(shares).max(1);
         let workers = (0..shares).map(|share| {
+            #[allow(clippy::cast_possible_truncation, reason = "a remainder of a number of 8 bits")]
             let worker = WorkerId(((first.index() + share) % usize::from(workers.max(1))) as u8);
             let had = kept.iter().filter(|held| held.worker == worker).count();
             (worker, share_of.saturating_sub(had))

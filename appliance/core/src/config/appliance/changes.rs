@@ -5,8 +5,8 @@
 use super::{Appliance, ControlSocket};
 
 /// The parts that differ and that a running process cannot change, as JSON pointers, the
-/// control sockets' last. Routes, routed prefixes, own addresses and the log can change at any
-/// time and are never named.
+/// control sockets' last. Routes, routed prefixes, own addresses and both logs can change at
+/// any time and are never named.
 #[must_use]
 pub fn changed_appliance_fields(old: &Appliance, new: &Appliance) -> Vec<&'static str> {
     // Taken apart without `..`, so that a new field cannot be forgotten here.
@@ -23,6 +23,7 @@ pub fn changed_appliance_fields(old: &Appliance, new: &Appliance) -> Vec<&'stati
         read_only_control_socket,
         state_directory,
         log: _,
+        session_log: _,
         own_addresses: _,
         limits,
     } = old;

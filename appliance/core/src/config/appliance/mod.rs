@@ -7,6 +7,7 @@ mod control_socket;
 mod port;
 mod read;
 mod route;
+mod session_log;
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ pub use control_socket::ControlSocket;
 pub use port::{InterfaceAddress, Port};
 pub(super) use read::read;
 pub use route::StaticRoute;
+pub use session_log::{SessionLog, SessionLogDestination, SessionLogRecords};
 
 use crate::units::Prefix;
 
@@ -46,6 +48,8 @@ pub struct Appliance {
     pub state_directory: PathBuf,
     /// What is logged, and how.
     pub log: Log,
+    /// The log of outbound sessions; none when absent.
+    pub session_log: Option<SessionLog>,
     /// Services of the appliance itself that may be reached.
     pub own_addresses: OwnAddresses,
     /// Memory and table sizes.

@@ -2,14 +2,15 @@
 //!
 //! Its words are Weir's own, so a key that is not known is an error.
 //!
-//! Not here: ports (`port`), routes (`route`) and control sockets (`control_socket`).
+//! Not here: ports (`port`), routes (`route`), control sockets (`control_socket`) and the log of
+//! sessions (`session_log`).
 
 use std::collections::HashSet;
 use std::path::PathBuf;
 
 use super::{
     Appliance, Hugepages, Idle, Lcores, Limits, Log, LogFormat, LogLevel, OwnAddresses, OwnService,
-    Port, control_socket, port, route,
+    Port, control_socket, port, route, session_log,
 };
 use crate::config::arm::{Field, Object};
 use crate::limits::{
@@ -38,6 +39,7 @@ pub(in crate::config) fn read(object: &Object<'_>) -> Draft {
     let state_directory = object
         .or("stateDirectory", "/var/lib/weir".into(), |field| read_path(field, PATH_LENGTH_MAX));
     let log = read_log(&object.object("log"));
+    let session_log = session_log::read(object);
     let own_addresses = read_own_addresses(&object.object("ownAddresses"));
     let limits = read_limits(&object.object("limits"));
     object.finish_strictly();
@@ -56,6 +58,7 @@ pub(in crate::config) fn read(object: &Object<'_>) -> Draft {
             read_only_control_socket,
             state_directory: state_directory?,
             log: log?,
+            session_log: session_log?,
             own_addresses: own_addresses?,
             limits: limits?,
         })

@@ -2,7 +2,10 @@
 
 use serde_json::json;
 
-use super::super::{Appliance, ControlSocket, OwnService, changed_appliance_fields};
+use super::super::{
+    Appliance, ControlSocket, OwnService, SessionLog, SessionLogDestination, SessionLogRecords,
+    changed_appliance_fields,
+};
 use super::*;
 
 #[test]
@@ -96,6 +99,61 @@ fn a_destination_has_one_route() {
 }
 
 #[test]
+fn a_session_log_goes_to_a_file_or_a_collector_and_names_no_destinations_unless_told() {
+    let read = |value: Value| {
+        accepted(&with("/appliance/sessionLog", value)).configuration.appliance.session_log
+    };
+    assert_eq!(read(Value::Null), None);
+    let lines = read(json!({"format": "jsonlines", "destination": "/var/log/weir/sessions"}));
+    let all = SessionLogRecords { port_blocks: true, sessions: true };
+    let path = "/var/log/weir/sessions".into();
+    let destination = SessionLogDestination::JsonLines { path };
+    assert_eq!(lines, Some(SessionLog { destination, records: all, destinations: false }));
+    let ipfix = read(json!({"format": "Ipfix", "destination": "[::1]:4739", "destinations": true,
+        "records": ["Session", "session"], "observationDomainId": 7}));
+    let destination = SessionLogDestination::Ipfix {
+        collector: "[::1]:4739".parse().expect("a collector"),
+        observation_domain_id: 7,
+        template_refresh_seconds: 600,
+    };
+    let records = SessionLogRecords { port_blocks: false, sessions: true };
+    assert_eq!(ipfix, Some(SessionLog { destination, records, destinations: true }));
+}
+
+#[test]
+fn a_session_log_that_goes_nowhere_is_refused() {
+    let log = |format, destination| json!({"format": format, "destination": destination});
+    let with_word = |mut log: Value, word: &str, value: Value| {
+        log[word] = value;
+        log
+    };
+    let (lines, ipfix) = (log("JsonLines", "/log"), log("Ipfix", "127.0.0.1:4739"));
+    for (value, at, code) in [
+        (json!({"destination": "/log"}), "/format", "MissingProperty"),
+        (json!({"format": "Ipfix"}), "/destination", "MissingProperty"),
+        (log("Syslog", "/log"), "/format", "InvalidValue"),
+        (log("JsonLines", "sessions"), "/destination", "InvalidPath"),
+        (log("Ipfix", "/log"), "/destination", "InvalidIPAddress"),
+        (log("Ipfix", "127.0.0.1"), "/destination", "InvalidIPAddress"),
+        (log("Ipfix", "127.0.0.1:0"), "/destination", "InvalidIPAddress"),
+        (log("Ipfix", "0.0.0.0:4739"), "/destination", "InvalidIPAddress"),
+        (log("Ipfix", "collector:4739"), "/destination", "InvalidIPAddress"),
+        (with_word(lines.clone(), "records", json!([])), "/records", "LimitExceeded"),
+        (with_word(lines.clone(), "records", json!(["Flow"])), "/records/0", "InvalidValue"),
+        (with_word(lines.clone(), "rotate", json!(true)), "/rotate", "UnknownProperty"),
+        (with_word(lines, "observationDomainId", json!(1)), "/observationDomainId", "InvalidValue"),
+        (
+            with_word(ipfix, "templateRefreshInSeconds", json!(9)),
+            "/templateRefreshInSeconds",
+            "ValueOutOfRange",
+        ),
+    ] {
+        let document = with("/appliance/sessionLog", value);
+        assert_refused(&document, &[(&format!("/appliance/sessionLog{at}"), code)]);
+    }
+}
+
+#[test]
 fn an_appliance_is_required_and_the_envelope_has_no_other_parts() {
     assert_refused(&without("/appliance"), &[("/appliance", "MissingProperty")]);
     assert_refused(&with("/resorces", json!([])), &[("/resorces", "UnknownProperty")]);
@@ -177,6 +235,7 @@ fn changes_that_a_running_process_can_make_are_not_named() {
         ("routedPrefixes", json!(["10.9.0.0/16"])),
         ("ownAddresses", json!({"allow": ["Ssh", "Icmp", "ssh"]})),
         ("log", json!({"level": "debug"})),
+        ("sessionLog", json!({"format": "JsonLines", "destination": "/var/log/weir/sessions"})),
     ] {
         let new = appliance_with(place, value);
         assert_ne!(new, old);
