@@ -108,6 +108,15 @@ const REMEDIES: [(DropReason, &str); DropReason::COUNT] = [
         "Add an outbound rule for this protocol to the member's pool, or the destination's prefix \
          to appliance.routedPrefixes.",
     ),
+    (
+        DropReason::InstanceInboundClosed,
+        "Set extensions.enableInbound of the IP configuration, if hosts outside may connect.",
+    ),
+    (DropReason::InstanceHairpin, "Send to the member's own address, which is routed."),
+    (
+        DropReason::InstancePortBalanced,
+        "Send to the rule's frontend, or give the rule another backendPort.",
+    ),
     (DropReason::FlowTableFull, "Raise appliance.limits.flowsPerWorker, and restart."),
     (DropReason::NoRoute, "Add a route to appliance.routes, or look at the routing daemon."),
     (

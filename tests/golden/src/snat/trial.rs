@@ -201,7 +201,8 @@ impl Trial {
     /// The one reason that was counted since.
     fn reason(&self, before: &BTreeMap<String, u64>) -> Result<Seen, String> {
         let after = self.drops();
-        let moved: Vec<_> = after.iter().filter(|(name, now)| before.get(*name) != Some(now)).collect();
+        let moved: Vec<_> =
+            after.iter().filter(|(name, now)| before.get(*name) != Some(now)).collect();
         let [(name, _)] = moved[..] else { return Err(format!("one drop counts as {moved:?}")) };
         let name = name.trim_start_matches("drop_").trim_end_matches("_packets");
         Ok(Seen::Dropped(name.to_owned()))
@@ -371,8 +372,7 @@ fn twisted(packet: Packet, twist: Twist) -> Packet {
             Packet { destination, ..packet }
         }
         Twist::Protocol => {
-            let protocol =
-                if protocol == Transport::Tcp { Transport::Udp } else { Transport::Tcp };
+            let protocol = if protocol == Transport::Tcp { Transport::Udp } else { Transport::Tcp };
             Packet { protocol, source, destination, segment }
         }
         Twist::PortZero => Packet { source: SocketAddrV4::new(*source.ip(), 0), ..packet },
