@@ -3,7 +3,8 @@
     203.0.113.10     public frontend, off-link: web, DNS, iperf3, echo
     198.51.100.100   public frontend, on-link: Weir answers ARP for it
     203.0.113.20     outbound frontend: what members look like from outside
-    203.0.113.30     a second web frontend, in front of a pool of its own; only in some tests
+    203.0.113.30     a second frontend, for web or to leave from; only in some tests
+    203.0.113.40     a member's own public address; only in some tests
 
 Not here: the network these addresses live in (`lab.py`).
 """
@@ -14,6 +15,7 @@ FRONTEND = "203.0.113.10"
 ON_LINK_FRONTEND = "198.51.100.100"
 OUTBOUND = "203.0.113.20"
 SECOND_FRONTEND = "203.0.113.30"
+INSTANCE = "203.0.113.40"
 CLIENT = "198.51.100.254"
 OUTSIDE = "192.0.2.50"
 WEIR_FRONT = "198.51.100.1"
@@ -70,6 +72,69 @@ def with_admin_state(document, member, state):
     changed = copy.deepcopy(document)
     pool = changed["resources"][-1]["properties"]["backendAddressPools"][0]
     pool["properties"]["loadBalancerBackendAddresses"][member]["properties"]["adminState"] = state
+    return changed
+
+
+def with_outbound_rule(document, **properties):
+    """The same document with other properties of its outbound rule."""
+    changed = copy.deepcopy(document)
+    changed["resources"][-1]["properties"]["outboundRules"][0]["properties"].update(properties)
+    return changed
+
+
+def with_outbound_members(document, addresses):
+    """The same document with a pool of its own for the outbound rule."""
+    changed = with_outbound_rule(document, backendAddressPool=child("backendAddressPools", "out"))
+    pools = changed["resources"][-1]["properties"]["backendAddressPools"]
+    pools.append(pool("out", addresses))
+    return changed
+
+
+def with_implicit_snat(document, rule_name):
+    """The same document without outbound rules: members leave by a load-balancing rule."""
+    changed = copy.deepcopy(document)
+    properties = changed["resources"][-1]["properties"]
+    properties["outboundRules"] = []
+    for one in properties["loadBalancingRules"]:
+        one["properties"]["disableOutboundSnat"] = one["name"] != rule_name
+    return changed
+
+
+def with_second_outbound_frontend(document):
+    """The same document with two frontends to leave from, the second one last."""
+    changed = copy.deepcopy(document)
+    changed["resources"].insert(0, public_address("second-address", SECOND_FRONTEND))
+    properties = changed["resources"][-1]["properties"]
+    properties["frontendIPConfigurations"].append(frontend("second", "second-address"))
+    names = ("outbound", "second")
+    frontends = [child("frontendIPConfigurations", name) for name in names]
+    properties["outboundRules"][0]["properties"]["frontendIPConfigurations"] = frontends
+    return changed
+
+
+def with_rule(document, *arguments):
+    """The same document with one more load-balancing rule: see `rule`."""
+    changed = copy.deepcopy(document)
+    changed["resources"][-1]["properties"]["loadBalancingRules"].append(rule(*arguments))
+    return changed
+
+
+def with_instance_address(document, member):
+    """The same document with a network interface that gives a member (0, 1 or 2) a public address
+    of its own."""
+    changed = copy.deepcopy(document)
+    subnet = {"id": f"{PROVIDER}/virtualNetworks/lab-network/subnets/members"}
+    properties = {
+        "privateIPAddress": MEMBERS[member],
+        "subnet": subnet,
+        "publicIPAddress": reference("publicIPAddresses", "instance-address"),
+    }
+    interface = {
+        "type": "Microsoft.Network/networkInterfaces",
+        "name": "instance",
+        "properties": {"ipConfigurations": [{"name": "ip", "properties": properties}]},
+    }
+    changed["resources"][:0] = [public_address("instance-address", INSTANCE), interface]
     return changed
 
 
@@ -166,7 +231,7 @@ def frontend(name, address):
     }
 
 
-def pool():
+def pool(name="members", addresses=MEMBERS):
     members = [
         {
             "name": f"member-{number}",
@@ -175,9 +240,9 @@ def pool():
                 "virtualNetwork": reference("virtualNetworks", "lab-network"),
             },
         }
-        for number, address in enumerate(MEMBERS, start=1)
+        for number, address in enumerate(addresses, start=1)
     ]
-    return {"name": "members", "properties": {"loadBalancerBackendAddresses": members}}
+    return {"name": name, "properties": {"loadBalancerBackendAddresses": members}}
 
 
 def probe():

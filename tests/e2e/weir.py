@@ -125,7 +125,9 @@ class ControlError(Failure):
     """A JSON-RPC error reply."""
 
     def __init__(self, error):
-        super().__init__(f"{error.get('message')} ({error.get('code')})")
+        problems = (error.get("data") or {}).get("problems", [])
+        told = [f"{it['pointer']}: {it['code']}: {it['message']}" for it in problems]
+        super().__init__("\n".join([f"{error.get('message')} ({error.get('code')})", *told]))
         self.error = error
 
 

@@ -6,6 +6,7 @@ use golden::document::Document;
 use golden::random::at_random;
 use golden::simulation::{Options, Simulation};
 use proptest::prelude::*;
+use weir_core::flow::key;
 use weir_core::path::{FlowQuery, FlowSlice, SessionEvent, SessionRecord, Through};
 use weir_core::telemetry::Counter;
 use weir_core::units::{Address, MemberId, OutboundAddressId, PortId, Transport};
@@ -167,6 +168,8 @@ impl Trial {
             for view in slice.views() {
                 let Through::OutboundAddress(address) = view.through else { continue };
                 let (far, far_port) = view.destination;
+                // The session is with all ports of the host where the mapping is.
+                let far_port = key::far_port(view.protocol, far_port);
                 let tuple = (number, view.protocol, address, view.translated.1, far, far_port);
                 let logged = self.reader.live.get(&tuple);
                 prop_assert_eq!(logged, Some(&(view.member, view.source.1)), "{:?}", view);
