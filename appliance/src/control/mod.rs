@@ -429,6 +429,7 @@ impl Running {
             for _ in 0..REQUESTS_PER_TURN {
                 let Some(exhaustion) = worker.shared.exhaustions.pop() else { break };
                 self.lane.want_ports(exhaustion.member, exhaustion.protocol);
+                self.lane.log_exhaustion(&exhaustion);
                 self.events.scarcity.note(exhaustion);
             }
         }
