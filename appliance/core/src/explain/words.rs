@@ -198,8 +198,8 @@ impl Teller<'_> {
         if mapping.shares.len() > 1 {
             text += ", and its hash names the worker that is asked first";
         }
-        if mapping.on_demand {
-            text += "; when few are free the member gets further ones";
+        if let Some(most) = mapping.on_demand_max {
+            text += &format!("; when few are free the member gets further ones, up to {most}");
         }
         text += match (mapping.rejects, protocol) {
             (false, _) => "; with none free it would be dropped (snat_ports_exhausted).",
