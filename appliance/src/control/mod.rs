@@ -17,6 +17,7 @@ mod changes;
 mod diagnosis;
 mod error;
 mod events;
+mod exhaustion;
 mod explanations;
 pub mod inquiries;
 mod judge;
@@ -428,6 +429,8 @@ impl Running {
             for _ in 0..REQUESTS_PER_TURN {
                 let Some(exhaustion) = worker.shared.exhaustions.pop() else { break };
                 self.lane.want_ports(exhaustion.member, exhaustion.protocol);
+                self.lane.log_exhaustion(&exhaustion);
+                self.events.scarcity.note(exhaustion);
             }
         }
     }

@@ -2,7 +2,7 @@
 
 use weir_core::path::{SessionEvent, SessionRecord};
 use weir_core::policy::Snapshot;
-use weir_core::units::{Address, Transport};
+use weir_core::units::{Address, MemberId, Transport};
 
 use super::blocks::{BlockChange, BlockEvent};
 
@@ -19,6 +19,7 @@ pub(super) struct Event {
 pub(super) enum What {
     Session(Session),
     Block(Block),
+    Shortage(Shortage),
     /// Records that found no room since the process started, and since this was told last.
     Lost {
         records: u64,
@@ -48,6 +49,15 @@ pub(super) struct Block {
     pub(super) address: Address,
     pub(super) first_port: u16,
     pub(super) ports: u16,
+}
+
+/// A flow was refused since all ports of its member are used towards its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shortage {
+    pub(super) protocol: Transport,
+    pub(super) member: Option<Address>,
+    /// The ports that it has.
+    pub(super) ports: u32,
 }
 
 /// Which addresses ids stand for. What is gone keeps its page until its id is given anew, which is
@@ -81,6 +91,11 @@ impl Book {
             translated_port: port,
             destination: destinations.then_some(destination),
         })
+    }
+
+    pub(super) fn shortage(&self, member: MemberId, protocol: Transport, ports: u32) -> What {
+        let member = self.members.get(member.index()).copied().flatten();
+        What::Shortage(Shortage { protocol, member, ports })
     }
 
     pub(super) fn block(&self, change: &BlockChange) -> What {

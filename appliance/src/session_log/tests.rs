@@ -126,6 +126,28 @@ fn a_log_begins_with_the_blocks_that_are_dealt_and_goes_on_with_sessions() {
 }
 
 #[test]
+fn a_member_without_a_free_port_is_told_of_once_a_minute() {
+    let directory = TempDir::new().expect("a directory");
+    let path = place(&directory);
+    let mut trial = Trial::new();
+    let refused = |trial: &mut Trial| {
+        trial.log.exhausted(trial.simulation.snapshot(), MemberId(0), Transport::Tcp);
+        trial.writer.turn();
+    };
+    refused(&mut trial);
+    trial.want(Some(&lines(&path)));
+    refused(&mut trial);
+    refused(&mut trial);
+    let told: Vec<_> =
+        read(&path).into_iter().filter(|it| it["event"] == "PortsExhausted").collect();
+    assert_eq!(told.len(), 1);
+    let snapshot = trial.simulation.snapshot();
+    let mapping = snapshot.member(MemberId(0)).and_then(|it| it.mapping(Transport::Tcp));
+    let ports = snapshot.mappings[mapping.expect("it has ports") as usize].ports();
+    assert_eq!((&told[0]["member"], &told[0]["ports"]), (&"10.0.0.11".into(), &ports.into()));
+}
+
+#[test]
 fn the_end_of_a_session_names_its_member_also_when_that_is_gone() {
     let directory = TempDir::new().expect("a directory");
     let path = place(&directory);

@@ -101,6 +101,10 @@ impl Writer {
                     let what = self.book.block(&change);
                     self.push(milliseconds, what);
                 }
+                Order::Shortage(milliseconds, member, protocol, ports) => {
+                    let what = self.book.shortage(member, protocol, ports);
+                    self.push(milliseconds, what);
+                }
                 Order::Settings(settings) => {
                     self.push_drained();
                     self.set(settings);

@@ -55,7 +55,10 @@ const REMEDIES: [(DropReason, &str); DropReason::COUNT] = [
         DropReason::IcmpErrorNotTranslated,
         "Nothing, if they are few: the flow has ended, or the error is spoofed.",
     ),
-    (DropReason::ProtocolNotTranslated, "Use TCP or UDP: nothing else is translated."),
+    (
+        DropReason::ProtocolNotTranslated,
+        "Use TCP or UDP, or for pings to the outside set enableIcmpEcho on the outbound rule.",
+    ),
     (
         DropReason::FloatingIpReply,
         "Take the frontend's address off the member: floating IP is not served.",

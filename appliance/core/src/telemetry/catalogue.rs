@@ -97,7 +97,7 @@ catalogue! {
         FragmentNotTranslated "fragment_not_translated" "Fragments of translated flows are not forwarded, as in Azure.",
         IcmpToFrontend "icmp_to_frontend" "Rules carry no ICMP.",
         IcmpErrorNotTranslated "icmp_error_not_translated" "An ICMP error that quotes no packet of a translated flow, or too little of it.",
-        ProtocolNotTranslated "protocol_not_translated" "Only TCP and UDP are translated.",
+        ProtocolNotTranslated "protocol_not_translated" "Only TCP, UDP and, where the outbound rule says enableIcmpEcho, pings to the outside are translated.",
         FloatingIpReply "floating_ip_reply" "A member answered from a frontend address, and floating IP is not served by this version.",
         AmbiguousEndpoint "ambiguous_endpoint" "The source is an endpoint of several rules, and such rules are not served by this version.",
         MemberMismatch "member_mismatch" "A member answered for a flow that another one serves.",

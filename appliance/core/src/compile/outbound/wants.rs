@@ -78,22 +78,22 @@ pub(super) fn wants(inputs: Inputs<'_>, balance: &mut Balance) -> Vec<Want> {
 
 fn want(member: MemberId, protocol: Transport, position: u32, method: &OutboundMethod) -> Want {
     let extensions = &method.extensions;
+    let on_demand_max =
+        extensions.enable_on_demand_ports.then_some(extensions.maximum_outbound_ports);
     Want {
         member,
         protocol,
         ports: method.ports_per_member,
         addresses: method.addresses.clone(),
         ids: Vec::new(),
-        on_demand_max: extensions
-            .enable_on_demand_ports
-            .then_some(extensions.maximum_outbound_ports),
+        on_demand_max,
         mapping: OutboundMapping {
             method: position,
             shares: Box::default(),
             timers: timers(protocol, method),
             tcp_reset: method.enable_tcp_reset,
             endpoint_independent: extensions.enable_endpoint_independent_mapping,
-            on_demand: extensions.enable_on_demand_ports,
+            on_demand_max,
             rejects: extensions.reject_when_exhausted,
         },
     }
