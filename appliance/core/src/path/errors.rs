@@ -67,7 +67,8 @@ pub(super) fn classify_error(
         };
         if let Sighting::Class(
             Class::Inbound(_) | Class::Reply(_) | Class::Outbound(..) | Class::OutboundReply(..),
-        ) = sighting
+        )
+        | Sighting::Stateless(_) = sighting
         {
             return match check_ends(snapshot, outer, ingress) {
                 Ok(()) => (sighting, Some(reversed)),
@@ -87,9 +88,8 @@ fn by_itself(snapshot: &Snapshot, outer: &Parsed, frame: &[u8], tag: Tag) -> Sig
             | DropReason::NoOutbound
             | DropReason::RouteNotPermitted,
         )
-        | Sighting::Class(Class::Outbound(..)) => {
-            Sighting::Drop(DropReason::IcmpErrorNotTranslated)
-        }
+        | Sighting::Class(Class::Outbound(..))
+        | Sighting::Stateless(_) => Sighting::Drop(DropReason::IcmpErrorNotTranslated),
         sighting @ (Sighting::Class(_) | Sighting::Own(_) | Sighting::Drop(_)) => sighting,
     }
 }

@@ -74,6 +74,7 @@ impl Trial {
                 let (protocol, segment) = (Transport::Icmp, Segment::Syn);
                 self.send(&Packet { protocol, source, destination, segment })?;
             }
+            Step::Connect { member, port, remote } => self.connect(member, port, remote)?,
             Step::Burst { member, remote, count, tcp } => {
                 self.open_many(member, remote, count, tcp)?;
             }
@@ -128,6 +129,20 @@ impl Trial {
     fn nth(&self, number: u8) -> Option<&Flow> {
         let flows = self.model.flows();
         flows.get(usize::from(number) % flows.len().max(1))
+    }
+
+    fn connect(&mut self, member: u8, port: u8, remote: u8) -> Result<(), String> {
+        let source = SocketAddrV4::new(member_of(member), 42_000 + u16::from(port));
+        let destination = SocketAddrV4::new(host(remote), 443);
+        let protocol = Transport::Tcp;
+        let syn = Packet { protocol, source, destination, segment: Segment::Syn };
+        self.send(&syn)?;
+        let opened = self.model.flows().iter().find(|flow| packet_of(flow, Segment::Syn) == syn);
+        if let Some(answer) = opened.map(|flow| reply_to(flow, Segment::SynAck)) {
+            self.receive(&answer)?;
+            self.send(&Packet { segment: Segment::Ack, ..syn })?;
+        }
+        Ok(())
     }
 
     fn open_many(&mut self, member: u8, remote: u8, count: u8, tcp: bool) -> Result<(), String> {
@@ -201,7 +216,8 @@ impl Trial {
     /// The one reason that was counted since.
     fn reason(&self, before: &BTreeMap<String, u64>) -> Result<Seen, String> {
         let after = self.drops();
-        let moved: Vec<_> = after.iter().filter(|(name, now)| before.get(*name) != Some(now)).collect();
+        let moved: Vec<_> =
+            after.iter().filter(|(name, now)| before.get(*name) != Some(now)).collect();
         let [(name, _)] = moved[..] else { return Err(format!("one drop counts as {moved:?}")) };
         let name = name.trim_start_matches("drop_").trim_end_matches("_packets");
         Ok(Seen::Dropped(name.to_owned()))
@@ -371,8 +387,7 @@ fn twisted(packet: Packet, twist: Twist) -> Packet {
             Packet { destination, ..packet }
         }
         Twist::Protocol => {
-            let protocol =
-                if protocol == Transport::Tcp { Transport::Udp } else { Transport::Tcp };
+            let protocol = if protocol == Transport::Tcp { Transport::Udp } else { Transport::Tcp };
             Packet { protocol, source, destination, segment }
         }
         Twist::PortZero => Packet { source: SocketAddrV4::new(*source.ip(), 0), ..packet },
