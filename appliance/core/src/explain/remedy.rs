@@ -85,8 +85,8 @@ const REMEDIES: [(DropReason, &str); DropReason::COUNT] = [
     (DropReason::NeighbourNotAnswered, "Nothing: hosts ask for each other on every segment."),
     (
         DropReason::SnatPortsExhausted,
-        "Raise allocatedOutboundPorts of the outbound rule, reuse connections, or spread \
-         destinations.",
+        "Have the member reuse connections, raise allocatedOutboundPorts of its outbound rule, or \
+         set enableOnDemandPorts.",
     ),
     (DropReason::SnatDestinationsFull, "Raise appliance.limits.flowsPerWorker, and restart."),
     (

@@ -49,8 +49,8 @@ pub(super) struct Timers {
     pub icmp: u64,
 }
 
-/// Frontends that an outbound rule may name, in this order. The last is a prefix.
-pub(super) const FRONTENDS: [&str; 3] = ["outbound", "shop", "many"];
+/// Frontends that an outbound rule may name, in this order. The second is a prefix.
+pub(super) const FRONTENDS: [&str; 3] = ["outbound", "many", "shop"];
 
 /// The path of the outbound rule.
 pub(super) const RULE: &str = "outboundRules/internet";
@@ -62,7 +62,7 @@ impl Setting {
         let size = (
             prop::sample::select(vec![1u8, 2, 4, 16]),
             way,
-            prop::sample::select(vec![8u32, 16, 24, 64]),
+            prop::sample::select(vec![8u32, 8, 16, 24]),
             1usize..=FRONTENDS.len(),
             any::<bool>(),
         );
@@ -83,7 +83,7 @@ impl Setting {
                     tcp_reset: tcp_reset && is_rule,
                     short_timers: short_timers && is_rule,
                     endpoint_independent: endpoint_independent && is_rule,
-                    icmp_echo: icmp_echo && is_rule && ECHO,
+                    icmp_echo: icmp_echo && is_rule,
                 }
             },
         )
@@ -179,7 +179,6 @@ pub(super) fn names(count: usize) -> String {
     format!("{RULE}/frontendIPConfigurations [{}]", list.join(", "))
 }
 
-const ECHO: bool = false;
 const PREFIX: &str = r#"resources/+ {"type": "Microsoft.Network/publicIPPrefixes", "name": "many", "sku": {"name": "Standard"}, "properties": {"ipPrefix": "203.0.113.32/30", "prefixLength": 30}}"#;
 const FRONTEND_OF_PREFIX: &str = r#"frontendIPConfigurations/+ {"name": "many", "properties": {"publicIPPrefix": {"id": "publicIPPrefixes/many"}}}"#;
 /// One member that leaves 40 ports of the first frontend to the others.

@@ -15,6 +15,8 @@ pub enum Step {
     Datagram { member: u8, port: u8, remote: u8, remote_port: u8 },
     /// A member sends an echo request with one of its identifiers.
     Ping { member: u8, identifier: u8, remote: u8 },
+    /// A member and a host shake hands.
+    Connect { member: u8, port: u8, remote: u8 },
     /// A member opens many connections to one destination.
     Burst { member: u8, remote: u8, count: u8, tcp: bool },
     /// The member of a living flow sends another packet.
@@ -72,7 +74,7 @@ fn twist() -> impl Strategy<Value = Twist> {
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let few = || 0u8..4;
+    let few = || prop_oneof![6 => 0u8..2, 1 => 2u8..4];
     let flow = || 0u8..=u8::MAX;
     prop_oneof![
         10 => (few(), few(), 0u8..3, 0u8..2, opening()).prop_map(
@@ -86,8 +88,11 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (few(), few(), 0u8..3).prop_map(|(member, identifier, remote)| {
             Step::Ping { member, identifier, remote }
         }),
-        2 => (few(), 0u8..3, 1u8..12, any::<bool>()).prop_map(|(member, remote, count, tcp)| {
+        4 => (few(), 0u8..2, 1u8..20, any::<bool>()).prop_map(|(member, remote, count, tcp)| {
             Step::Burst { member, remote, count, tcp }
+        }),
+        4 => (few(), 0u8..4, 0u8..3).prop_map(|(member, port, remote)| {
+            Step::Connect { member, port, remote }
         }),
         6 => (flow(), segment()).prop_map(|(flow, segment)| Step::Continue { flow, segment }),
         10 => (flow(), segment()).prop_map(|(flow, segment)| Step::Reply { flow, segment }),
@@ -95,7 +100,7 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(flow, twist, segment)| Step::Stray { flow, twist, segment }),
         2 => (0u32..20_000).prop_map(|milliseconds| Step::Wait { milliseconds }),
         2 => flow().prop_map(|flow| Step::WaitForEnd { flow }),
-        1 => prop::sample::select(vec![8u32, 16, 24, 64, 512])
+        2 => prop::sample::select(vec![8u32, 8, 16, 24, 64])
             .prop_map(|ports| Step::Resize { ports }),
         1 => (1u8..4).prop_map(|count| Step::Frontends { count }),
         1 => few().prop_map(|member| Step::Toggle { member }),

@@ -74,6 +74,7 @@ impl Trial {
                 let (protocol, segment) = (Transport::Icmp, Segment::Syn);
                 self.send(&Packet { protocol, source, destination, segment })?;
             }
+            Step::Connect { member, port, remote } => self.connect(member, port, remote)?,
             Step::Burst { member, remote, count, tcp } => {
                 self.open_many(member, remote, count, tcp)?;
             }
@@ -128,6 +129,20 @@ impl Trial {
     fn nth(&self, number: u8) -> Option<&Flow> {
         let flows = self.model.flows();
         flows.get(usize::from(number) % flows.len().max(1))
+    }
+
+    fn connect(&mut self, member: u8, port: u8, remote: u8) -> Result<(), String> {
+        let source = SocketAddrV4::new(member_of(member), 42_000 + u16::from(port));
+        let destination = SocketAddrV4::new(host(remote), 443);
+        let protocol = Transport::Tcp;
+        let syn = Packet { protocol, source, destination, segment: Segment::Syn };
+        self.send(&syn)?;
+        let opened = self.model.flows().iter().find(|flow| packet_of(flow, Segment::Syn) == syn);
+        if let Some(answer) = opened.map(|flow| reply_to(flow, Segment::SynAck)) {
+            self.receive(&answer)?;
+            self.send(&Packet { segment: Segment::Ack, ..syn })?;
+        }
+        Ok(())
     }
 
     fn open_many(&mut self, member: u8, remote: u8, count: u8, tcp: bool) -> Result<(), String> {
