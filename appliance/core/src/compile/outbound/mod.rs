@@ -186,7 +186,8 @@ impl Outbound {
             }
         }
         let mut lacking = target - kept.len();
-        for own in want.in_order(held).filter(|held| held.draining).take(lacking) {
+        let own = want.in_order(held).filter(|held| self.may_return(inputs, want, *held));
+        for own in own.take(lacking).collect::<Vec<_>>() {
             if let Some(book) = self.books.get_mut(&(own.address, want.protocol)) {
                 book.keep(own.granule);
                 kept.push(own);
@@ -210,6 +211,19 @@ impl Outbound {
             }
         }
         freed
+    }
+
+    /// Whether what drains may be the member's again: at an address of its method, and where no rule
+    /// listens.
+    fn may_return(&self, inputs: Inputs<'_>, want: &Want, held: Held) -> bool {
+        let address = self.addresses.iter().find(|(_, id)| **id == held.address);
+        let is_burned = |address| {
+            let mut burned = burned_granules(inputs.configuration, address, want.protocol);
+            burned.any(|granule| granule == held.granule)
+        };
+        held.draining
+            && want.ids.contains(&held.address)
+            && address.is_some_and(|(address, _)| !is_burned(*address))
     }
 
     /// Who holds the granules that a member gets, one after the other.
