@@ -70,8 +70,7 @@ impl Flow {
     fn sends(&self, packet: &Packet) -> bool {
         (self.protocol, self.near, self.remote)
             == (packet.protocol, packet.source, *packet.destination.ip())
-            && (self.protocol != Transport::Tcp
-                || self.remote_ports == [packet.destination.port()])
+            && (self.protocol != Transport::Tcp || self.remote_ports == [packet.destination.port()])
     }
 
     /// Whether it is this flow's that comes from outside.
@@ -95,8 +94,7 @@ impl Flow {
     fn occupies(&self, outside: SocketAddrV4, packet: &Packet) -> bool {
         (self.protocol, self.outside, self.remote)
             == (packet.protocol, outside, *packet.destination.ip())
-            && (self.protocol != Transport::Tcp
-                || self.remote_ports == [packet.destination.port()])
+            && (self.protocol != Transport::Tcp || self.remote_ports == [packet.destination.port()])
     }
 
     /// When it is over, if nobody says anything more: at the first tick that begins when its
@@ -217,9 +215,8 @@ impl Model {
     /// that nobody uses.
     fn free_ports(&self, packet: &Packet) -> Vec<SocketAddrV4> {
         if self.endpoint_independent {
-            let near = |flow: &&Flow| {
-                (flow.protocol, flow.near) == (packet.protocol, packet.source)
-            };
+            let near =
+                |flow: &&Flow| (flow.protocol, flow.near) == (packet.protocol, packet.source);
             if let Some(sibling) = self.flows.iter().find(near) {
                 return vec![sibling.outside];
             }
