@@ -7,7 +7,7 @@ use golden::snat::{Setting, Trial, steps};
 use proptest::prelude::*;
 
 proptest! {
-    #![proptest_config(at_random(96))]
+    #![proptest_config(at_random(64))]
 
     #[test]
     fn every_port_every_flow_and_every_reply_is_where_the_model_has_it(

@@ -36,6 +36,8 @@ pub struct Setting {
     pub endpoint_independent: bool,
     /// `enableIcmpEcho`.
     pub icmp_echo: bool,
+    /// `enableOnDemandPorts`, up to 64.
+    pub on_demand: bool,
 }
 
 /// Milliseconds of silence that end a flow.
@@ -67,8 +69,9 @@ impl Setting {
             any::<bool>(),
         );
         let timers = (prop::sample::select(vec![4u32, 5, 10]), any::<bool>(), any::<bool>());
-        (size, timers, any::<bool>(), any::<bool>()).prop_map(
-            |(size, timers, endpoint_independent, icmp_echo)| {
+        let extensions = (any::<bool>(), any::<bool>(), any::<bool>());
+        (size, timers, extensions).prop_map(
+            |(size, timers, (endpoint_independent, icmp_echo, on_demand))| {
                 let (workers, way, ports, frontends, crowded) = size;
                 let (idle_minutes, tcp_reset, short_timers) = timers;
                 let is_rule = way == Way::OutboundRule;
@@ -84,6 +87,7 @@ impl Setting {
                     short_timers: short_timers && is_rule,
                     endpoint_independent: endpoint_independent && is_rule,
                     icmp_echo: icmp_echo && is_rule,
+                    on_demand: on_demand && is_rule,
                 }
             },
         )
@@ -117,6 +121,9 @@ impl Setting {
             format!(r#""enableEndpointIndependentMapping": {}"#, self.endpoint_independent),
             format!(r#""enableIcmpEcho": {}"#, self.icmp_echo),
         ];
+        if self.on_demand {
+            members.push(r#""enableOnDemandPorts": true, "maximumOutboundPorts": 64"#.to_owned());
+        }
         if self.short_timers {
             members.extend([
                 r#""tcpOpeningTimeoutInSeconds": 5"#.to_owned(),
