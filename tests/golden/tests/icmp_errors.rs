@@ -134,7 +134,7 @@ fn an_error_follows_its_flow_to_where_it_found_a_port() {
     assert!(simulation.totals().get("snat_stubs_created") > 0, "a worker had no port left");
     for (outside, near) in &flows {
         let found = errors_about(&mut simulation, "tcp", [near, outside, REMOTE]);
-        assert_eq!(found, Ok(()), "{near} {outside}");
+        assert!(found.is_ok(), "{near} {outside}: {found:?}");
     }
     let unknown = format!("{INSIDE} -> {} type 11 quotes tcp {REMOTE}", host(REMOTE));
     let left = send(&mut simulation, BACK, &format!("icmp {unknown} -> 10.0.0.11:9 ACK"));

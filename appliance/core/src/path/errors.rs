@@ -250,8 +250,8 @@ fn picked(snapshot: &Snapshot, rule: RuleId, parsed: &Parsed) -> Result<MemberId
     pool.pick(hash).map_err(|_| DropReason::NoHealthyMember)
 }
 
-/// An error from inside about a packet to a flow of the member's that this worker does not know: the
-/// next worker with ports of the member's may.
+/// An error from inside about a packet to a flow of the member's that this worker does not know:
+/// the next worker with ports of the member's may.
 fn follow_outbound<F: Frames>(
     snapshot: &Snapshot,
     mapping: u32,
