@@ -368,9 +368,8 @@ impl Running {
 
     /// Has the kernel keep every member's and gateway's address fresh.
     async fn want_neighbours(&mut self) {
-        let pools = self.checked.configuration.load_balancers.iter().flat_map(|it| &it.pools);
-        let members = pools.flat_map(|pool| &pool.members);
-        let mut addresses: Vec<Address> = members.map(|it| it.address.into()).collect();
+        let hosts = self.checked.configuration.host_addresses();
+        let mut addresses: Vec<Address> = hosts.map(Address::from).collect();
         addresses.sort_unstable();
         addresses.dedup();
         let wanted = wanted_neighbours(&addresses, &self.world);

@@ -69,13 +69,19 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// Takes in what a snapshot says; returns whether that was news.
-    pub(super) fn learn(&mut self, snapshot: &Snapshot) -> bool {
-        let members = snapshot.members.iter().map(|it| it.live.then_some(it.address));
-        let outbound = snapshot.outbound_addresses.iter();
-        let outbound = outbound.map(|it| it.live.then_some(it.address));
-        let news = enter(&mut self.members, members);
-        enter(&mut self.outbound, outbound) || news
+    /// Whether a snapshot names an address that is not written down.
+    pub(super) fn is_behind(&self, snapshot: &Snapshot) -> bool {
+        let lacks = |pages: &[Option<Address>], (place, address): (usize, Option<Address>)| {
+            address.is_some() && pages.get(place) != Some(&address)
+        };
+        members_of(snapshot).enumerate().any(|named| lacks(&self.members, named))
+            || outbound_of(snapshot).enumerate().any(|named| lacks(&self.outbound, named))
+    }
+
+    /// Writes down what a snapshot names.
+    pub(super) fn learn(&mut self, snapshot: &Snapshot) {
+        enter(&mut self.members, members_of(snapshot));
+        enter(&mut self.outbound, outbound_of(snapshot));
     }
 
     pub(super) fn session(&self, record: &SessionRecord, destinations: bool) -> What {
@@ -105,16 +111,17 @@ impl Book {
     }
 }
 
-fn enter(
-    pages: &mut Vec<Option<Address>>,
-    named: impl ExactSizeIterator<Item = Option<Address>>,
-) -> bool {
+fn members_of(snapshot: &Snapshot) -> impl ExactSizeIterator<Item = Option<Address>> {
+    snapshot.members.iter().map(|it| it.live.then_some(it.address))
+}
+
+fn outbound_of(snapshot: &Snapshot) -> impl ExactSizeIterator<Item = Option<Address>> {
+    snapshot.outbound_addresses.iter().map(|it| it.live.then_some(it.address))
+}
+
+fn enter(pages: &mut Vec<Option<Address>>, named: impl ExactSizeIterator<Item = Option<Address>>) {
     pages.resize(pages.len().max(named.len()), None);
-    let mut news = false;
     for (page, address) in pages.iter_mut().zip(named) {
-        if address.is_some() && *page != address {
-            (*page, news) = (address, true);
-        }
+        *page = address.or(*page);
     }
-    news
 }

@@ -92,8 +92,8 @@ impl Lines {
     }
 
     fn open(&self) -> io::Result<File> {
-        // Not to wait for the reader of a pipe, if it should be one.
-        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        // Not to wait for the reader of a pipe, if it should be one, and not to be led elsewhere.
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW;
         let mut options = File::options();
         let options = options.append(true).create(true).mode(MODE).custom_flags(flags.bits());
         let file = options.open(&self.path)?;
@@ -334,8 +334,12 @@ mod tests {
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("pipe");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
-        let mut lines = Lines::new(path);
-        lines.push(&session(1_024, None));
-        assert!(lines.flush().1.is_err());
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(directory.path().join("elsewhere"), &link).expect("a link");
+        for path in [path, link] {
+            let mut lines = Lines::new(path);
+            lines.push(&session(1_024, None));
+            assert!(lines.flush().1.is_err());
+        }
     }
 }

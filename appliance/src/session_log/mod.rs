@@ -132,7 +132,9 @@ impl SessionLog {
     /// Tells the writer what workers will speak of, before they have this snapshot.
     pub fn announce(&mut self, snapshot: &Snapshot) {
         let Some(settings) = &self.settings else { return };
-        if Arc::make_mut(&mut self.book).learn(snapshot) {
+        // The writer has this book open, so a change is a copy.
+        if self.book.is_behind(snapshot) {
+            Arc::make_mut(&mut self.book).learn(snapshot);
             self.shared.learn(Arc::clone(&self.book));
         }
         if !settings.records.port_blocks || Arc::ptr_eq(&self.told, &snapshot.outbound_addresses) {

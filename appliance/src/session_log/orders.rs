@@ -96,8 +96,8 @@ impl Shared {
         self.lock().is_urgent()
     }
 
-    /// Waits for an order, at most for so long; without bound for `None`. Who cannot write waits for
-    /// urgent ones only.
+    /// Waits for an order, at most for so long; without bound for `None`. Who cannot write waits
+    /// for urgent ones only.
     pub(super) fn wait(&self, at_most: Option<Duration>, for_urgent_only: bool) {
         let idle = |waiting: &mut Waiting| {
             !(waiting.is_urgent() || !for_urgent_only && !waiting.orders.is_empty())

@@ -3,7 +3,7 @@
 //! Both ends of the log without its thread: the test takes the writer's turns.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,7 +32,8 @@ struct Trial {
 
 impl Trial {
     fn new() -> Self {
-        let document = Document::read("base.json");
+        let mut document = Document::read("base.json");
+        document.set("appliance/limits/flowsPerWorker", "16384").expect("a property");
         let simulation = Simulation::new(&document, Options::with_workers(1));
         let shared = Arc::new(SharedState::default());
         let counters = Arc::clone(&simulation.workers[0].counters);
@@ -49,9 +50,13 @@ impl Trial {
 
     /// A member's datagram towards the outside.
     fn send(&mut self, port: u16) {
+        self.send_to([192, 0, 2, 80].into(), port);
+    }
+
+    fn send_to(&mut self, remote: Ipv4Addr, port: u16) {
         let worker = &mut self.simulation.workers[0];
         worker.sessions.want(self.shared.sessions.is_wanted());
-        let line = format!("udp 10.0.0.11:{port} -> 192.0.2.80:443");
+        let line = format!("udp 10.0.0.11:{port} -> {remote}:443");
         let frame = self.simulation.frame(BACK, &line);
         self.simulation.receive([frame]);
         self.pass();
@@ -217,6 +222,23 @@ fn what_a_disk_never_took_is_counted_when_the_log_goes_elsewhere() {
     trial.want(None);
     assert!(!trial.shared.sessions.is_wanted());
     assert_eq!(trial.log.problem(), None);
+}
+
+#[test]
+fn what_is_on_the_ring_when_the_log_goes_elsewhere_is_written_where_it_belongs() {
+    let directory = TempDir::new().expect("a directory");
+    let (path, other) = (place(&directory), directory.path().join("other"));
+    let mut trial = Trial::new();
+    trial.want(Some(&lines(&path)));
+    for number in 0..700_u16 {
+        let [high, low] = number.to_be_bytes();
+        trial.send_to([203, 1, high, low].into(), 50_000);
+    }
+    let passed = trial.simulation.workers[0].counters.get(Counter::SessionRecords);
+    trial.want(Some(&lines(&other)));
+    let sessions = |path: &Path| events(path).iter().filter(|it| *it == "SessionCreated").count();
+    assert!(passed > 512, "more than one turn takes: {passed}");
+    assert_eq!((sessions(&path) as u64, sessions(&other)), (passed, 0));
 }
 
 #[test]

@@ -41,7 +41,7 @@ impl Worker {
     ) {
         let parsed = &batch.parsed[place];
         let sighting = if batch.sets.fragments.contains(place) {
-            classify_fragment(snapshot, parsed)
+            classify_fragment(snapshot, parsed, frames.frame(place))
         } else if is_icmp(parsed) {
             self.steer_icmp(snapshot, frames, batch, place)
         } else {
@@ -49,6 +49,7 @@ impl Worker {
         };
         match sighting {
             Sighting::Class(class) => self.take_class(snapshot, class, frames, batch, place),
+            Sighting::Stateless(action) => take_stateless(snapshot, action, batch, place),
             Sighting::Own(source) => self.receive_own(snapshot, source, batch, place),
             Sighting::Drop(reason) => batch.drop(place, reason),
         }
@@ -91,6 +92,16 @@ impl Worker {
             }
         }
     }
+}
+
+/// Sends a packet on that this worker may as well have as any other.
+fn take_stateless(snapshot: &Snapshot, action: Action, batch: &mut Batch, place: usize) {
+    if let Action::FromInstance(member) = action
+        && !comes_by_its_port(snapshot, member, batch.ingress[place])
+    {
+        return batch.drop(place, DropReason::ReversePath);
+    }
+    batch.act(place, action);
 }
 
 /// The worker that owns a packet of this class; `None` where any will do.

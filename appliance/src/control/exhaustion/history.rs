@@ -60,9 +60,10 @@ impl History {
         self.day.take_in(found, now_ms);
     }
 
-    /// Whether there is anything to tell: no port was used and none was missed all day otherwise.
-    pub(super) fn is_eventful(&self, now_ms: u64) -> bool {
-        self.day.at(now_ms).1.iter().any(|it| it.used > 0 || it.refused > 0)
+    /// Whether there is anything to tell, of the day until it was last taken in: otherwise no port
+    /// was used, and none was missed.
+    pub(super) fn is_eventful(&self) -> bool {
+        self.day.samples.iter().rev().any(|it| it.used > 0 || it.refused > 0)
     }
 }
 
@@ -170,10 +171,13 @@ mod tests {
     #[test]
     fn a_day_without_a_port_in_use_is_not_worth_telling() {
         let mut history = History::default();
-        history.take_in(Sample { used: 0, allocated: 64, refused: 0 }, 0);
-        assert!(!history.is_eventful(0));
-        history.take_in(Sample { used: 1, allocated: 64, refused: 0 }, 1_000);
-        assert!(history.is_eventful(1_000) && history.is_eventful(23 * 60 * MINUTE_MS));
-        assert!(!history.is_eventful(25 * 60 * MINUTE_MS));
+        let idle = Sample { used: 0, allocated: 64, refused: 0 };
+        history.take_in(idle, 0);
+        assert!(!history.is_eventful());
+        history.take_in(Sample { used: 1, ..idle }, 1_000);
+        for (hours, expected) in [(0, true), (23, true), (25, false)] {
+            history.take_in(idle, hours * 60 * MINUTE_MS);
+            assert_eq!(history.is_eventful(), expected, "after {hours} hours");
+        }
     }
 }

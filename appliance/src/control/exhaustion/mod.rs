@@ -29,6 +29,8 @@ use destinations::Destinations;
 pub(in crate::control) use destinations::Towards;
 use history::Sample;
 pub(in crate::control) use history::{History, Series};
+#[cfg(test)]
+pub(in crate::control) use uses::member_ports;
 pub(in crate::control) use uses::used;
 use watch::{Reading, Watch};
 pub(in crate::control) use watch::{WARNING_PERCENT, Word};
@@ -210,7 +212,7 @@ impl Scarcity {
         for slot in &mut self.known {
             let Some(known) = slot else { continue };
             let is_gone = known.seen_ms != now_ms;
-            let is_dull = known.history.as_ref().is_some_and(|it| !it.is_eventful(now_ms));
+            let is_dull = known.history.as_ref().is_some_and(|it| !it.is_eventful());
             if known.history.is_some() && (is_gone || is_dull) {
                 known.history = None;
                 self.histories -= 1;

@@ -115,3 +115,88 @@ fn shown((worker, block): &(WorkerId, PortBlock)) -> SnatBlock {
     let last_port = block.range().end - 1;
     SnatBlock { first_port: block.first_port, last_port, worker: worker.0 }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use golden::document::Document;
+    use golden::simulation::{Options, Simulation};
+    use weir_core::units::{PortId, WorkerId};
+
+    use super::*;
+    use crate::control::exhaustion::member_ports;
+
+    const BACK: PortId = PortId(1);
+
+    fn views(simulation: &Simulation) -> Vec<WorkerView> {
+        let view = |(id, worker): (u8, &weir_core::path::Worker)| WorkerView {
+            id: WorkerId(id),
+            flows_max: 0,
+            flow_pages: "",
+            counters: Arc::clone(&worker.counters),
+            rules: Arc::clone(&worker.rules),
+            members: Arc::clone(&worker.members),
+            outbound: Arc::clone(&worker.outbound),
+            port_use: Arc::clone(&worker.port_use),
+            shared: Arc::default(),
+        };
+        (0u8..).zip(&simulation.workers).map(view).collect()
+    }
+
+    /// The rows of all members' ports of TCP: member, blocks, and how many are allocated, in use
+    /// and await removal.
+    fn rows(simulation: &Simulation) -> Vec<(String, Vec<[u16; 2]>, [u32; 3])> {
+        let (snapshot, workers) = (simulation.snapshot(), views(simulation));
+        let held = Held::of(snapshot);
+        let dealt = Dealt { snapshot, workers: &workers, held: &held };
+        let all = member_ports(simulation.world.configuration(), snapshot, &workers);
+        let all = all.iter().filter(|it| it.protocol == Transport::Tcp);
+        let rows = all.flat_map(|one| dealt.rows(one, 0)).map(|row| {
+            let blocks = row.blocks.iter().map(|it| [it.first_port, it.last_port]).collect();
+            let ports = [row.ports_allocated, row.ports_used, row.ports_awaiting_removal];
+            (format!("{} at {}", row.member, row.address), blocks, ports)
+        });
+        rows.collect()
+    }
+
+    #[test]
+    fn ports_that_were_taken_from_a_member_await_removal_while_they_have_flows() {
+        let mut document = Document::read("base.json");
+        let mut simulation = Simulation::new(&document, Options::with_workers(2));
+        for from in 2000..2020 {
+            let line = format!("tcp 10.0.0.12:{from} -> 192.0.2.1:443 SYN");
+            simulation.receive([simulation.frame(BACK, &line)]);
+        }
+        let at = |member: u8| format!("10.0.0.{member} at 203.0.113.20");
+        let expected = [
+            (at(11), vec![[1024, 1087]], [64, 0, 0]),
+            (at(12), vec![[1088, 1151]], [64, 20, 0]),
+            (at(13), vec![[1152, 1215]], [64, 0, 0]),
+        ];
+        assert_eq!(rows(&simulation), expected);
+        document.set("outboundRules/internet/allocatedOutboundPorts", "8").expect("a number");
+        simulation.world.configure(document.check());
+        simulation.publish();
+        let expected = [
+            (at(11), vec![[1024, 1031]], [8, 0, 0]),
+            (at(12), vec![[1088, 1095]], [8, 8, 16]),
+            (at(13), vec![[1152, 1159]], [8, 0, 0]),
+        ];
+        assert_eq!(rows(&simulation), expected);
+        let shop = "[{\"id\": \"frontendIPConfigurations/shop\"}]";
+        document.set("outboundRules/internet/frontendIPConfigurations", shop).expect("a frontend");
+        simulation.world.configure(document.check());
+        simulation.publish();
+        let told = rows(&simulation);
+        let of_member: Vec<_> = told.iter().filter(|it| it.0.starts_with("10.0.0.12 ")).collect();
+        let [(new, blocks, ports), (old, none, awaiting)] = &of_member[..] else {
+            panic!("two addresses, not {of_member:?}");
+        };
+        assert_eq!(
+            (new.as_str(), blocks.len(), ports),
+            ("10.0.0.12 at 203.0.113.11", 1, &[8, 0, 0])
+        );
+        assert_eq!((old, none.len(), awaiting), (&at(12), 0, &[0, 0, 24]));
+    }
+}

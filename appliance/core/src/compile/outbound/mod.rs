@@ -186,9 +186,11 @@ impl Outbound {
             }
         }
         let mut lacking = target - kept.len();
-        for own in want.in_order(held).filter(|held| held.draining).take(lacking) {
-            if let Some(book) = self.books.get_mut(&(own.address, want.protocol)) {
-                book.keep(own.granule);
+        let mut draining = want.in_order(held).filter(|held| held.draining);
+        while let Some(own) = draining.next().filter(|_| lacking > 0) {
+            let is_wanted = want.ids.contains(&own.address);
+            let book = self.books.get_mut(&(own.address, want.protocol));
+            if book.is_some_and(|book| is_wanted && book.keep(own.granule)) {
                 kept.push(own);
                 lacking -= 1;
             }
