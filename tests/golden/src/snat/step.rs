@@ -103,9 +103,9 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (0u32..20_000).prop_map(|milliseconds| Step::Wait { milliseconds }),
         2 => flow().prop_map(|flow| Step::WaitForEnd { flow }),
         2 => Just(Step::Publish),
-        2 => prop::sample::select(vec![8u32, 8, 16, 24, 64])
+        5 => prop::sample::select(vec![8u32, 8, 16, 24, 64])
             .prop_map(|ports| Step::Resize { ports }),
-        1 => (1u8..4).prop_map(|count| Step::Frontends { count }),
+        2 => (1u8..4).prop_map(|count| Step::Frontends { count }),
         1 => few().prop_map(|member| Step::Toggle { member }),
     ]
 }

@@ -51,6 +51,12 @@ impl Trial {
         self.transcript.join("\n")
     }
 
+    /// The model.
+    #[must_use]
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// Lets a step happen.
     ///
     /// # Errors
