@@ -70,13 +70,19 @@ class Ways(Outside):
         seen = Server(self).sees(client)
         self.assertEqual(seen, (plan.INSTANCE, client.getsockname()[1]))
 
-    def test_the_world_calls_a_members_own_address_at_any_port(self):
-        self.lab.weir.apply(plan.with_instance_address(self.document(), 0))
+    def test_the_world_calls_a_members_own_address_at_any_port_if_it_may(self):
         server = sockets.listen(self.member, plan.MEMBERS[0], SERVER_PORT)
         self.addCleanup(server.close)
+        self.lab.weir.apply(plan.with_instance_address(self.document(), 0))
+        before = self.dropped("instance_inbound_closed")
+        with self.assertRaises(TimeoutError):
+            sockets.connect(self.lab.client, plan.INSTANCE, SERVER_PORT, sockets.SILENCE_SECONDS)
+        self.assertEqual(self.dropped("instance_inbound_closed"), before + 1)
+        self.lab.weir.apply(plan.with_instance_address(self.document(), 0, inbound=True))
         client = sockets.connect(self.lab.client, plan.INSTANCE, SERVER_PORT)
-        accepted, _ = server.accept()
+        accepted, seen = server.accept()
         self.connections += [client, accepted]
+        self.assertEqual(seen, client.getsockname())
         client.sendall(b"hello")
         self.assertEqual(sockets.read(accepted, 5), b"hello")
 

@@ -33,7 +33,7 @@ fn leaving(simulation: &Simulation, port: PortId, line: &str) -> Vec<Output> {
 
 /// An outbound address and port, as they are written, of the only packet that left.
 fn outside_end(outputs: &[Output]) -> String {
-    let [Output::Wire(FRONT, frame)] = outputs else { panic!("left: {outputs:?}") };
+    let [Output::Wire(FRONT, frame)] = outputs else { unreachable!("left: {outputs:?}") };
     golden::packet::ends(frame).expect("a plain packet")[0].to_string()
 }
 
