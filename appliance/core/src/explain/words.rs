@@ -229,6 +229,12 @@ impl Teller<'_> {
         if host.is_own() {
             return Some("an address of the appliance itself".to_owned());
         }
+        if let Some(id) = host.as_instance() {
+            let member = self.snapshot.instance_addresses.get(id.index());
+            let member = member.and_then(|it| self.snapshot.member(it.member));
+            let member = member.map(|it| it.address.to_string()).unwrap_or_default();
+            return Some(format!("the public address that {member} has for itself"));
+        }
         if let Some([frontend, load_balancer]) = &name.frontend {
             return Some(format!("frontend '{frontend}' of load balancer '{load_balancer}'"));
         }

@@ -6,9 +6,9 @@
 //! ```
 //!
 //! One to one and without a record, for every protocol and for fragments (behaviour.md §4.1, §4.6),
-//! so whichever worker has such a packet sends it on. What a load-balancing rule leads to the member
-//! stays the rule's: packets from its endpoints are replies of the frontend, and only TCP of a
-//! member that takes connections at its public address is asked about there.
+//! so whichever worker has such a packet sends it on. What a load-balancing rule leads to the
+//! member stays the rule's: packets from its endpoints are replies of the frontend, and only TCP of
+//! a member that takes connections at its public address is asked about there.
 //!
 //! Not here: which bytes change (`wire::translate`), errors about such packets (`errors`).
 

@@ -8,9 +8,9 @@
 //!
 //! The first and the last are what `path::find` asks when a flow's next packet comes.
 //! They drain when the member stays and takes no new flows of the rule, and are kept otherwise:
-//! names, idle timeouts, distribution, weights and probes are no part of a flow. Flows to the outside
-//! drain on ports that are taken from a member: these stay with it until they are free. Not here: how
-//! many there are (`shares`).
+//! names, idle timeouts, distribution, weights and probes are no part of a flow. Flows to the
+//! outside drain on ports that are taken from a member: these stay with it until they are free. Not
+//! here: how many there are (`shares`).
 
 use std::collections::{BTreeMap, BTreeSet};
 

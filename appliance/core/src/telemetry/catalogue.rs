@@ -90,7 +90,7 @@ catalogue! {
         ChecksumPartial "checksum_partial" "The sender left the checksum to a NIC that did not exist: turn its transmit offload off.",
         SourceInvalid "source_invalid" "The source address cannot be one: unspecified, loopback, multicast, broadcast, link-local IPv6 or IPv4 inside IPv6.",
         DestinationInvalid "destination_invalid" "The destination is unspecified, loopback, multicast, broadcast, link-local IPv6 or IPv4 inside IPv6.",
-        SourceIsFrontend "source_is_frontend" "The source is a frontend or own address: spoofed or looping.",
+        SourceIsFrontend "source_is_frontend" "The source is a frontend, a public or an own address: spoofed or looping.",
         ReversePath "reverse_path" "A member's address arrived on a port that does not lead to it.",
         TtlExpired "ttl_expired" "No hop remains.",
         MtuExceeded "mtu_exceeded" "The packet is longer than the MTU of the port it should leave by.",

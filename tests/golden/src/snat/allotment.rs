@@ -5,8 +5,9 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, SocketAddrV4};
 
+use weir_core::path::Worker;
 use weir_core::policy::{OutboundMapping, PortBlock, Snapshot};
-use weir_core::units::{MemberId, Transport, WorkerId};
+use weir_core::units::{MemberId, OutboundAddressId, Transport, WorkerId};
 
 /// Ports in a row on one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +156,50 @@ impl Allotment {
             }
         }
         Ok(())
+    }
+
+    /// Sees that every port which is held is one that its member may use.
+    ///
+    /// # Errors
+    /// A sentence about one that is not.
+    pub fn check_that_nothing_drains(&self) -> Result<(), String> {
+        for (outside, protocol) in self.all_granules() {
+            let Some((member, _)) = self.holder(outside, protocol) else { continue };
+            let shares = self.shares(member, protocol);
+            let mut blocks = shares.iter().flat_map(|share| &share.blocks);
+            if !blocks.any(|block| block.granules().any(|granule| granule == outside)) {
+                return Err(format!("{member} still holds {outside}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Sees that no worker tells of a port in use.
+    ///
+    /// # Errors
+    /// A sentence about some that are.
+    pub fn check_that_nothing_is_used(&self, workers: &[Worker]) -> Result<(), String> {
+        for place in 0..self.snapshot.outbound_addresses.len() {
+            let address = OutboundAddressId(u32::try_from(place).expect("few"));
+            for (protocol, worker) in
+                Transport::ALL.iter().flat_map(|it| workers.iter().map(move |worker| (*it, worker)))
+            {
+                let used = worker.port_use.of_block(address, protocol, 1024, 64_000);
+                if used > 0 {
+                    return Err(format!("{used} ports of {address:?} are in use for {protocol}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first of each eight ports of all addresses, for each protocol.
+    fn all_granules(&self) -> impl Iterator<Item = (SocketAddrV4, Transport)> {
+        let addresses = self.snapshot.outbound_addresses.iter().filter(|it| it.live);
+        let addresses = addresses.filter_map(|it| ipv4(it.address.to_ip()));
+        let blocks = addresses.map(|address| Block { address, first: 1024, ports: 64_000 });
+        let granules = blocks.flat_map(Block::granules);
+        granules.flat_map(|granule| Transport::ALL.map(|protocol| (granule, protocol)))
     }
 
     /// Sees that members kept, of the ports that they had `before` on these addresses, the lowest

@@ -3,6 +3,7 @@
 //! One list, searched from its beginning. A packet is sent first and judged then: where several
 //! outcomes would do, the model takes the one that was seen and goes on from there.
 
+use std::collections::BTreeSet;
 use std::net::{Ipv4Addr, SocketAddrV4};
 
 use weir_core::units::{Tick, Transport};
@@ -50,6 +51,8 @@ pub struct Model {
     /// Flows of members that may not leave any more, until their silence would have ended them:
     /// who comes back before may find them again.
     departed: Vec<Flow>,
+    /// What has happened at least once.
+    reached: BTreeSet<&'static str>,
     now_ms: u64,
 }
 
@@ -129,6 +132,7 @@ impl Model {
             endpoint_independent: setting.endpoint_independent,
             flows: Vec::new(),
             departed: Vec::new(),
+            reached: BTreeSet::new(),
             now_ms: 0,
         }
     }
@@ -143,6 +147,12 @@ impl Model {
     #[must_use]
     pub fn flows(&self) -> &[Flow] {
         &self.flows
+    }
+
+    /// What has happened at least once, so that a test can tell how far it went.
+    #[must_use]
+    pub const fn reached(&self) -> &BTreeSet<&'static str> {
+        &self.reached
     }
 
     /// When one of the flows ends by silence.
@@ -190,12 +200,24 @@ impl Model {
     /// A member's packet has opened a flow, unless no port was left.
     fn opened(&mut self, packet: &Packet, seen: &Seen) -> Result<(), String> {
         let free = self.free_ports(packet);
+        self.reached.extend(free.is_empty().then_some("a flow without a port"));
         let outside = match (seen, &free[..]) {
             (Seen::Outside(outside), _) if free.contains(outside) => *outside,
             (seen, []) => return expect(&Seen::Dropped("snat_ports_exhausted".into()), seen),
             (seen, [port]) => return expect(&Seen::Outside(*port), seen),
             (seen, ports) => return Err(format!("{seen:?} instead of one of {ports:?}")),
         };
+        let is_sibling = |flow: &Flow| {
+            (flow.protocol, flow.near) == (packet.protocol, packet.source)
+                && flow.outside == outside
+        };
+        if self.flows.iter().any(is_sibling) {
+            self.reached.insert("a port for several flows of an endpoint");
+        }
+        let shares = self.allotment.shares(*packet.source.ip(), packet.protocol);
+        if shares[0].blocks.first().is_some_and(|block| block.address != *outside.ip()) {
+            self.reached.insert("a port of a further address");
+        }
         let mut connection = Connection::default();
         connection.note(packet.segment, true);
         self.flows.push(Flow {
@@ -257,7 +279,18 @@ impl Model {
         let timers = self.timers;
         let is_over = |flow: &mut Flow| flow.ends_at(&timers) <= now_ms;
         self.departed.retain_mut(|flow| !is_over(flow));
-        self.flows.extract_if(.., is_over).collect()
+        let ended: Vec<_> = self.flows.extract_if(.., is_over).collect();
+        self.reached.extend(ended.iter().map(|flow| {
+            match (flow.protocol, flow.connection.phase()) {
+                (Transport::Udp, _) => "the end of a UDP mapping",
+                (Transport::Icmp, _) => "the end of pings",
+                (Transport::Tcp, Phase::Opening) => "the end of a half-open connection",
+                (Transport::Tcp, Phase::Established) => "the end of an established connection",
+                (Transport::Tcp, Phase::Closing) => "the end of a closing connection",
+                (Transport::Tcp, Phase::Reset) => "the end of a reset connection",
+            }
+        }));
+        ended
     }
 
     /// Ports were dealt anew: flows live on, whether their ports are still their member's or not,
@@ -272,12 +305,27 @@ impl Model {
         let back: Vec<_> = self.departed.extract_if(.., back).collect();
         self.departed.extend(self.flows.extract_if(.., |flow| !may_leave(flow)));
         self.departed.retain(|flow| !may_leave(flow));
+        self.reached.extend((!back.is_empty()).then_some("a flow that was found again"));
         self.flows.extend(back);
         for flow in &self.flows {
             let holder = allotment.holder(flow.outside, flow.protocol);
             if holder.map(|(member, _)| member) != Some(*flow.near.ip()) {
                 return Err(format!("{holder:?} holds the port of {flow:?}"));
             }
+        }
+        let ports = |of: &Allotment, member| of.ports(member, Transport::Tcp);
+        for member in allotment.members() {
+            let before = ports(&self.allotment, member);
+            if before > 0 && ports(&allotment, member) > before {
+                self.reached.insert("further ports");
+            }
+        }
+        let is_elsewhere = |flow: &Flow| {
+            let shares = allotment.shares(*flow.near.ip(), flow.protocol);
+            !shares.iter().any(|share| share.each().any(|outside| outside == flow.outside))
+        };
+        if self.flows.iter().any(is_elsewhere) {
+            self.reached.insert("a flow on a port that was taken back");
         }
         self.allotment = allotment;
         Ok(())

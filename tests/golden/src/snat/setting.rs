@@ -36,6 +36,8 @@ pub struct Setting {
     pub endpoint_independent: bool,
     /// `enableIcmpEcho`.
     pub icmp_echo: bool,
+    /// `enableOnDemandPorts`, up to 64.
+    pub on_demand: bool,
 }
 
 /// Milliseconds of silence that end a flow.
@@ -66,9 +68,10 @@ impl Setting {
             1usize..=FRONTENDS.len(),
             any::<bool>(),
         );
-        let timers = (prop::sample::select(vec![4u32, 5, 10]), any::<bool>(), any::<bool>());
-        (size, timers, any::<bool>(), any::<bool>()).prop_map(
-            |(size, timers, endpoint_independent, icmp_echo)| {
+        let timers = (prop::sample::select(vec![4u32, 5]), any::<bool>(), any::<bool>());
+        let extensions = (any::<bool>(), any::<bool>(), any::<bool>());
+        (size, timers, extensions).prop_map(
+            |(size, timers, (endpoint_independent, icmp_echo, on_demand))| {
                 let (workers, way, ports, frontends, crowded) = size;
                 let (idle_minutes, tcp_reset, short_timers) = timers;
                 let is_rule = way == Way::OutboundRule;
@@ -84,6 +87,7 @@ impl Setting {
                     short_timers: short_timers && is_rule,
                     endpoint_independent: endpoint_independent && is_rule,
                     icmp_echo: icmp_echo && is_rule,
+                    on_demand: on_demand && is_rule,
                 }
             },
         )
@@ -117,6 +121,9 @@ impl Setting {
             format!(r#""enableEndpointIndependentMapping": {}"#, self.endpoint_independent),
             format!(r#""enableIcmpEcho": {}"#, self.icmp_echo),
         ];
+        if self.on_demand {
+            members.push(r#""enableOnDemandPorts": true, "maximumOutboundPorts": 64"#.to_owned());
+        }
         if self.short_timers {
             members.extend([
                 r#""tcpOpeningTimeoutInSeconds": 5"#.to_owned(),
@@ -181,6 +188,6 @@ pub(super) fn names(count: usize) -> String {
 
 const PREFIX: &str = r#"resources/+ {"type": "Microsoft.Network/publicIPPrefixes", "name": "many", "sku": {"name": "Standard"}, "properties": {"ipPrefix": "203.0.113.32/30", "prefixLength": 30}}"#;
 const FRONTEND_OF_PREFIX: &str = r#"frontendIPConfigurations/+ {"name": "many", "properties": {"publicIPPrefix": {"id": "publicIPPrefixes/many"}}}"#;
-/// One member that leaves 40 ports of the first frontend to the others.
+/// One member that leaves eight ports of the first frontend to the others.
 const CROWD: &str = r#"backendAddressPools/+ {"name": "crowd", "properties": {"loadBalancerBackendAddresses": [{"name": "server", "properties": {"ipAddress": "10.0.0.20"}}]}}"#;
-const RULES_IN_THE_CROWD: &str = r#"outboundRules [{"name": "crowd", "properties": {"frontendIPConfigurations": [{"id": "frontendIPConfigurations/outbound"}], "backendAddressPool": {"id": "backendAddressPools/crowd"}, "protocol": "All", "allocatedOutboundPorts": 63960}}, {"name": "internet", "properties": {"frontendIPConfigurations": [{"id": "frontendIPConfigurations/outbound"}], "backendAddressPool": {"id": "backendAddressPools/servers"}, "protocol": "All", "allocatedOutboundPorts": 8}}]"#;
+const RULES_IN_THE_CROWD: &str = r#"outboundRules [{"name": "crowd", "properties": {"frontendIPConfigurations": [{"id": "frontendIPConfigurations/outbound"}], "backendAddressPool": {"id": "backendAddressPools/crowd"}, "protocol": "All", "allocatedOutboundPorts": 63992}}, {"name": "internet", "properties": {"frontendIPConfigurations": [{"id": "frontendIPConfigurations/outbound"}], "backendAddressPool": {"id": "backendAddressPools/servers"}, "protocol": "All", "allocatedOutboundPorts": 8}}]"#;

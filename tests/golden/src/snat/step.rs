@@ -29,6 +29,8 @@ pub enum Step {
     Wait { milliseconds: u32 },
     /// Time passes until a flow's silence is at its end: to the last millisecond, and on.
     WaitForEnd { flow: u8 },
+    /// The control side looks at who is short of ports, and which have ended with theirs.
+    Publish,
     /// `allocatedOutboundPorts` becomes another.
     Resize { ports: u32 },
     /// The rule names so many frontends.
@@ -100,9 +102,10 @@ fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(flow, twist, segment)| Step::Stray { flow, twist, segment }),
         2 => (0u32..20_000).prop_map(|milliseconds| Step::Wait { milliseconds }),
         2 => flow().prop_map(|flow| Step::WaitForEnd { flow }),
-        2 => prop::sample::select(vec![8u32, 8, 16, 24, 64])
+        2 => Just(Step::Publish),
+        5 => prop::sample::select(vec![8u32, 8, 16, 24, 64])
             .prop_map(|ports| Step::Resize { ports }),
-        1 => (1u8..4).prop_map(|count| Step::Frontends { count }),
+        2 => (1u8..4).prop_map(|count| Step::Frontends { count }),
         1 => few().prop_map(|member| Step::Toggle { member }),
     ]
 }

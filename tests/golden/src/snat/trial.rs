@@ -51,6 +51,12 @@ impl Trial {
         self.transcript.join("\n")
     }
 
+    /// The model.
+    #[must_use]
+    pub const fn model(&self) -> &Model {
+        &self.model
+    }
+
     /// Lets a step happen.
     ///
     /// # Errors
@@ -103,6 +109,7 @@ impl Trial {
                     self.wait_until(end)?;
                 }
             }
+            Step::Publish => self.publish()?,
             Step::Resize { ports } => {
                 self.set(&format!("{RULE}/allocatedOutboundPorts {ports}"))?;
             }
@@ -121,9 +128,12 @@ impl Trial {
             self.wait_until(end)?;
             self.compare()?;
         }
-        self.simulation.check_accounts();
-        self.simulation.check_that_silence_ends_every_record();
-        Ok(())
+        self.simulation.check_that_silence_ends_everything();
+        self.simulation.publish();
+        let allotment = Allotment::of(self.simulation.snapshot());
+        allotment.check()?;
+        allotment.check_that_nothing_drains()?;
+        allotment.check_that_nothing_is_used(&self.simulation.workers)
     }
 
     fn nth(&self, number: u8) -> Option<&Flow> {
@@ -259,7 +269,7 @@ impl Trial {
             return Ok(());
         }
         set(&mut self.document, change)?;
-        self.publish(before, format!("set {change}"))
+        self.apply(before, format!("set {change}"))
     }
 
     fn toggle(&mut self, member: u8) -> Result<(), String> {
@@ -267,22 +277,28 @@ impl Trial {
         let name = format!("server-{}", member % 4 + 1);
         let path = format!("{MEMBERS}/{name}");
         if self.document.unset(&path).is_ok() {
-            return self.publish(before, format!("unset {path}"));
+            return self.apply(before, format!("unset {path}"));
         }
         let address = member_of(member);
         let value = format!(r#"{{"name": "{name}", "properties": {{"ipAddress": "{address}"}}}}"#);
         self.document.set(&format!("{MEMBERS}/+"), &value)?;
-        self.publish(before, format!("set {MEMBERS}/+ {value}"))
+        self.apply(before, format!("set {MEMBERS}/+ {value}"))
     }
 
     /// Puts the document in force, unless it is not valid.
-    fn publish(&mut self, before: Document, line: String) -> Result<(), String> {
+    fn apply(&mut self, before: Document, line: String) -> Result<(), String> {
         if !self.document.is_valid() {
             self.document = before;
             return Ok(());
         }
-        self.transcript.extend([line, "apply".to_owned()]);
+        self.transcript.push(line);
         self.simulation.world.configure(self.document.check());
+        self.publish()
+    }
+
+    /// Has ports dealt anew, as far as there is a reason.
+    fn publish(&mut self) -> Result<(), String> {
+        self.transcript.push("apply".to_owned());
         self.simulation.publish();
         let found: Vec<_> = self.records()?.into_iter().collect();
         let (before, after) =
