@@ -119,15 +119,16 @@ def with_rule(document, *arguments):
     return changed
 
 
-def with_instance_address(document, member):
+def with_instance_address(document, member, inbound=False):
     """The same document with a network interface that gives a member (0, 1 or 2) a public address
-    of its own."""
+    of its own, at which it may be called if so said."""
     changed = copy.deepcopy(document)
     subnet = {"id": f"{PROVIDER}/virtualNetworks/lab-network/subnets/members"}
     properties = {
         "privateIPAddress": MEMBERS[member],
         "subnet": subnet,
         "publicIPAddress": reference("publicIPAddresses", "instance-address"),
+        "extensions": {"enableInbound": inbound},
     }
     interface = {
         "type": "Microsoft.Network/networkInterfaces",

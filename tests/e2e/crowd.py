@@ -15,6 +15,7 @@ import resource
 import select
 import signal
 import socket
+import time
 
 import sockets
 from processes import Failure
@@ -22,6 +23,7 @@ from processes import Failure
 PROCESSES = 8
 # So many packets of each process are under way at once: a TAP's queue holds a thousand.
 BURST = 64
+BURST_SECONDS = 0.005
 FIRST_PORT = 7000
 # Beside the connections' own: what the test runner has open.
 SPARE_FILES = 500
@@ -53,9 +55,10 @@ class Crowd:
 
     def end(self):
         """Resets every connection, and ends the processes."""
-        for process, pipe in self.shares:
+        for _, pipe in self.shares:
             with contextlib.suppress(OSError):
                 pipe.send("end")
+        for process, pipe in self.shares:
             process.join(ANSWER_SECONDS)
             if process.exitcode is None:
                 process.kill()
@@ -99,8 +102,8 @@ def called(namespace, listening, number):
         yield seen
     finally:
         here.send("end")
-        sockets.reset(*accepted)
         caller.join(ANSWER_SECONDS)
+        reset_slowly(accepted)
 
 
 def call(namespace, address, number, pipe):
@@ -114,7 +117,7 @@ def call(namespace, address, number, pipe):
             for client in clients[-len(places) :]:
                 wait_until_connected(client)
     pipe.recv()
-    sockets.reset(*clients)
+    reset_slowly(clients)
 
 
 def wait_until_connected(client):
@@ -139,7 +142,8 @@ def serve(share, pipe):
             pipe.send(getattr(share, word)())
         except Exception as failure:
             pipe.send(failure)
-    sockets.reset(*share.clients, *share.servers)
+    reset_slowly(share.clients)
+    reset_slowly(share.servers)
 
 
 class Share:
@@ -187,6 +191,13 @@ class Share:
 
 def bursts(everything):
     return (everything[start : start + BURST] for start in range(0, len(everything), BURST))
+
+
+def reset_slowly(connections):
+    """A reset that is lost, of both ends, leaves a connection to its idle timeout."""
+    for some in bursts(connections):
+        sockets.reset(*some)
+        time.sleep(BURST_SECONDS)
 
 
 def allow_files(number):

@@ -28,7 +28,7 @@ EXTENSIONS = {
 class Outside:
     """Members and servers outside. A test case beside `LabCase`."""
 
-    # Implicit SNAT has Azure's times, for which no test waits.
+    # Whether every test waits for its ports to come back.
     ports_return = True
 
     @classmethod

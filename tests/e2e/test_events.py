@@ -105,13 +105,39 @@ class Events:
         with Subscriber(self.read_only, "snat") as subscriber:
             self.connect_outside(member, PORTS * 3 // 4)
             event = subscriber.wait_for(level="Warning", **block)
-            self.assertEqual((event["used"], event["allocated"]), (PORTS * 3 // 4, PORTS))
-            self.assertEqual(event["address"], plan.OUTBOUND)
+            self.assertEqual(event["healthEventType"], "HighSnatPortUsage")
+            used = (event["portsUsed"], event["portsAllocated"], event["flowsRefused"])
+            self.assertEqual(used, (PORTS * 3 // 4, PORTS, 0))
+            self.assertEqual(event["addresses"], [plan.OUTBOUND])
             self.assertEqual(event["rule"], "loadBalancers/lab/outboundRules/outbound")
+            self.expect_finding("snat-ports", "Warning", member.address)
             self.connect_outside(member, PORTS - PORTS * 3 // 4)
+            subscriber.wait_for(level="Warning", portsUsed=PORTS, **block)
+            with self.assertRaises(Failure):
+                self.connect_outside(member, 1)
             event = subscriber.wait_for(level="Exhausted", **block)
-            self.assertEqual(event["used"], PORTS)
-            self.expect_finding("snat-ports", "Problem", member.address)
+            self.assertEqual(event["healthEventType"], "SnatPortExhaustion")
+            self.assertGreaterEqual(event["flowsRefused"], 1)
+            (towards,) = event["destinations"]
+            towards = (towards["destination"], towards["destinationPort"])
+            self.assertEqual(towards, (plan.OUTSIDE, plan.OUTSIDE_WEB_PORT))
+            self.assertIn(f"{plan.OUTSIDE}:{plan.OUTSIDE_WEB_PORT}", event["remedy"])
+            self.expect_finding("snat-ports", "Problem", plan.OUTSIDE)
+        self.expect_history_of(member, event["flowsRefused"])
+
+    def expect_history_of(self, member, refused):
+        """The last hour and day know what was used up and refused, and so does the status."""
+        call = self.lab.weir.call
+        shown = call("snat", member=member.address, history=True)["allocations"]
+        (tcp,) = [it for it in shown if it["protocol"] == "Tcp"]
+        self.assertGreaterEqual(tcp["flowsRefused"], refused)
+        for series in tcp["history"].values():
+            self.assertEqual(max(series["portsUsed"]), PORTS)
+            self.assertEqual(series["portsAllocated"][-1], PORTS)
+            self.assertGreaterEqual(sum(series["flowsRefused"]), refused)
+        status = call("status")["outbound"]
+        same = [it for it in status if (it["member"], it["protocol"]) == (member.address, "Tcp")]
+        self.assertGreaterEqual(same[0]["flowsRefused"], refused)
 
     def connect_outside(self, member, times):
         """Connections one after the other: their ports rest for a while."""

@@ -96,21 +96,23 @@ class Listings:
         many = self.hold(first.namespace, *towards, 5)
         self.hold(second.namespace, *towards, 2)
         allocations = self.listed("snat", "allocations", rule=OUTBOUND_RULE, limit=1)
+        allocations = [it for it in allocations if it["protocol"] == "Tcp"]
         self.assertEqual([it["member"] for it in allocations], list(plan.MEMBERS))
         own = allocations[0]
-        self.assertEqual((own["address"], own["ports"]), (plan.OUTBOUND, 1024))
-        self.assertEqual([it["portsUsed"]["tcp"] for it in allocations], [5, 2, 0])
+        self.assertEqual((own["address"], own["portsAllocated"]), (plan.OUTBOUND, 1024))
+        self.assertEqual([it["portsUsed"] for it in allocations], [5, 2, 0])
         flows = self.flows(member=first.address, destination=plan.OUTSIDE)
         self.assertEqual(sorted(flow["sourcePort"] for flow in flows), sorted(many))
-        block = range(own["firstPort"], own["firstPort"] + own["ports"])
+        (block,) = own["blocks"]
+        ports = range(block["firstPort"], block["lastPort"] + 1)
         self.assertEqual(len({flow["translatedPort"] for flow in flows}), 5)
         for flow in flows:
-            self.assertIn(flow["translatedPort"], block)
+            self.assertIn(flow["translatedPort"], ports)
             told = [flow[it] for it in ("kind", "rule", "worker", "translatedAddress", "state")]
-            expected = ["Outbound", "outbound", own["worker"], plan.OUTBOUND, "Established"]
+            expected = ["Outbound", "outbound", block["worker"], plan.OUTBOUND, "Established"]
             self.assertEqual(told, expected)
         destinations = self.listed("snat", "destinations", destinations=True, limit=1)
-        told = [(it["member"], it["destination"], it["ports"]) for it in destinations]
+        told = [(it["member"], it["destination"], it["portsUsed"]) for it in destinations]
         expected = [(first.address, plan.OUTSIDE, 5), (second.address, plan.OUTSIDE, 2)]
         self.assertEqual(told, expected)
 

@@ -182,6 +182,8 @@ NUMBERS = {
     323: "observationTimeMilliseconds",
     361: "portRangeStart",
     362: "portRangeEnd",
+    466: "natQuotaExceededEvent",
+    473: "maxEntriesPerUser",
 }
 
 

@@ -15,7 +15,7 @@ DESTINATION_UNREACHABLE = 3
 PORT_UNREACHABLE = 3
 FRAGMENTATION_NEEDED = 4
 TIME_EXCEEDED = 11
-# A network behind the router outside, that nobody has.
+# A host behind the router outside and the next one, neither of which there is.
 BEYOND = "192.0.2.200"
 BEYOND_MTU = 1000
 NEXT_ROUTER = "198.51.100.77"
@@ -23,58 +23,89 @@ CLOSED_PORT = 9999
 
 
 @with_each_worker_count
-class Implicit(Outside):
-    """Members leave by the load-balancing rules that they serve."""
+class Ways(Outside):
+    """The addresses by which members leave."""
 
+    # Those of a load-balancing rule have Azure's times.
     ports_return = False
-
-    def setUp(self):
-        super().setUp()
-        self.lab.weir.apply(plan.with_implicit_snat(self.lab.document, "web"))
+    # A member has 32 ports, and then four others take what is left of the first address.
+    FIRST = 32
+    EACH = 15_992
+    OTHERS = ("10.0.0.101", "10.0.0.102", "10.0.0.103", "10.0.0.104")
 
     def test_members_leave_by_the_frontend_of_their_rule(self):
+        self.lab.weir.apply(plan.with_implicit_snat(self.lab.document, "web"))
         server = self.listen()
         for member in (self.member, self.other):
             self.assertEqual(self.connect(server, member)[2][0], plan.FRONTEND)
 
     def test_a_rule_of_tcp_lets_no_udp_out(self):
+        self.lab.weir.apply(plan.with_implicit_snat(self.lab.document, "web"))
         server, client = Server(self), self.datagrams()
         before = self.dropped("no_outbound")
         client.sendto(b"who am I?", server.ends[0].getsockname())
         self.assertTrue(sockets.silent(server.ends[0]))
         self.assertEqual(self.dropped("no_outbound"), before + 1)
 
-
-@with_each_worker_count
-class SeveralFrontends(Outside):
-    """A member that has ports on two addresses."""
-
-    # Four members before it leave 32 ports of the first address.
-    EACH = 15_992
-    LEFT = 32
-    BEFORE = ("10.0.0.101", "10.0.0.102", "10.0.0.103", "10.0.0.104")
-
     def test_the_next_frontend_is_used_when_the_ports_of_the_first_are(self):
-        document = self.document(allocatedOutboundPorts=self.EACH)
-        document = plan.with_second_outbound_frontend(document)
-        members = [*self.BEFORE, plan.MEMBERS[0]]
-        self.lab.weir.apply(plan.with_outbound_members(document, members))
+        member = plan.MEMBERS[0]
+        self.use_two_frontends(self.FIRST, [member])
+        self.use_two_frontends(self.EACH, [*self.OTHERS, member])
+        self.assertEqual(self.ports()[0], self.EACH)
         server = self.listen()
-        seen = [self.connect(server)[2][0] for _ in range(self.LEFT + 8)]
-        self.assertEqual(set(seen[: self.LEFT]), {plan.OUTBOUND})
-        self.assertEqual(set(seen[self.LEFT :]), {plan.SECOND_FRONTEND})
+        seen = [self.connect(server)[2][0] for _ in range(self.FIRST + 8)]
+        self.assertEqual(seen, [plan.OUTBOUND] * self.FIRST + [plan.SECOND_FRONTEND] * 8)
+
+    def use_two_frontends(self, ports, members):
+        document = plan.with_outbound_members(self.document(allocatedOutboundPorts=ports), members)
+        self.lab.weir.apply(plan.with_second_outbound_frontend(document))
+
+    def test_a_member_is_seen_by_its_own_address_and_port_and_others_are_not(self):
+        self.lab.weir.apply(plan.with_instance_address(self.document(), 0))
+        server = self.listen()
+        client, _, seen = self.connect(server)
+        self.assertEqual(seen, (plan.INSTANCE, client.getsockname()[1]))
+        self.assertEqual(self.connect(server, self.other)[2][0], plan.OUTBOUND)
+        client = self.datagrams()
+        seen = Server(self).sees(client)
+        self.assertEqual(seen, (plan.INSTANCE, client.getsockname()[1]))
+
+    def test_the_world_calls_a_members_own_address_at_any_port_if_it_may(self):
+        server = sockets.listen(self.member, plan.MEMBERS[0], SERVER_PORT)
+        self.addCleanup(server.close)
+        self.lab.weir.apply(plan.with_instance_address(self.document(), 0))
+        before = self.dropped("instance_inbound_closed")
+        with self.assertRaises(TimeoutError):
+            sockets.connect(self.lab.client, plan.INSTANCE, SERVER_PORT, sockets.SILENCE_SECONDS)
+        self.assertEqual(self.dropped("instance_inbound_closed"), before + 1)
+        self.lab.weir.apply(plan.with_instance_address(self.document(), 0, inbound=True))
+        client = sockets.connect(self.lab.client, plan.INSTANCE, SERVER_PORT)
+        accepted, seen = server.accept()
+        self.connections += [client, accepted]
+        self.assertEqual(seen, client.getsockname())
+        client.sendall(b"hello")
+        self.assertEqual(sockets.read(accepted, 5), b"hello")
+
+    def test_pings_of_a_members_own_address_pass_in_both_directions(self):
+        self.lab.weir.apply(plan.with_instance_address(self.document(), 0))
+        server = self.new_address()
+        for namespace, address in ((self.member, server), (self.lab.client, plan.INSTANCE)):
+            one = sockets.pings(namespace)
+            self.addCleanup(one.close)
+            sockets.ping(one, address)
+            self.assertEqual(sockets.pong(one), (address, b"weir"))
 
 
 @with_each_worker_count
-class OnDemand(Outside):
-    """Ports that nobody has go to whom they are useful."""
+class Scarcity(Outside):
+    """What may be had instead of Azure's silence when ports run out."""
 
-    ALLOTTED, MOST = 16, 64
+    FEW, MOST = 16, 64
 
     def test_a_busy_member_gets_more_than_it_was_allotted_up_to_its_most(self):
         extensions = {"enableOnDemandPorts": True, "maximumOutboundPorts": self.MOST}
-        self.use(allocatedOutboundPorts=self.ALLOTTED, extensions=extensions)
-        self.assertEqual(self.ports(), (self.ALLOTTED, 0))
+        self.use(allocatedOutboundPorts=self.FEW, extensions=extensions)
+        self.assertEqual(self.ports(), (self.FEW, 0))
         server = self.listen()
         began = time.monotonic()
         seen = {self.connect(server)[2] for _ in range(self.MOST)}
@@ -82,23 +113,12 @@ class OnDemand(Outside):
         self.assertEqual(len(seen), self.MOST)
         self.assertEqual(self.ports(), (self.MOST, self.MOST))
         self.expect_silence(server)
-        self.assertEqual(self.ports(member=1), (self.ALLOTTED, 0))
-
-
-@with_each_worker_count
-class Rejecting(Outside):
-    """Whoever finds no port is told."""
-
-    PORTS = 8
-
-    def setUp(self):
-        super().setUp()
-        extensions = {"rejectWhenExhausted": True}
-        self.use(allocatedOutboundPorts=self.PORTS, extensions=extensions)
+        self.assertEqual(self.ports(member=1), (self.FEW, 0))
 
     def test_a_connection_without_a_port_is_refused_at_once(self):
+        self.use(allocatedOutboundPorts=self.FEW, extensions={"rejectWhenExhausted": True})
         server = self.listen()
-        for _ in range(self.PORTS):
+        for _ in range(self.FEW):
             self.connect(server)
         began = time.monotonic()
         with self.assertRaises(ConnectionRefusedError):
@@ -106,8 +126,9 @@ class Rejecting(Outside):
         self.assertLess(time.monotonic() - began, sockets.SILENCE_SECONDS)
 
     def test_a_datagram_without_a_port_is_refused_by_icmp(self):
+        self.use(allocatedOutboundPorts=self.FEW, extensions={"rejectWhenExhausted": True})
         server = Server(self)
-        for _ in range(self.PORTS):
+        for _ in range(self.FEW):
             server.sees(self.datagrams())
         client = self.datagrams()
         sockets.errors_wanted(client)
@@ -116,8 +137,8 @@ class Rejecting(Outside):
 
 
 @with_each_worker_count
-class Echo(Outside):
-    """Members ping the world outside."""
+class Icmp(Outside):
+    """Members ping the world, and ICMP errors find the socket that they concern."""
 
     IDENTIFIER = 77
 
@@ -142,67 +163,41 @@ class Echo(Outside):
         sockets.ping(one, self.new_address())
         self.assertTrue(sockets.silent(one))
 
-
-@with_each_worker_count
-class Instance(Outside):
-    """A member with a public address of its own."""
-
-    def setUp(self):
-        super().setUp()
-        self.lab.weir.apply(plan.with_instance_address(self.document(), 0))
-
-    def test_it_is_seen_by_its_own_address_and_port_and_others_are_not(self):
-        server = self.listen()
-        client, _, seen = self.connect(server)
-        self.assertEqual(seen, (plan.INSTANCE, client.getsockname()[1]))
-        self.assertEqual(self.connect(server, self.other)[2][0], plan.OUTBOUND)
-        client = self.datagrams()
-        seen = Server(self).sees(client)
-        self.assertEqual(seen, (plan.INSTANCE, client.getsockname()[1]))
-
-    def test_the_world_calls_it_at_any_port(self):
-        server = sockets.listen(self.member, plan.MEMBERS[0], SERVER_PORT)
-        self.addCleanup(server.close)
-        client = sockets.connect(self.lab.client, plan.INSTANCE, SERVER_PORT)
-        accepted, _ = server.accept()
-        self.connections += [client, accepted]
-        client.sendall(b"hello")
-        self.assertEqual(sockets.read(accepted, 5), b"hello")
-
-    def test_pings_pass_in_both_directions(self):
-        server = self.new_address()
-        for namespace, address in ((self.member, server), (self.lab.client, plan.INSTANCE)):
-            one = sockets.pings(namespace)
-            self.addCleanup(one.close)
-            sockets.ping(one, address)
-            self.assertEqual(sockets.pong(one), (address, b"weir"))
-
-
-@with_each_worker_count
-class Errors(Outside):
-    """ICMP errors find the socket that they concern."""
-
-    def setUp(self):
-        super().setUp()
-        self.use()
-
     def test_a_closed_port_outside_refuses_a_members_datagram(self):
-        client, server = self.datagrams(), self.new_address()
-        sockets.errors_wanted(client)
-        client.connect((server, SERVER_PORT))
-        client.send(b"anybody?")
+        self.use()
+        server = self.new_address()
+        error = self.error_of(self.datagrams(), server, SERVER_PORT)
         expected = (server, DESTINATION_UNREACHABLE, PORT_UNREACHABLE)
-        self.assertEqual(sockets.error(client)[:3], expected)
+        self.assertEqual(error[:3], expected)
 
     def test_a_closed_port_of_a_member_refuses_a_clients_datagram(self):
         rule = ("closed", "web", "Udp", CLOSED_PORT, CLOSED_PORT)
-        self.lab.weir.apply(plan.with_rule(self.lab.document, *rule))
-        client = self.datagrams(self.lab.client)
-        sockets.errors_wanted(client)
-        client.connect((plan.FRONTEND, CLOSED_PORT))
-        client.send(b"anybody?")
+        self.lab.weir.apply(plan.with_rule(self.document(), *rule))
+        error = self.error_of(self.datagrams(self.lab.client), plan.FRONTEND, CLOSED_PORT)
         expected = (plan.FRONTEND, DESTINATION_UNREACHABLE, PORT_UNREACHABLE)
-        self.assertEqual(sockets.error(client)[:3], expected)
+        self.assertEqual(error[:3], expected)
+
+    def test_a_member_traces_its_route_beyond_the_appliance(self):
+        self.use()
+        self.forward()
+        client = self.datagrams()
+        client.setsockopt(sockets.socket.IPPROTO_IP, sockets.socket.IP_TTL, 2)
+        error = self.error_of(client, BEYOND, SERVER_PORT)
+        self.assertEqual(error[:3], (plan.CLIENT, TIME_EXCEEDED, 0))
+
+    def test_a_member_learns_the_mtu_of_a_path_outside(self):
+        self.use()
+        self.forward("mtu", "lock", str(BEYOND_MTU))
+        error = self.error_of(self.datagrams(), BEYOND, SERVER_PORT, bytes(BEYOND_MTU + 200))
+        expected = (plan.CLIENT, DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED, BEYOND_MTU)
+        self.assertEqual(error, expected)
+
+    def error_of(self, client, address, port, content=b"anybody?"):
+        """The ICMP error that answers a datagram."""
+        sockets.errors_wanted(client)
+        client.connect((address, port))
+        client.send(content)
+        return sockets.error(client)
 
     def forward(self, *options):
         """The router outside forwards to another one, at which nobody is."""
@@ -211,22 +206,6 @@ class Errors(Outside):
         route = f"{BEYOND} via {NEXT_ROUTER} dev weir-front {' '.join(options)}"
         self.lab.client.ip(f"route add {route}")
         self.addCleanup(self.lab.client.ip, f"route del {route}")
-
-    def test_a_member_traces_its_route_beyond_the_appliance(self):
-        self.forward()
-        client = self.datagrams()
-        sockets.errors_wanted(client)
-        client.setsockopt(sockets.socket.IPPROTO_IP, sockets.socket.IP_TTL, 2)
-        client.sendto(b"how far?", (BEYOND, SERVER_PORT))
-        self.assertEqual(sockets.error(client)[:3], (plan.CLIENT, TIME_EXCEEDED, 0))
-
-    def test_a_member_learns_the_mtu_of_a_path_outside(self):
-        self.forward("mtu", "lock", str(BEYOND_MTU))
-        client = self.datagrams()
-        sockets.errors_wanted(client)
-        client.sendto(bytes(BEYOND_MTU + 200), (BEYOND, SERVER_PORT))
-        expected = (plan.CLIENT, DESTINATION_UNREACHABLE, FRAGMENTATION_NEEDED, BEYOND_MTU)
-        self.assertEqual(sockets.error(client), expected)
 
 
 if __name__ == "__main__":

@@ -198,6 +198,24 @@ pub const SNAT_SHARES_MAX: usize = 4;
 /// Addresses that outbound flows are translated to. More are refused by the configuration check.
 pub const OUTBOUND_ADDRESSES_MAX: usize = 256;
 
+/// Destinations that are told apart when the outbound ports of one member run out, for one
+/// protocol. Of more, the one that was refused least makes room; who is refused more than one flow
+/// in so many stays.
+pub const SNAT_SCARCE_DESTINATIONS_MAX: usize = 16;
+/// Members, by protocol, whose destinations are told apart at a time. Flows that further ones have
+/// refused are counted, and events and findings do not name their destinations.
+pub const SNAT_SCARCE_MEMBERS_MAX: usize = 4_096;
+/// Events of scarce outbound ports in one second. Further ones are told in the next seconds, those
+/// first that were told longest ago.
+pub const SNAT_EVENTS_PER_SECOND_MAX: usize = 64;
+/// Members, by protocol, whose use of outbound ports is kept for an hour and a day: 2 KiB each.
+/// Further ones have no history, until another one has used no port for a day.
+pub const SNAT_HISTORIES_MAX: usize = 16_384;
+/// Minutes of a history. The oldest one is let go.
+pub const SNAT_HISTORY_MINUTES: usize = 60;
+/// Quarters of an hour of a history. The oldest one is let go.
+pub const SNAT_HISTORY_QUARTERS: usize = 96;
+
 /// Milliseconds that a client of the control socket may leave a reply unread before it is closed.
 pub const CONTROL_WRITE_MILLISECONDS_MAX: u64 = 5_000;
 

@@ -50,6 +50,11 @@ dense_id!(
     OutboundAddressId(u32)
 );
 dense_id!(
+    /// A public address that is one member's alone, by its position in the snapshot. No flow record
+    /// holds it.
+    InstanceAddressId(u32)
+);
+dense_id!(
     /// A next hop: egress port and link-layer addresses.
     AdjacencyId(u32)
 );

@@ -1,7 +1,7 @@
-//! How do neighbours learn where frontends are?
+//! How do neighbours learn where public addresses are?
 //!
-//! By gratuitous ARP (RFC 5227 §3) when a frontend on a port's link appears, three times a
-//! second apart, since a switch may lose one.
+//! By gratuitous ARP (RFC 5227 §3) when a frontend or a member's public address on a port's link
+//! appears, three times a second apart, since a switch may lose one.
 
 use std::collections::BTreeMap;
 
@@ -25,7 +25,9 @@ impl Announcer {
     pub(super) fn learn(&mut self, snapshot: &Snapshot) {
         let rules = snapshot.rules.iter().filter(|rule| rule.live).map(|rule| rule.frontend);
         let outbound = snapshot.outbound_addresses.iter().filter(|it| it.live);
-        let addresses: Vec<Address> = rules.chain(outbound.map(|it| it.address)).collect();
+        let instances = snapshot.instance_addresses.iter().map(|it| it.public);
+        let addresses: Vec<Address> =
+            rules.chain(outbound.map(|it| it.address)).chain(instances).collect();
         let mut on_link = BTreeMap::new();
         for (port, view) in (0u8..).map(PortId).zip(snapshot.ports.iter()) {
             for address in &addresses {

@@ -21,7 +21,8 @@ use weir_core::compile::{Changes, Compiler, Inputs, PortFacts, probe_targets};
 use weir_core::config::{self, Checked};
 use weir_core::health::HealthTable;
 use weir_core::neighbour::World;
-use weir_core::policy::Snapshot;
+use weir_core::path::{Exhaustion, ExhaustionKind};
+use weir_core::policy::{OutboundMapping, Snapshot};
 use weir_core::rcu::Publisher;
 use weir_core::telemetry::PortUse;
 use weir_core::units::{MemberId, Transport};
@@ -29,6 +30,9 @@ use weir_core::units::{MemberId, Transport};
 use super::WorkerView;
 use super::store::{Kept, Sha256};
 use crate::session_log::SessionLog;
+
+/// How often outbound ports are dealt on demand at most.
+const DEALING_MILLISECONDS: u64 = 100;
 
 /// A configuration that somebody wants in force.
 pub(super) struct Candidate {
@@ -90,6 +94,8 @@ pub(super) struct PublishLane {
     port_use: Arc<[Arc<PortUse>]>,
     /// Whose outbound ports are nearly used up, since the last snapshot.
     wanting: BTreeSet<(MemberId, Transport)>,
+    /// When they may get some.
+    deals_at: u64,
     /// Here when nothing is being compiled, and nobody copies it.
     compiler: Option<Compiler>,
     /// Where it comes back from who copies it.
@@ -124,6 +130,7 @@ impl PublishLane {
             facts,
             port_use: workers.iter().map(|it| Arc::clone(&it.port_use)).collect(),
             wanting: BTreeSet::new(),
+            deals_at: 0,
             compiler: Some(compiler),
             lent: None,
             running: None,
@@ -193,13 +200,30 @@ impl PublishLane {
         Arc::clone(&self.port_use)
     }
 
+    /// Has the session log tell of a flow that found no port.
+    pub(super) fn log_exhaustion(&mut self, exhaustion: &Exhaustion) {
+        if exhaustion.kind == ExhaustionKind::Exhausted {
+            let Exhaustion { member, protocol, .. } = *exhaustion;
+            self.session_log.exhausted(&self.published, member, protocol);
+        }
+    }
+
     /// Notes that a member's ports are nearly used up, if it may get more.
     pub(super) fn want_ports(&mut self, member: MemberId, protocol: Transport) {
         let snapshot = &self.published;
         let mapping = snapshot.member(member).and_then(|it| it.mapping(protocol));
         let mapping = mapping.and_then(|position| snapshot.mappings.get(position as usize));
-        if mapping.is_some_and(|mapping| mapping.on_demand) {
+        let may_grow = |it: &OutboundMapping| it.on_demand_max.is_some_and(|max| it.ports() < max);
+        if mapping.is_some_and(may_grow) {
             self.wanting.insert((member, protocol));
+        }
+    }
+
+    /// Has ports dealt to those who want some. Where there are none left, members go on to ask:
+    /// not more often than this.
+    fn deal_ports(&mut self, now_milliseconds: u64) {
+        if !self.wanting.is_empty() && now_milliseconds >= self.deals_at {
+            self.deals_at = now_milliseconds + DEALING_MILLISECONDS;
             self.pending.ports = true;
         }
     }
@@ -228,6 +252,7 @@ impl PublishLane {
     ) {
         self.publisher.reclaim();
         self.take_back();
+        self.deal_ports(now_milliseconds);
         if self.ready.is_some() || self.candidate.is_none() && !self.pending.any() {
             return;
         }
@@ -247,7 +272,9 @@ impl PublishLane {
         };
         let (world, facts) = (Arc::clone(world), Arc::clone(&self.facts));
         let port_use = Arc::clone(&self.port_use);
-        let wanting: Vec<_> = std::mem::take(&mut self.wanting).into_iter().collect();
+        let wanting =
+            if changes.ports { std::mem::take(&mut self.wanting) } else { BTreeSet::new() };
+        let wanting: Vec<_> = wanting.into_iter().collect();
         self.running = Some(tokio::task::spawn_blocking(move || {
             let inputs = Inputs {
                 configuration: &checked.configuration,

@@ -17,6 +17,7 @@ mod changes;
 mod diagnosis;
 mod error;
 mod events;
+mod exhaustion;
 mod explanations;
 pub mod inquiries;
 mod judge;
@@ -367,9 +368,8 @@ impl Running {
 
     /// Has the kernel keep every member's and gateway's address fresh.
     async fn want_neighbours(&mut self) {
-        let pools = self.checked.configuration.load_balancers.iter().flat_map(|it| &it.pools);
-        let members = pools.flat_map(|pool| &pool.members);
-        let mut addresses: Vec<Address> = members.map(|it| it.address.into()).collect();
+        let hosts = self.checked.configuration.host_addresses();
+        let mut addresses: Vec<Address> = hosts.map(Address::from).collect();
         addresses.sort_unstable();
         addresses.dedup();
         let wanted = wanted_neighbours(&addresses, &self.world);
@@ -428,6 +428,8 @@ impl Running {
             for _ in 0..REQUESTS_PER_TURN {
                 let Some(exhaustion) = worker.shared.exhaustions.pop() else { break };
                 self.lane.want_ports(exhaustion.member, exhaustion.protocol);
+                self.lane.log_exhaustion(&exhaustion);
+                self.events.scarcity.note(exhaustion);
             }
         }
     }

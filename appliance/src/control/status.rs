@@ -7,10 +7,11 @@ use weir_core::api::{
 };
 use weir_core::compile::{probe_target, rule_view};
 use weir_core::config::{LoadBalancer, LoadBalancingRule, Pool};
-use weir_core::policy::{Member, PortBlock};
+use weir_core::policy::Member;
 use weir_core::telemetry::{DropReason, ObjectCounters, ObjectTotals, Totals};
-use weir_core::units::{Address, MacAddress, MemberId, Transport};
+use weir_core::units::{Address, MacAddress, MemberId};
 
+use super::exhaustion::MemberPorts;
 use super::{HEARTBEAT_MILLISECONDS_MAX, Running, WorkerView, outcome};
 use crate::boot::OpenPort;
 
@@ -247,38 +248,16 @@ impl Running {
     }
 
     fn outbound_statuses(&self) -> Vec<OutboundStatus> {
-        let mut statuses: Vec<OutboundStatus> = Vec::new();
-        for one in self.port_uses() {
-            let (address, member) = (one.address.to_string(), one.member.to_string());
-            let found = statuses
-                .iter_mut()
-                .rev()
-                .find(|it| it.member == member && it.address == address && it.rule == one.rule);
-            let status = match found {
-                Some(found) => found,
-                None => {
-                    let rule = one.rule.clone();
-                    statuses.push(OutboundStatus { rule, address, member, ..Default::default() });
-                    let Some(made) = statuses.last_mut() else { continue };
-                    made
-                }
-            };
-            status.ports_allocated = status.ports_allocated.max(one.allocated);
-            match one.protocol {
-                Transport::Tcp => status.ports_used.tcp = one.used,
-                Transport::Udp => status.ports_used.udp = one.used,
-                Transport::Icmp => {}
-            }
-        }
-        statuses
-    }
-
-    /// Ports of a block that are in use, whoever holds them.
-    pub(super) fn ports_used(&self, protocol: Transport, block: &PortBlock) -> u32 {
-        let of = |worker: &WorkerView| {
-            worker.port_use.of_block(block.address, protocol, block.first_port, block.ports)
+        let status = |one: MemberPorts| OutboundStatus {
+            rule: one.source.rule.clone(),
+            addresses: one.source.addresses.iter().map(ToString::to_string).collect(),
+            member: one.member.to_string(),
+            protocol: one.protocol.to_string(),
+            ports_allocated: one.allocated,
+            ports_used: one.used,
+            flows_refused: self.events.scarcity.refused(one.id, one.protocol),
         };
-        self.workers.iter().map(of).sum()
+        self.member_ports().into_iter().map(status).collect()
     }
 
     fn warnings(&self) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use weir_core::path::{SessionEvent, SessionRecord};
 use weir_core::policy::Snapshot;
-use weir_core::units::{Address, Transport};
+use weir_core::units::{Address, MemberId, Transport};
 
 use super::blocks::{BlockChange, BlockEvent};
 
@@ -19,6 +19,7 @@ pub(super) struct Event {
 pub(super) enum What {
     Session(Session),
     Block(Block),
+    Shortage(Shortage),
     /// Records that found no room since the process started, and since this was told last.
     Lost {
         records: u64,
@@ -50,6 +51,15 @@ pub(super) struct Block {
     pub(super) ports: u16,
 }
 
+/// A flow was refused since all ports of its member are used towards its destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shortage {
+    pub(super) protocol: Transport,
+    pub(super) member: Option<Address>,
+    /// The ports that it has.
+    pub(super) ports: u32,
+}
+
 /// Which addresses ids stand for. What is gone keeps its page until its id is given anew, which is
 /// after every flow that names it has ended (`weir_core::compile`).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,13 +69,19 @@ pub(super) struct Book {
 }
 
 impl Book {
-    /// Takes in what a snapshot says; returns whether that was news.
-    pub(super) fn learn(&mut self, snapshot: &Snapshot) -> bool {
-        let members = snapshot.members.iter().map(|it| it.live.then_some(it.address));
-        let outbound = snapshot.outbound_addresses.iter();
-        let outbound = outbound.map(|it| it.live.then_some(it.address));
-        let news = enter(&mut self.members, members);
-        enter(&mut self.outbound, outbound) || news
+    /// Whether a snapshot names an address that is not written down.
+    pub(super) fn is_behind(&self, snapshot: &Snapshot) -> bool {
+        let lacks = |pages: &[Option<Address>], (place, address): (usize, Option<Address>)| {
+            address.is_some() && pages.get(place) != Some(&address)
+        };
+        members_of(snapshot).enumerate().any(|named| lacks(&self.members, named))
+            || outbound_of(snapshot).enumerate().any(|named| lacks(&self.outbound, named))
+    }
+
+    /// Writes down what a snapshot names.
+    pub(super) fn learn(&mut self, snapshot: &Snapshot) {
+        enter(&mut self.members, members_of(snapshot));
+        enter(&mut self.outbound, outbound_of(snapshot));
     }
 
     pub(super) fn session(&self, record: &SessionRecord, destinations: bool) -> What {
@@ -83,6 +99,11 @@ impl Book {
         })
     }
 
+    pub(super) fn shortage(&self, member: MemberId, protocol: Transport, ports: u32) -> What {
+        let member = self.members.get(member.index()).copied().flatten();
+        What::Shortage(Shortage { protocol, member, ports })
+    }
+
     pub(super) fn block(&self, change: &BlockChange) -> What {
         let BlockChange { event, protocol, member, address, first_port, ports } = *change;
         let member = self.members.get(member.index()).copied().flatten();
@@ -90,16 +111,17 @@ impl Book {
     }
 }
 
-fn enter(
-    pages: &mut Vec<Option<Address>>,
-    named: impl ExactSizeIterator<Item = Option<Address>>,
-) -> bool {
+fn members_of(snapshot: &Snapshot) -> impl ExactSizeIterator<Item = Option<Address>> {
+    snapshot.members.iter().map(|it| it.live.then_some(it.address))
+}
+
+fn outbound_of(snapshot: &Snapshot) -> impl ExactSizeIterator<Item = Option<Address>> {
+    snapshot.outbound_addresses.iter().map(|it| it.live.then_some(it.address))
+}
+
+fn enter(pages: &mut Vec<Option<Address>>, named: impl ExactSizeIterator<Item = Option<Address>>) {
     pages.resize(pages.len().max(named.len()), None);
-    let mut news = false;
     for (page, address) in pages.iter_mut().zip(named) {
-        if address.is_some() && *page != address {
-            (*page, news) = (address, true);
-        }
+        *page = address.or(*page);
     }
-    news
 }

@@ -11,7 +11,7 @@ use weir_core::path::SessionEvent;
 use weir_core::units::Address;
 
 use super::blocks::BlockEvent;
-use super::event::{Block, Event, Session, What};
+use super::event::{Block, Event, Session, Shortage, What};
 
 /// Bytes of one message at most: what every path carries with the headers of UDP and IPv6, less
 /// some for tunnels (RFC 7011 §10.3.3 asks for less than the path's MTU).
@@ -103,6 +103,7 @@ impl Messages {
         match &event.what {
             What::Session(session) => self.put_session(event.time, session),
             What::Block(block) => self.put_block(event.time, block),
+            What::Shortage(shortage) => self.put_shortage(event.time, shortage),
             What::Lost { total, .. } => {
                 self.put(&self.exporting_process_id.to_be_bytes());
                 self.put(&total.to_be_bytes());
@@ -162,6 +163,14 @@ impl Messages {
         self.put(&last.to_be_bytes());
     }
 
+    fn put_shortage(&mut self, time: u64, shortage: &Shortage) {
+        self.put(&time.to_be_bytes());
+        self.put(&[QUOTA_EXCEEDED, shortage.protocol as u8]);
+        self.put(&MAXIMUM_ENTRIES_PER_USER.to_be_bytes());
+        self.put(&shortage.ports.to_be_bytes());
+        self.put_address(shortage.member);
+    }
+
     /// An IPv4 address, as outbound flows have; 0.0.0.0 where it is not known.
     fn put_address(&mut self, address: Option<Address>) {
         self.put(&address.map_or(0, Address::v4_bits).to_be_bytes());
@@ -202,14 +211,16 @@ const fn template_of(what: &What) -> &'static Template {
         What::Session(Session { destination: None, .. }) => &TEMPLATES[0],
         What::Session(_) => &TEMPLATES[1],
         What::Block(_) => &TEMPLATES[2],
+        What::Shortage(_) => &TEMPLATES[3],
         What::Lost { .. } => &LOST,
     }
 }
 
-/// Sessions without and with their destination, and blocks of ports: what RFC 8158 asks for in the
-/// events NAT44 session create and delete, port block allocation and de-allocation, and the
-/// protocol of a block, since each has blocks of its own.
-static TEMPLATES: [Template; 3] = [
+/// Sessions without and with their destination, blocks of ports, and members without a port: what
+/// RFC 8158 asks for in the events NAT44 session create and delete, port block allocation and
+/// de-allocation, maximum entries per user exceeded; and the protocol, since each has ports of its
+/// own.
+static TEMPLATES: [Template; 4] = [
     Template {
         id: 256,
         fields: &[
@@ -248,11 +259,22 @@ static TEMPLATES: [Template; 3] = [
             (PORT_RANGE_END, 2),
         ],
     },
+    Template {
+        id: 259,
+        fields: &[
+            (OBSERVATION_TIME_MILLISECONDS, 8),
+            (NAT_EVENT, 1),
+            (PROTOCOL_IDENTIFIER, 1),
+            (NAT_QUOTA_EXCEEDED_EVENT, 4),
+            (MAX_ENTRIES_PER_USER, 4),
+            (SOURCE_IPV4_ADDRESS, 4),
+        ],
+    },
 ];
 
 /// What the exporting process lost (RFC 7011 §4.3); its first field is the scope.
 static LOST: Template = Template {
-    id: 259,
+    id: 260,
     fields: &[
         (EXPORTING_PROCESS_ID, 4),
         (NOT_SENT_FLOW_TOTAL_COUNT, 8),
@@ -282,12 +304,17 @@ const NAT_EVENT: u16 = 230;
 const OBSERVATION_TIME_MILLISECONDS: u16 = 323;
 const PORT_RANGE_START: u16 = 361;
 const PORT_RANGE_END: u16 = 362;
+const NAT_QUOTA_EXCEEDED_EVENT: u16 = 466;
+const MAX_ENTRIES_PER_USER: u16 = 473;
 
 /// Values of `natEvent` (RFC 8158).
 const NAT44_SESSION_CREATE: u8 = 4;
 const NAT44_SESSION_DELETE: u8 = 5;
+const QUOTA_EXCEEDED: u8 = 13;
 const PORT_BLOCK_ALLOCATION: u8 = 16;
 const PORT_BLOCK_DEALLOCATION: u8 = 17;
+/// The value of `natQuotaExceededEvent` for one user's ports.
+const MAXIMUM_ENTRIES_PER_USER: u32 = 3;
 
 #[cfg(test)]
 mod tests {
@@ -340,17 +367,18 @@ mod tests {
     fn templates_name_the_elements_of_the_registry() {
         let mut messages = Messages::new(7, 4_321);
         messages.push_templates();
-        let header = "000a 0096 60000000 00000000 00000007";
+        let header = "000a 00b2 60000000 00000000 00000007";
         let sets = "
-            0002 006c
+            0002 0088
                 0100 0007  0143 0008  00e6 0001  0004 0001  0008 0004  0007 0002  00e1 0004
                            00e3 0002
                 0101 0009  0143 0008  00e6 0001  0004 0001  0008 0004  0007 0002  00e1 0004
                            00e3 0002  000c 0004  000b 0002
                 0102 0007  0143 0008  00e6 0001  0004 0001  0008 0004  00e1 0004  0169 0002
                            016a 0002
+                0103 0006  0143 0008  00e6 0001  0004 0001  01d2 0004  01d9 0004  0008 0004
             0003 001a
-                0103 0004 0001  0090 0004  00a6 0008  00a7 0008  00a8 0008";
+                0104 0004 0001  0090 0004  00a6 0008  00a7 0008  00a8 0008";
         let message = messages.finish(0x6000_0000, <[u8]>::to_vec);
         assert_eq!(message, bytes(&format!("{header} {sets}")));
     }
@@ -364,9 +392,12 @@ mod tests {
         assert!(messages.push(&session(SessionEvent::Created, outside)));
         assert!(messages.push(&block(BlockEvent::Allocated)));
         assert!(messages.push(&block(BlockEvent::Released)));
+        let member = Some(address("10.0.0.12"));
+        let shortage = Shortage { protocol: Transport::Tcp, member, ports: 1_024 };
+        assert!(messages.push(&Event { time: 1_000, what: What::Shortage(shortage) }));
         assert!(messages.push(&Event { time: 9, what: What::Lost { records: 1, total: 258 } }));
         let expected = bytes(
-            "000a 00b0 00000002 00000000 00000001
+            "000a 00ca 00000002 00000000 00000001
              0100 0030
                 0000010203040506 04 06 0a00000b 9c40 cb007114 0400
                 0000010203040506 05 06 0a00000b 9c40 cb007114 0400
@@ -375,7 +406,9 @@ mod tests {
              0102 0030
                 00000000000003e8 10 11 0a00000c cb007114 0800 083f
                 00000000000003e8 11 11 0a00000c cb007114 0800 083f
-             0103 0020
+             0103 001a
+                00000000000003e8 0d 06 00000003 00000400 0a00000c
+             0104 0020
                 000010e1 0000000000000102 0000000000000000 0000000000000000",
         );
         assert_eq!(messages.finish(2, <[u8]>::to_vec), expected);

@@ -15,7 +15,7 @@ use serde::Serialize;
 use weir_core::path::SessionEvent;
 
 use super::blocks::BlockEvent;
-use super::event::{Block, Event, Session, What};
+use super::event::{Block, Event, Session, Shortage, What};
 
 /// Owner writes, group reads.
 const MODE: u32 = 0o640;
@@ -92,8 +92,8 @@ impl Lines {
     }
 
     fn open(&self) -> io::Result<File> {
-        // Not to wait for the reader of a pipe, if it should be one.
-        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY;
+        // Not to wait for the reader of a pipe, if it should be one, and not to be led elsewhere.
+        let flags = OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_NOFOLLOW;
         let mut options = File::options();
         let options = options.append(true).create(true).mode(MODE).custom_flags(flags.bits());
         let file = options.open(&self.path)?;
@@ -139,6 +139,11 @@ enum Told {
         first_port: u16,
         ports: u16,
     },
+    Shortage {
+        protocol: String,
+        member: Option<String>,
+        ports: u32,
+    },
     Lost {
         records: u64,
     },
@@ -162,6 +167,11 @@ impl Line {
                     BlockEvent::Released => "PortBlockReleased",
                 };
                 Self { time, event, what: told_of_block(block) }
+            }
+            What::Shortage(Shortage { protocol, member, ports }) => {
+                let (protocol, member) = (protocol.to_string(), member.map(|it| it.to_string()));
+                let what = Told::Shortage { protocol, member, ports: *ports };
+                Self { time, event: "PortsExhausted", what }
             }
             What::Lost { records, .. } => {
                 Self { time, event: "RecordsLost", what: Told::Lost { records: *records } }
@@ -244,11 +254,14 @@ mod tests {
             ports: 64,
         };
         lines.push(&Event { time: 0, what: What::Block(block) });
+        let member = Some(address("10.0.0.12"));
+        let shortage = Shortage { protocol: Transport::Tcp, member, ports: 64 };
+        lines.push(&Event { time: 0, what: What::Shortage(shortage) });
         lines.push(&Event { time: 0, what: What::Lost { records: 3, total: 9 } });
-        assert_eq!(lines.waiting(), 5);
+        assert_eq!(lines.waiting(), 6);
         let (written, result) = lines.flush();
         assert!(result.is_ok(), "{result:?}");
-        assert_eq!((written, lines.waiting()), (5, 0));
+        assert_eq!((written, lines.waiting()), (6, 0));
         let found = read(&path);
         let first = json!({"time": "2026-11-21T15:05:01.123Z", "event": "SessionCreated",
             "protocol": "Udp", "source": "10.0.0.11", "sourcePort": 40_000,
@@ -261,7 +274,10 @@ mod tests {
             "protocol": "Tcp", "member": "10.0.0.12", "address": "203.0.113.20",
             "firstPort": 2_048, "ports": 64});
         assert_eq!(found[3], fourth);
-        assert_eq!((&found[4]["event"], &found[4]["records"]), (&json!("RecordsLost"), &json!(3)));
+        let fifth = json!({"time": "1970-01-01T00:00:00.000Z", "event": "PortsExhausted",
+            "protocol": "Tcp", "member": "10.0.0.12", "ports": 64});
+        assert_eq!(found[4], fifth);
+        assert_eq!((&found[5]["event"], &found[5]["records"]), (&json!("RecordsLost"), &json!(3)));
         let mode = fs::metadata(&path).expect("a file").permissions().mode();
         assert_eq!(mode & 0o137, 0, "others do not read it: {mode:o}");
     }
@@ -318,8 +334,12 @@ mod tests {
         let directory = TempDir::new().expect("a directory");
         let path = directory.path().join("pipe");
         nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).expect("a pipe");
-        let mut lines = Lines::new(path);
-        lines.push(&session(1_024, None));
-        assert!(lines.flush().1.is_err());
+        let link = directory.path().join("link");
+        std::os::unix::fs::symlink(directory.path().join("elsewhere"), &link).expect("a link");
+        for path in [path, link] {
+            let mut lines = Lines::new(path);
+            lines.push(&session(1_024, None));
+            assert!(lines.flush().1.is_err());
+        }
     }
 }

@@ -25,6 +25,7 @@ mod orders;
 mod tests;
 mod writer;
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver};
@@ -34,6 +35,7 @@ use std::time::Duration;
 use weir_core::config;
 use weir_core::policy::{OutboundAddress, Snapshot};
 use weir_core::telemetry::Counters;
+use weir_core::units::{MemberId, Transport};
 
 use crate::worker::{Clock, SharedState};
 
@@ -44,6 +46,8 @@ use writer::Writer;
 
 /// How long a stop waits for what is still to be written.
 const FINISH_WITHIN: Duration = Duration::from_secs(2);
+/// How long it is no news that a member has no port left.
+const AGAIN_MS: u64 = 60_000;
 
 /// What a log has of one worker.
 pub struct Source {
@@ -62,6 +66,8 @@ pub struct SessionLog {
     book: Arc<Book>,
     /// The holders of ports that the log knows of.
     told: Arc<[OutboundAddress]>,
+    /// When the log was told that a member has no port left, in milliseconds since the start.
+    short: BTreeMap<(MemberId, Transport), u64>,
 }
 
 /// The one who waits for the writer at the end.
@@ -102,8 +108,8 @@ pub fn start(sources: Vec<Source>, clock: Clock) -> io::Result<(SessionLog, Fini
 fn ends(sources: Vec<Source>, clock: Clock) -> (SessionLog, Writer) {
     let shared = Arc::new(Shared::default());
     let writer = Writer::new(Arc::clone(&shared), sources, clock);
-    let (book, told) = (Arc::default(), Arc::default());
-    (SessionLog { shared, clock, settings: None, book, told }, writer)
+    let (book, told, short) = (Arc::default(), Arc::default(), BTreeMap::new());
+    (SessionLog { shared, clock, settings: None, book, told, short }, writer)
 }
 
 impl SessionLog {
@@ -115,6 +121,7 @@ impl SessionLog {
             self.settings = settings.cloned();
             // A log that begins says what is dealt already.
             self.told = Arc::default();
+            self.short.clear();
         }
         if changed || settings.is_some() {
             self.shared.order(Order::Settings(self.settings.clone()));
@@ -125,7 +132,9 @@ impl SessionLog {
     /// Tells the writer what workers will speak of, before they have this snapshot.
     pub fn announce(&mut self, snapshot: &Snapshot) {
         let Some(settings) = &self.settings else { return };
-        if Arc::make_mut(&mut self.book).learn(snapshot) {
+        // The writer has this book open, so a change is a copy.
+        if self.book.is_behind(snapshot) {
+            Arc::make_mut(&mut self.book).learn(snapshot);
             self.shared.learn(Arc::clone(&self.book));
         }
         if !settings.records.port_blocks || Arc::ptr_eq(&self.told, &snapshot.outbound_addresses) {
@@ -136,6 +145,24 @@ impl SessionLog {
             self.shared.order(Order::Block(milliseconds, change));
         });
         self.told = Arc::clone(&snapshot.outbound_addresses);
+    }
+
+    /// Tells that a flow of a member found none of its ports free; at most once a minute.
+    pub fn exhausted(&mut self, snapshot: &Snapshot, member: MemberId, protocol: Transport) {
+        if !self.settings.as_ref().is_some_and(|settings| settings.records.port_blocks) {
+            return;
+        }
+        let now = self.clock.now().milliseconds;
+        let last = self.short.get(&(member, protocol));
+        if last.is_some_and(|last| now.saturating_sub(*last) < AGAIN_MS) {
+            return;
+        }
+        let mapping = snapshot.member(member).and_then(|it| it.mapping(protocol));
+        let Some(mapping) = mapping.and_then(|it| snapshot.mappings.get(it as usize)) else {
+            return;
+        };
+        self.short.insert((member, protocol), now);
+        self.shared.order(Order::Shortage(now, member, protocol, mapping.ports()));
     }
 
     /// What became of records so far.

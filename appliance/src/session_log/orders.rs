@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use weir_core::config;
 use weir_core::limits::PORT_BLOCK_RECORDS_WAITING_MAX;
+use weir_core::units::{MemberId, Transport};
 
 use super::Counts;
 use super::blocks::BlockChange;
@@ -21,6 +22,8 @@ pub(super) enum Order {
     Settings(Option<config::SessionLog>),
     /// Tell of ports; with the milliseconds since the process started.
     Block(u64, BlockChange),
+    /// Tell that a member has used up so many ports; with the same.
+    Shortage(u64, MemberId, Transport, u32),
 }
 
 /// What is under the lock.
@@ -93,8 +96,8 @@ impl Shared {
         self.lock().is_urgent()
     }
 
-    /// Waits for an order, at most for so long; without bound for `None`. Who cannot write waits for
-    /// urgent ones only.
+    /// Waits for an order, at most for so long; without bound for `None`. Who cannot write waits
+    /// for urgent ones only.
     pub(super) fn wait(&self, at_most: Option<Duration>, for_urgent_only: bool) {
         let idle = |waiting: &mut Waiting| {
             !(waiting.is_urgent() || !for_urgent_only && !waiting.orders.is_empty())

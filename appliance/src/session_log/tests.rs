@@ -3,7 +3,7 @@
 //! Both ends of the log without its thread: the test takes the writer's turns.
 
 use std::fs;
-use std::net::UdpSocket;
+use std::net::{Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -32,7 +32,8 @@ struct Trial {
 
 impl Trial {
     fn new() -> Self {
-        let document = Document::read("base.json");
+        let mut document = Document::read("base.json");
+        document.set("appliance/limits/flowsPerWorker", "16384").expect("a property");
         let simulation = Simulation::new(&document, Options::with_workers(1));
         let shared = Arc::new(SharedState::default());
         let counters = Arc::clone(&simulation.workers[0].counters);
@@ -49,9 +50,13 @@ impl Trial {
 
     /// A member's datagram towards the outside.
     fn send(&mut self, port: u16) {
+        self.send_to([192, 0, 2, 80].into(), port);
+    }
+
+    fn send_to(&mut self, remote: Ipv4Addr, port: u16) {
         let worker = &mut self.simulation.workers[0];
         worker.sessions.want(self.shared.sessions.is_wanted());
-        let line = format!("udp 10.0.0.11:{port} -> 192.0.2.80:443");
+        let line = format!("udp 10.0.0.11:{port} -> {remote}:443");
         let frame = self.simulation.frame(BACK, &line);
         self.simulation.receive([frame]);
         self.pass();
@@ -126,6 +131,28 @@ fn a_log_begins_with_the_blocks_that_are_dealt_and_goes_on_with_sessions() {
 }
 
 #[test]
+fn a_member_without_a_free_port_is_told_of_once_a_minute() {
+    let directory = TempDir::new().expect("a directory");
+    let path = place(&directory);
+    let mut trial = Trial::new();
+    let refused = |trial: &mut Trial| {
+        trial.log.exhausted(trial.simulation.snapshot(), MemberId(0), Transport::Tcp);
+        trial.writer.turn();
+    };
+    refused(&mut trial);
+    trial.want(Some(&lines(&path)));
+    refused(&mut trial);
+    refused(&mut trial);
+    let told: Vec<_> =
+        read(&path).into_iter().filter(|it| it["event"] == "PortsExhausted").collect();
+    assert_eq!(told.len(), 1);
+    let snapshot = trial.simulation.snapshot();
+    let mapping = snapshot.member(MemberId(0)).and_then(|it| it.mapping(Transport::Tcp));
+    let ports = snapshot.mappings[mapping.expect("it has ports") as usize].ports();
+    assert_eq!((&told[0]["member"], &told[0]["ports"]), (&"10.0.0.11".into(), &ports.into()));
+}
+
+#[test]
 fn the_end_of_a_session_names_its_member_also_when_that_is_gone() {
     let directory = TempDir::new().expect("a directory");
     let path = place(&directory);
@@ -195,6 +222,23 @@ fn what_a_disk_never_took_is_counted_when_the_log_goes_elsewhere() {
     trial.want(None);
     assert!(!trial.shared.sessions.is_wanted());
     assert_eq!(trial.log.problem(), None);
+}
+
+#[test]
+fn what_is_on_the_ring_when_the_log_goes_elsewhere_is_written_where_it_belongs() {
+    let directory = TempDir::new().expect("a directory");
+    let (path, other) = (place(&directory), directory.path().join("other"));
+    let mut trial = Trial::new();
+    trial.want(Some(&lines(&path)));
+    for number in 0..700_u16 {
+        let [high, low] = number.to_be_bytes();
+        trial.send_to([203, 1, high, low].into(), 50_000);
+    }
+    let passed = trial.simulation.workers[0].counters.get(Counter::SessionRecords);
+    trial.want(Some(&lines(&other)));
+    let sessions = |path: &Path| events(path).iter().filter(|it| *it == "SessionCreated").count();
+    assert!(passed > 512, "more than one turn takes: {passed}");
+    assert_eq!((sessions(&path) as u64, sessions(&other)), (passed, 0));
 }
 
 #[test]

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use weir_core::config::{self, SessionLogDestination};
+use weir_core::limits::SESSION_RECORDS_WAITING_MAX;
 use weir_core::path::SessionRecord;
 use weir_core::telemetry::Counter;
 
@@ -101,8 +102,13 @@ impl Writer {
                     let what = self.book.block(&change);
                     self.push(milliseconds, what);
                 }
+                Order::Shortage(milliseconds, member, protocol, ports) => {
+                    let what = self.book.shortage(member, protocol, ports);
+                    self.push(milliseconds, what);
+                }
                 Order::Settings(settings) => {
                     self.push_drained();
+                    self.empty_rings();
                     self.set(settings);
                 }
             }
@@ -129,8 +135,25 @@ impl Writer {
         is_full
     }
 
+    /// Takes everything from the rings, for the destination that it was noted for.
+    fn empty_rings(&mut self) {
+        for _ in 0..SESSION_RECORDS_WAITING_MAX / RECORDS_PER_TURN {
+            let is_full = !self.blocked && self.drain();
+            self.push_drained();
+            if !is_full {
+                return;
+            }
+            self.flush();
+        }
+    }
+
     fn push_drained(&mut self) {
-        let destinations = self.settings.as_ref().is_some_and(|it| it.destinations);
+        let settings = self.settings.as_ref().filter(|settings| settings.records.sessions);
+        let Some(destinations) = settings.map(|settings| settings.destinations) else {
+            // Noted before the worker heard that nobody wants to know any more.
+            self.shared.failed(self.drained.len() as u64);
+            return self.drained.clear();
+        };
         let mut drained = std::mem::take(&mut self.drained);
         for record in drained.drain(..) {
             let what = self.book.session(&record, destinations);

@@ -23,3 +23,4 @@ pub mod dual_stack;
 pub mod packet;
 pub mod random;
 pub mod simulation;
+pub mod snat;

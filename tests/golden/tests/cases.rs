@@ -48,6 +48,28 @@ fn every_case_holds_with_any_number_of_workers() {
     }
 }
 
+/// The table of `docs/testing.md` says which case shows which line of Azure's outbound SNAT.
+#[test]
+fn the_table_of_outbound_cases_names_cases_that_are_there() {
+    let page = golden::document::cases().join("../../../docs/testing.md");
+    let page = std::fs::read_to_string(page).expect("docs/testing.md");
+    let (_, table) = page.split_once("line by line").expect("the table's heading");
+    let rows = table
+        .lines()
+        .skip_while(|row| !row.starts_with("| 4.1"))
+        .take_while(|row| row.starts_with('|'));
+    let named: Vec<_> = rows.flat_map(|row| row.split('`').skip(1).step_by(2)).collect();
+    let names = named.iter().filter(|name| name.contains("_"));
+    let missing: Vec<_> = names
+        .filter(|name| {
+            let path =
+                if name.contains('/') { (**name).to_owned() } else { format!("outbound/{name}") };
+            !golden::document::cases().join(format!("{path}.golden")).exists()
+        })
+        .collect();
+    assert!(named.len() > 40 && missing.is_empty(), "{} named, missing: {missing:?}", named.len());
+}
+
 /// Holds the cases together against what there is to show.
 fn check_reach(moved: &BTreeMap<String, u64>, handed_over: &BTreeMap<u8, u64>) {
     assert_eq!(handed_over[&1], 0, "one worker has nobody to hand over to");

@@ -29,7 +29,7 @@ const BACK: PortId = PortId(1);
 type Step = (&'static str, Option<&'static str>);
 
 /// Values that may be put, or taken away, one by one.
-const STEPS: [Step; 17] = [
+const STEPS: [Step; 19] = [
     ("loadBalancingRules/web/name", Some("\"www\"")),
     ("loadBalancingRules/web/idleTimeoutInMinutes", Some("30")),
     ("loadBalancingRules/web/loadDistribution", Some("\"SourceIP\"")),
@@ -55,6 +55,11 @@ const STEPS: [Step; 17] = [
     ),
     ("probes/tcp/port", Some("9999")),
     ("outboundRules/internet/allocatedOutboundPorts", Some("128")),
+    ("outboundRules/internet/allocatedOutboundPorts", Some("8")),
+    (
+        "outboundRules/internet/frontendIPConfigurations",
+        Some("[{\"id\": \"frontendIPConfigurations/shop\"}]"),
+    ),
     ("outboundRules/internet/protocol", Some("\"Tcp\"")),
     ("outboundRules/internet/name", Some("\"out\"")),
     ("outboundRules/internet", None),

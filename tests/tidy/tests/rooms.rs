@@ -12,7 +12,7 @@ const ROOMS: [(&str, &[&str]); 17] = [
     ("limits", &[]),
     ("wire", &["units"]),
     ("tables", &["units", "limits"]),
-    ("telemetry", &["units"]),
+    ("telemetry", &["units", "limits"]),
     ("policy", &["units", "limits", "wire", "tables", "telemetry"]),
     ("flow", &["units", "limits", "wire", "tables", "telemetry"]),
     ("path", &["units", "limits", "wire", "tables", "telemetry", "policy", "flow"]),

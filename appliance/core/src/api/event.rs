@@ -93,20 +93,42 @@ pub struct ConfigurationChange {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SnatPorts {
-    /// The outbound rule's id.
-    pub rule: String,
-    /// The public address.
-    pub address: String,
-    /// The member's address.
-    pub member: String,
-    /// `Tcp` or `Udp`.
-    pub protocol: String,
-    /// Ports in use.
-    pub used: u32,
-    /// Ports that there are.
-    pub allocated: u32,
     /// `Warning`, `Exhausted` or `Recovered`.
     pub level: String,
+    /// What Azure calls it (behaviour.md §8.3): `HighSnatPortUsage` or `SnatPortExhaustion`;
+    /// nothing when the ports have recovered.
+    pub health_event_type: Option<String>,
+    /// The id of the rule that gives the ports: an outbound rule, or a load-balancing rule.
+    pub rule: String,
+    /// The outbound addresses, in the order in which they are used.
+    pub addresses: Vec<String>,
+    /// The member's address.
+    pub member: String,
+    /// `Tcp`, `Udp` or `Icmp`.
+    pub protocol: String,
+    /// Ports in use.
+    pub ports_used: u32,
+    /// Ports that the member has.
+    pub ports_allocated: u32,
+    /// Packets that would have begun a flow and found no port, since the ports became scarce.
+    pub flows_refused: u64,
+    /// Towards whom the ports are used up, or nearly: those first whose flows were refused most.
+    pub destinations: Vec<ScarceTowards>,
+    /// What can be done about it, in words; empty when the ports have recovered.
+    pub remedy: String,
+}
+
+/// A destination that a member's ports do not suffice for, or soon will not.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct ScarceTowards {
+    /// Its address.
+    pub destination: String,
+    /// Its port.
+    pub destination_port: u16,
+    /// Packets towards it that would have begun a flow and found no port, as far as they were
+    /// noted. 0 where there was one each time, of the last quarter.
+    pub flows_refused: u64,
 }
 
 /// Events that did not fit into the subscriber's queue.

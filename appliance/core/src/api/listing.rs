@@ -5,8 +5,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::status::PortsUsed;
-
 /// `flows`: list live flows. Every filter that is given must hold.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
@@ -97,7 +95,7 @@ pub struct Flow {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase", deny_unknown_fields)]
 pub struct Snat {
-    /// The id of an outbound rule.
+    /// The id of the rule that gives the ports: an outbound rule, or a load-balancing rule.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rule: Option<String>,
     /// The address of a member.
@@ -105,6 +103,8 @@ pub struct Snat {
     pub member: Option<String>,
     /// Also by destination.
     pub destinations: bool,
+    /// Also how it was within the last hour and day.
+    pub history: bool,
     /// At most so many of each; 100 when absent, 1,000 at most.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
@@ -127,26 +127,71 @@ pub struct SnatList {
     pub cursor: Option<String>,
 }
 
-/// The ports that one member may use.
+/// The ports of one outbound address that a member may use for one protocol.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct SnatAllocation {
-    /// The outbound rule's id.
+    /// The id of the rule that gives them.
     pub rule: String,
-    /// The public address.
-    pub address: String,
     /// The member's address.
     pub member: String,
-    /// `Tcp`, `Udp`, or `All` where the ports of both are the same.
+    /// The outbound address.
+    pub address: String,
+    /// `Tcp`, `Udp` or `Icmp`.
     pub protocol: String,
-    /// The worker that owns them.
-    pub worker: u8,
+    /// Which they are, in the order in which they are used.
+    pub blocks: Vec<SnatBlock>,
+    /// How many there are.
+    pub ports_allocated: u32,
+    /// How many of them are in use: towards however many destinations, each counts once.
+    pub ports_used: u32,
+    /// Ports that are the member's no more and still carry its flows, in eights.
+    pub ports_awaiting_removal: u32,
+    /// Packets that would have begun a flow and found no port, since the member has ports. They
+    /// belong to no address: the member's first one has them all, the others 0.
+    pub flows_refused: u64,
+    /// How it was, of the member at all of its addresses; with its first one only, if asked for,
+    /// and if there is anything to tell.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub history: Option<SnatHistory>,
+}
+
+/// Ports in an unbroken row.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SnatBlock {
     /// The first one.
     pub first_port: u16,
-    /// How many there are.
-    pub ports: u16,
-    /// How many are in use.
-    pub ports_used: PortsUsed,
+    /// The last one.
+    pub last_port: u16,
+    /// The worker that owns them.
+    pub worker: u8,
+}
+
+/// How a member's outbound ports were used, for one protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SnatHistory {
+    /// The last hour, by the minute.
+    pub last_hour: SnatSeries,
+    /// The last day, by the quarter of an hour.
+    pub last_day: SnatSeries,
+}
+
+/// Spans of time one after the other, the one that is still going on last.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct SnatSeries {
+    /// When the first span begins (RFC 3339, UTC).
+    pub starts_at: String,
+    /// How long each is.
+    pub seconds_each: u32,
+    /// The most ports in use at a time, for each span.
+    pub ports_used: Vec<u32>,
+    /// Ports that the member had, at the end of each.
+    pub ports_allocated: Vec<u32>,
+    /// Flows that found no port, in each.
+    pub flows_refused: Vec<u64>,
 }
 
 /// The ports in use towards one destination.
@@ -155,16 +200,16 @@ pub struct SnatAllocation {
 pub struct SnatDestination {
     /// The member's address.
     pub member: String,
-    /// The public address.
+    /// The outbound address.
     pub address: String,
-    /// `Tcp` or `Udp`.
+    /// `Tcp`, `Udp` or `Icmp`.
     pub protocol: String,
     /// The destination's address.
     pub destination: String,
     /// The destination's port.
     pub destination_port: u16,
     /// How many are in use.
-    pub ports: u32,
+    pub ports_used: u32,
     /// The worker that owns them.
     pub worker: u8,
 }

@@ -136,8 +136,8 @@ methods! {
              them optional";
         /// Outbound ports; answered by `SnatList`.
         Snat(Snat) = "snat" Reads
-            "snat takes {\"rule\", \"member\", \"destinations\": true or false, \"limit\", \
-             \"cursor\"}, all of them optional";
+            "snat takes {\"rule\", \"member\", \"destinations\": true or false, \"history\": true or \
+             false, \"limit\", \"cursor\"}, all of them optional";
         /// Which frontend ports lead to a member; answered by `PortMappings`.
         QueryInboundNatRulePortMapping(QueryInboundNatRulePortMapping) =
             "queryInboundNatRulePortMapping" Reads

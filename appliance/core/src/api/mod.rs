@@ -37,11 +37,14 @@ pub use envelope::{
 };
 pub use error::{Error, ErrorCode};
 pub use event::{
-    ConfigurationChange, Event, Happening, MemberChange, Missed, SnatPorts, Subscribe, Subscribed,
-    Topic,
+    ConfigurationChange, Event, Happening, MemberChange, Missed, ScarceTowards, SnatPorts,
+    Subscribe, Subscribed, Topic,
 };
 pub use explanation::{Explain, Explanation, NextHop, Tuple};
-pub use listing::{Flow, FlowList, Flows, Snat, SnatAllocation, SnatDestination, SnatList};
+pub use listing::{
+    Flow, FlowList, Flows, Snat, SnatAllocation, SnatBlock, SnatDestination, SnatHistory, SnatList,
+    SnatSeries,
+};
 pub use mapping::{PortMapping, PortMappings, QueryInboundNatRulePortMapping};
 pub use method::Method;
 pub use plan::{Difference, FlowEffect, FlowEffects, Plan, PlanFor, ResourceChange};
@@ -51,9 +54,9 @@ pub use reply::{
 };
 pub use status::{
     DropCount, FrontendStatus, Link, MbufStatus, MemberStatus, OutboundStatus, PacketStatus,
-    PortStatus, PortsUsed, RuleStatus, Status, WorkerStatus,
+    PortStatus, RuleStatus, Status, WorkerStatus,
 };
 
 /// The version of the methods and replies. Raised when a client that knows the number before could
 /// misread a reply; new fields alone do not raise it.
-pub const API_VERSION: u32 = 1;
+pub const API_VERSION: u32 = 2;

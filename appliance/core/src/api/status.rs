@@ -39,7 +39,7 @@ reply_types! {
         frontends: Vec<FrontendStatus>,
         /// Every member of every pool.
         members: Vec<MemberStatus>,
-        /// Outbound ports of every member and outbound address.
+        /// Outbound ports of every member, for each protocol.
         outbound: Vec<OutboundStatus>,
         /// How packets ended.
         packets: PacketStatus,
@@ -161,26 +161,22 @@ reply_types! {
         flows: u64,
     }
 
-    /// The outbound ports of one member at one outbound address.
+    /// The outbound ports of one member, at all of its outbound addresses, for one protocol.
     OutboundStatus {
-        /// The outbound rule's name.
+        /// The id of the rule that gives them: an outbound rule, or a load-balancing rule.
         rule: String,
-        /// The outbound address.
-        address: String,
+        /// The outbound addresses, in the order in which they are used.
+        addresses: Vec<String>,
         /// The member's address.
         member: String,
-        /// Ports that the member has, for each protocol.
+        /// `Tcp`, `Udp` or `Icmp`.
+        protocol: String,
+        /// Ports that the member has.
         ports_allocated: u32,
         /// Ports in use.
-        ports_used: PortsUsed,
-    }
-
-    /// Outbound ports in use by protocol.
-    PortsUsed {
-        /// TCP ports.
-        tcp: u32,
-        /// UDP ports.
-        udp: u32,
+        ports_used: u32,
+        /// Packets that would have begun a flow and found no port, since the member has ports.
+        flows_refused: u64,
     }
 
     /// How packets ended.

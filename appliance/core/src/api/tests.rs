@@ -153,7 +153,7 @@ fn a_notification_has_no_id_to_answer_to_even_when_it_is_wrong() {
 fn replies_are_written_in_azures_spelling_and_read_back() {
     let version = Version { api_version: API_VERSION, ..Version::default() };
     let line = write_response(&number(3), &Ok(Success::Version(version.clone())));
-    assert!(line.contains("\"apiVersion\":1") && line.ends_with('\n'), "{line}");
+    assert!(line.contains("\"apiVersion\":2") && line.ends_with('\n'), "{line}");
     assert_eq!(read_response::<Version>(line.as_bytes()).expect("a version"), version);
 
     let outbound = OutboundStatus { ports_allocated: 1024, ..OutboundStatus::default() };

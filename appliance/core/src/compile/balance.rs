@@ -137,7 +137,8 @@ impl Balance {
     fn forget_what_is_gone(&mut self, configuration: &Configuration, now: u64) {
         let rules = rules_of(configuration);
         let endpoints: BTreeSet<_> = rules.map(|(it, rule)| endpoint_of(it, rule)).collect();
-        let members: BTreeSet<Address> = member_addresses(configuration).collect();
+        let members: BTreeSet<Address> =
+            configuration.host_addresses().map(Address::from).collect();
         self.rules.retain(now, |endpoint| endpoints.contains(endpoint));
         self.members.retain(now, |address| members.contains(address));
     }
@@ -163,7 +164,7 @@ impl Balance {
 
     /// Members with their addresses; how to reach them is written by `forward`.
     fn member_table(&mut self, configuration: &Configuration, now: u64) -> Arc<[Member]> {
-        let addresses: Vec<Address> = member_addresses(configuration).collect();
+        let addresses: Vec<Address> = configuration.host_addresses().map(Address::from).collect();
         let ids: Vec<u32> = addresses.iter().map(|it| self.members.of(it, now)).collect();
         let gone = Member::at(Address::default());
         let mut members = vec![gone; self.members.bound()];
@@ -208,11 +209,6 @@ fn rules_of(
 ) -> impl Iterator<Item = (&LoadBalancer, &LoadBalancingRule)> {
     let load_balancers = configuration.load_balancers.iter();
     load_balancers.flat_map(|it| it.rules.iter().map(move |rule| (it, rule)))
-}
-
-fn member_addresses(configuration: &Configuration) -> impl Iterator<Item = Address> {
-    let pools = configuration.load_balancers.iter().flat_map(|it| &it.pools);
-    pools.flat_map(|pool| &pool.members).map(|member| member.address.into())
 }
 
 fn endpoint_of(load_balancer: &LoadBalancer, rule: &LoadBalancingRule) -> Endpoint {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Inputs;
 use crate::policy::{Host, HostMap, Snapshot};
-use crate::units::{Address, MemberId, OutboundAddressId};
+use crate::units::{Address, InstanceAddressId, MemberId, OutboundAddressId};
 
 /// What addresses are, as the last map has it.
 pub(super) type Known = BTreeMap<Address, Host>;
@@ -28,6 +28,9 @@ pub(super) fn write(inputs: Inputs<'_>, last: &mut Known, next: &mut Snapshot) {
         if address.live {
             note(address.address, Host::outbound(OutboundAddressId(id)));
         }
+    }
+    for (id, instance) in (0u32..).zip(next.instance_addresses.iter()) {
+        note(instance.public, Host::instance(InstanceAddressId(id)));
     }
     for (id, member) in (0u32..).zip(next.members.iter()) {
         if member.live {

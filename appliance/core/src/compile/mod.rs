@@ -3,6 +3,7 @@
 //! ```text
 //!   Configuration ─┐                      ┌─ balance   rules, pools, members, endpoints
 //!   HealthTable ───┼─► Compiler::compile ─┼─ outbound  blocks of ports, granules, workers
+//!                  │                      ├─ instances public addresses of single members
 //!   World ─────────┤                      ├─ forward   adjacencies, routes, members
 //!   PortFacts ─────┘                      └─ hosts     what an address is to us
 //! ```
@@ -15,6 +16,7 @@ mod balance;
 mod forward;
 mod hosts;
 mod identity;
+mod instances;
 mod outbound;
 mod targets;
 
@@ -144,6 +146,7 @@ impl Compiler {
         let mut ends_flows = false;
         if changes.configuration {
             ends_flows |= self.balance.write(configuration, now, &mut next);
+            instances::write(configuration, &self.balance, &mut next);
             next.own_addresses = own_addresses(configuration);
         }
         if changes.configuration || changes.ports {
@@ -194,6 +197,7 @@ fn empty(owner: Arc<OwnerFunction>) -> Snapshot {
         mappings: Arc::new([]),
         outbound_members: Arc::new([]),
         outbound_addresses: Arc::new([]),
+        instance_addresses: Arc::new([]),
         routes: Arc::default(),
         adjacencies: Arc::new([]),
         ports: Arc::new([]),

@@ -289,6 +289,35 @@ fn fewer_ports_are_the_lowest_ones_and_the_rest_drains_before_it_is_dealt_anew()
 }
 
 #[test]
+fn a_granule_that_a_rule_listens_in_begins_no_flow_while_it_drains() {
+    let mut bench = Bench::new(1);
+    bench.configured();
+    bench.use_port(1064, true);
+    bench.balancer()["loadBalancingRules"][0]["properties"]["frontendPort"] = 1064.into();
+    for _ in 0..2 {
+        let snapshot = bench.configured();
+        let expected = [(1024, 1064), (1072, 1088), (1152, 1160)];
+        assert_eq!(bench.ranges(&snapshot, "10.0.0.11"), expected);
+    }
+}
+
+#[test]
+fn ports_of_an_address_that_a_member_left_begin_no_flow_while_they_drain() {
+    let mut bench = Bench::new(1);
+    bench.configured();
+    bench.use_port(1064, true);
+    bench.document["resources"][1]["properties"]["ipAddress"] = "203.0.113.11".into();
+    let snapshot = bench.configured();
+    let left = snapshot.outbound_address(OutboundAddressId(0)).expect("an address with flows");
+    assert!(left.holder(Transport::Tcp, 1064).is_some(), "it drains");
+    let member = bench.compiler.member_id(v4("10.0.0.11")).expect("a member");
+    let mapping = snapshot.member(member).and_then(|it| it.mapping(Transport::Tcp));
+    let mapping = &snapshot.mappings[mapping.expect("a mapping") as usize];
+    assert_eq!(mapping.ports(), 64);
+    assert!(mapping.blocks().all(|block| block.address != OutboundAddressId(0)));
+}
+
+#[test]
 fn ports_on_demand_grow_by_half_up_to_the_most_and_go_back_when_they_are_not_used() {
     let mut bench = Bench::new(1);
     bench.balancer()["outboundRules"][0]["properties"]["extensions"] =

@@ -37,6 +37,7 @@ pub(crate) mod tests;
 mod validate;
 mod virtual_network;
 
+use std::net::IpAddr;
 use std::sync::{Arc, OnceLock};
 
 use serde_json::Value;
@@ -82,6 +83,24 @@ pub struct Configuration {
     pub network_security_groups: Vec<NetworkSecurityGroup>,
     /// In document order.
     pub network_interfaces: Vec<NetworkInterface>,
+}
+
+impl Configuration {
+    /// The addresses of everything that the appliance leads packets to: of members, and of hosts
+    /// with a public address of their own. Some are named more than once.
+    pub fn host_addresses(&self) -> impl Iterator<Item = IpAddr> {
+        let pools = self.load_balancers.iter().flat_map(|load_balancer| &load_balancer.pools);
+        let members = pools.flat_map(|pool| &pool.members).map(|member| member.address);
+        members.chain(self.instances().map(|(instance, _)| instance.address))
+    }
+
+    /// The addresses of network interfaces that have a public one, each with that.
+    pub fn instances(&self) -> impl Iterator<Item = (&IpConfiguration, IpAddr)> {
+        let interfaces = self.network_interfaces.iter();
+        interfaces
+            .flat_map(|interface| &interface.ip_configurations)
+            .filter_map(|configuration| Some((configuration, configuration.public_address?)))
+    }
 }
 
 /// What [`check`] found in a document that can be applied.
@@ -196,7 +215,10 @@ fn read_all(document: &Value, report: &Report) -> Option<Configuration> {
             .collect(),
         virtual_networks: virtual_networks.collect(),
         network_security_groups: groups.filter_map(|group| group.meaning).collect(),
-        network_interfaces: network_interface::meanings(resources.interfaces),
+        network_interfaces: network_interface::meanings(
+            &resources.interfaces,
+            &resources.public_addresses,
+        ),
     })
 }
 

@@ -10,6 +10,7 @@ use std::net::IpAddr;
 
 use super::address::{read_host, read_version, require_version};
 use super::arm::{Field, Object};
+use super::load_balancer::Sku;
 use super::public_address::{self, PublicAddress};
 use super::reference::{self, Index, Reference, Target};
 use super::resource::{Resource, Written, children, names};
@@ -36,6 +37,11 @@ pub struct IpConfiguration {
     pub address: IpAddr,
     /// Whether it is the interface's first.
     pub primary: bool,
+    /// The public address that all its packets to the outside get, of the same family; nobody
+    /// else has it.
+    pub public_address: Option<IpAddr>,
+    /// Whether hosts outside may open connections to it by that address.
+    pub enable_inbound: bool,
 }
 
 /// A network interface while it is checked.
@@ -53,6 +59,8 @@ pub(super) struct ConfigurationDraft<'a> {
     pub(super) network: Option<usize>,
     /// Position among the public IP addresses.
     pub(super) public_address: Option<usize>,
+    /// Absent: as the SKU of the public IP address says.
+    pub(super) enable_inbound: Option<bool>,
     pub(super) pools: Vec<Membership<'a>>,
     pub(super) nat_rules: Vec<Membership<'a>>,
 }
@@ -130,6 +138,9 @@ fn read_configuration<'a>(
     properties.ignore(&["applicationSecurityGroups", "applicationGatewayBackendAddressPools"]);
     properties.ignore(&["gatewayLoadBalancer", "privateIPAddressPrefixLength"]);
     properties.ignore(&["privateLinkConnectionProperties", "virtualNetworkTaps"]);
+    let extensions = resource.extensions();
+    let enable_inbound = extensions.maybe("enableInbound", Field::boolean);
+    extensions.finish_strictly();
     Some(ConfigurationDraft {
         address: address?,
         primary: primary?,
@@ -137,6 +148,7 @@ fn read_configuration<'a>(
             around.networks.iter().position(|known| std::ptr::eq(known, network))
         }),
         public_address: public_address?,
+        enable_inbound: enable_inbound?,
         pools,
         nat_rules,
     })
@@ -173,12 +185,21 @@ fn memberships<'a>(
 }
 
 /// What interfaces mean in which no problem was found.
-pub(super) fn meanings(interfaces: Vec<Written<'_, InterfaceDraft<'_>>>) -> Vec<NetworkInterface> {
+pub(super) fn meanings(
+    interfaces: &[Written<'_, InterfaceDraft<'_>>],
+    public_addresses: &[Written<'_, PublicAddress>],
+) -> Vec<NetworkInterface> {
     let meaning = |interface: &Written<'_, InterfaceDraft<'_>>| {
         let configurations = attached(0, interface).filter_map(|one| {
-            let address = one.configuration.meaning.as_ref()?.address?;
-            let name = one.configuration.resource.name.clone();
-            Some(IpConfiguration { name, address, primary: one.primary })
+            let draft = one.configuration.meaning.as_ref()?;
+            let public = draft.public_address_among(public_addresses);
+            Some(IpConfiguration {
+                name: one.configuration.resource.name.clone(),
+                address: draft.address?,
+                primary: one.primary,
+                public_address: public.and_then(|public| public.address),
+                enable_inbound: draft.enable_inbound.unwrap_or(public.is_some_and(is_open)),
+            })
         });
         Some(NetworkInterface {
             name: interface.resource.name.clone(),
@@ -187,6 +208,22 @@ pub(super) fn meanings(interfaces: Vec<Written<'_, InterfaceDraft<'_>>>) -> Vec<
         })
     };
     interfaces.iter().filter_map(meaning).collect()
+}
+
+impl ConfigurationDraft<'_> {
+    /// What its public IP address is, if it has one that could be read.
+    pub(super) fn public_address_among<'s>(
+        &self,
+        all: &'s [Written<'_, PublicAddress>],
+    ) -> Option<&'s PublicAddress> {
+        all.get(self.public_address?)?.meaning.as_ref()
+    }
+}
+
+/// Whether a public IP address lets connections in without a word: those of Basic do, as in Azure
+/// (behaviour.md §1.11). One that names no SKU is taken for the closed one.
+pub(super) fn is_open(address: &PublicAddress) -> bool {
+    address.sku == Some(Sku::Basic)
 }
 
 /// One address of some interface, with the interface.

@@ -91,17 +91,13 @@ fn of_outbound_rule(
     rule: &OutboundRule,
 ) -> OutboundMethod {
     let frontends = rule.frontends.iter().map(|frontend| &load_balancer.frontends[*frontend]);
-    let mut protocols = rule.protocol.transports().to_vec();
-    if rule.extensions.enable_icmp_echo {
-        protocols.push(Transport::Icmp);
-    }
     OutboundMethod {
         id: format!("loadBalancers/{}/outboundRules/{}", load_balancer.name, rule.name),
         is_outbound_rule: true,
         load_balancer: position,
         pool: rule.pool,
         addresses: frontends.flat_map(Frontend::addresses).collect(),
-        protocols,
+        protocols: rule.transports().collect(),
         ports_per_member: rule.allocated_outbound_ports,
         idle_timeout_minutes: rule.idle_timeout_minutes,
         enable_tcp_reset: rule.enable_tcp_reset,

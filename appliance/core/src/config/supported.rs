@@ -8,8 +8,9 @@
 
 use super::arm::{Object, Place};
 use super::load_balancer::{Draft, RuleProtocol, Sku, Source, Tier};
+use super::network_interface::ConfigurationDraft;
 use super::problem::Report;
-use super::resource::Resource;
+use super::resource::{Resource, Written};
 use super::resources::Resources;
 use super::virtual_network::all_subnets;
 
@@ -120,11 +121,6 @@ pub(super) const ROWS: &[Row] = &[
         find: find_missing_addresses,
     },
     Row {
-        feature: "Public IP addresses of network interfaces",
-        remedy: "Remove the reference.",
-        find: |all| written(configurations(all), "publicIPAddress"),
-    },
-    Row {
         feature: "Network security groups of subnets and interfaces",
         remedy: "Nothing would be closed by it. Remove the reference, and filter at the members.",
         find: |all| {
@@ -226,6 +222,15 @@ fn configurations<'s, 'a>(all: &'s Resources<'a>) -> impl Iterator<Item = &'s Re
     interfaces.flat_map(|interface| &interface.configurations).map(|written| &written.resource)
 }
 
+/// IP configurations that could be read, each with its place.
+fn read_configurations<'s, 'a>(
+    all: &'s Resources<'a>,
+) -> impl Iterator<Item = (&'s Written<'a, ConfigurationDraft<'a>>, &'s ConfigurationDraft<'a>)> {
+    let interfaces = all.interfaces.iter().filter_map(|interface| interface.meaning.as_ref());
+    let written = interfaces.flat_map(|interface| &interface.configurations);
+    written.filter_map(|written| Some((written, written.meaning.as_ref()?)))
+}
+
 /// Load-balancing rules with a property that is not switched off.
 fn rules_with(all: &Resources<'_>, property: &'static str) -> Vec<String> {
     let rules = all.load_balancers.iter().flat_map(|draft| &draft.rules);
@@ -260,6 +265,12 @@ fn find_ipv6(all: &Resources<'_>) -> Vec<String> {
         let Some(frontend) = &written.meaning else { continue };
         if frontend.version == super::address::IpVersion::V6 {
             places.push(written.resource.properties.pointer_of(frontend.property()));
+        }
+    }
+    for (written, draft) in read_configurations(all) {
+        let public = draft.public_address_among(&all.public_addresses);
+        if public.is_some_and(|public| public.version == super::address::IpVersion::V6) {
+            places.push(written.resource.properties.pointer_of("publicIPAddress"));
         }
     }
     let pools = all.load_balancers.iter().flat_map(|draft| &draft.pools);
@@ -301,9 +312,8 @@ fn find_missing_addresses(all: &Resources<'_>) -> Vec<String> {
             places.push(written.resource.properties.pointer_of("ipPrefix"));
         }
     }
-    let interfaces = all.interfaces.iter().filter_map(|interface| interface.meaning.as_ref());
-    for written in interfaces.flat_map(|interface| &interface.configurations) {
-        if written.meaning.as_ref().is_some_and(|one| one.address.is_none()) {
+    for (written, draft) in read_configurations(all) {
+        if draft.address.is_none() {
             places.push(written.resource.properties.pointer_of("privateIPAddress"));
         }
     }

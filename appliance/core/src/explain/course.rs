@@ -146,7 +146,12 @@ fn backend(
         Some(Action::ToMember(rule, member) | Action::FromFrontend(rule, member)) => {
             return (Some(rule), Some(member));
         }
-        Some(Action::ToOutside(member, ..) | Action::FromOutside(member, _)) => {
+        Some(
+            Action::ToOutside(member, ..)
+            | Action::FromOutside(member, _)
+            | Action::FromInstance(member)
+            | Action::ToInstance(member),
+        ) => {
             return (None, Some(member));
         }
         Some(Action::Route) => return (None, None),
@@ -175,7 +180,11 @@ fn departure(
     let Verdict::Transmit(port) = verdict else { return None };
     let (mac, tuple) = (frame.station(), leaves_as?);
     let towards_member = match action {
-        Some(Action::ToMember(_, member) | Action::FromOutside(member, _)) => Some(member),
+        Some(
+            Action::ToMember(_, member)
+            | Action::FromOutside(member, _)
+            | Action::ToInstance(member),
+        ) => Some(member),
         Some(_) | None => None,
     };
     let expected = match towards_member.and_then(|member| snapshot.member(member)) {

@@ -3,9 +3,11 @@
 //! Snapshots know ids and addresses; people know names.
 
 use super::{Course, Question};
-use crate::config::{Configuration, LoadBalancer, LoadBalancingRule, OutboundRule};
+use crate::config::{
+    Configuration, Frontend, LoadBalancer, LoadBalancingRule, OutboundMethod, outbound_methods,
+};
 use crate::policy::{Rule, Snapshot};
-use crate::units::{Address, Transport};
+use crate::units::Address;
 
 /// Names of what a course names by ids; empty where the configuration has no name for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -18,6 +20,8 @@ pub struct Names {
     pub frontend: String,
     /// The load-balancing or outbound rule.
     pub rule: String,
+    /// Whether it is an outbound rule.
+    pub is_outbound_rule: bool,
     /// The rule's pool.
     pub pool: String,
     /// The member, by its name in that pool.
@@ -45,8 +49,11 @@ impl Names {
         let rule = course.rule.and_then(|id| snapshot.rule(id));
         if let Some((owner, rule)) = rule.and_then(|rule| named_rule(configuration, rule)) {
             names.take(owner, rule.frontend, &rule.name, rule.pool, member);
-        } else if let Some((owner, rule)) = outbound_rule(configuration, snapshot, course, member) {
-            names.take(owner, rule.frontends[0], &rule.name, rule.pool, member);
+        } else if let Some((method, frontend)) = outbound_method(configuration, snapshot, course) {
+            let owner = &configuration.load_balancers[method.load_balancer];
+            let rule = method.id.rsplit('/').next().unwrap_or_default();
+            names.take(owner, frontend, rule, method.pool, member);
+            names.is_outbound_rule = method.is_outbound_rule;
         } else {
             let Question { source, destination, .. } = course.question;
             names.ends = [source, destination].map(|(end, _)| EndName::of(configuration, end));
@@ -109,28 +116,19 @@ fn named_rule<'c>(
     })
 }
 
-fn outbound_rule<'c>(
-    configuration: &'c Configuration,
+/// The way that a member's flow leaves, and the frontend whose address it gets.
+fn outbound_method(
+    configuration: &Configuration,
     snapshot: &Snapshot,
     course: &Course,
-    member: Option<Address>,
-) -> Option<(&'c LoadBalancer, &'c OutboundRule)> {
-    let address = snapshot
-        .outbound_address(course.mapping.as_ref()?.blocks().next()?.address)?
-        .address
-        .to_ip();
-    let (member, protocol) = (member?.to_ip(), course.question.protocol);
-    let is_meant = |owner: &LoadBalancer, it: &OutboundRule| {
-        let of: &[Transport] = it.protocol.transports();
-        owner.frontends.get(it.frontends[0]).is_some_and(|it| it.address == address)
-            && of.contains(&protocol)
-            && owner
-                .pools
-                .get(it.pool)
-                .is_some_and(|pool| pool.members.iter().any(|it| it.address == member))
-    };
-    configuration.load_balancers.iter().find_map(|owner| {
-        let rule = owner.outbound_rules.iter().find(|it| is_meant(owner, it))?;
-        Some((owner, rule))
-    })
+) -> Option<(OutboundMethod, usize)> {
+    let mapping = course.mapping.as_ref()?;
+    let method = usize::try_from(mapping.method).ok()?;
+    let method = outbound_methods(configuration).into_iter().nth(method)?;
+    let block = mapping.blocks().next();
+    let outside = block.and_then(|it| snapshot.outbound_address(it.address)).map(|it| it.address);
+    let owner = configuration.load_balancers.get(method.load_balancer)?;
+    let has = |it: &Frontend| outside.is_some_and(|outside| it.addresses().any(|a| a == outside));
+    let frontend = owner.frontends.iter().position(has)?;
+    Some((method, frontend))
 }

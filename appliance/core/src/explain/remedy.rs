@@ -55,7 +55,10 @@ const REMEDIES: [(DropReason, &str); DropReason::COUNT] = [
         DropReason::IcmpErrorNotTranslated,
         "Nothing, if they are few: the flow has ended, or the error is spoofed.",
     ),
-    (DropReason::ProtocolNotTranslated, "Use TCP or UDP: nothing else is translated."),
+    (
+        DropReason::ProtocolNotTranslated,
+        "Use TCP or UDP, or for pings to the outside set enableIcmpEcho on the outbound rule.",
+    ),
     (
         DropReason::FloatingIpReply,
         "Take the frontend's address off the member: floating IP is not served.",
@@ -82,8 +85,8 @@ const REMEDIES: [(DropReason, &str); DropReason::COUNT] = [
     (DropReason::NeighbourNotAnswered, "Nothing: hosts ask for each other on every segment."),
     (
         DropReason::SnatPortsExhausted,
-        "Raise allocatedOutboundPorts of the outbound rule, reuse connections, or spread \
-         destinations.",
+        "Have the member reuse connections, raise allocatedOutboundPorts of its outbound rule, or \
+         set enableOnDemandPorts.",
     ),
     (DropReason::SnatDestinationsFull, "Raise appliance.limits.flowsPerWorker, and restart."),
     (
@@ -104,6 +107,15 @@ const REMEDIES: [(DropReason, &str); DropReason::COUNT] = [
         DropReason::NoOutbound,
         "Add an outbound rule for this protocol to the member's pool, or the destination's prefix \
          to appliance.routedPrefixes.",
+    ),
+    (
+        DropReason::InstanceInboundClosed,
+        "Set extensions.enableInbound of the IP configuration, if hosts outside may connect.",
+    ),
+    (DropReason::InstanceHairpin, "Send to the member's own address, which is routed."),
+    (
+        DropReason::InstancePortBalanced,
+        "Send to the rule's frontend, or give the rule another backendPort.",
     ),
     (DropReason::FlowTableFull, "Raise appliance.limits.flowsPerWorker, and restart."),
     (DropReason::NoRoute, "Add a route to appliance.routes, or look at the routing daemon."),

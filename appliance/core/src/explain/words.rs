@@ -164,19 +164,53 @@ impl Teller<'_> {
         let host = self.course.member.and_then(|id| self.snapshot.member(id));
         let host = host.map(|it| it.address.to_string()).unwrap_or_default();
         let held = mapping.shares.iter().map(|share| self.held(share)).collect::<Vec<_>>();
+        let (rule, load_balancer) =
+            (format!("rule '{rule}'"), format!("load balancer '{load_balancer}'"));
+        let way = match self.names.is_outbound_rule {
+            true => format!("outbound {rule} of {load_balancer}"),
+            false => format!("{rule} of {load_balancer}, which does not disable outbound SNAT,"),
+        };
         self.steps.push(format!(
-            "{host} is member '{member}' of pool '{pool}'; outbound rule '{rule}' of load balancer \
-             '{load_balancer}' gives it {}.",
+            "{host} is member '{member}' of pool '{pool}'; {way} gives it {}.",
             held.join(" and ")
         ));
-        if self.course.known.is_some() {
-            return;
+        if self.course.known.is_none() {
+            self.tell_port(mapping);
         }
-        self.steps.push(format!(
-            "It gets the lowest one that it has no flow on towards {}: which, depends on the flows \
-             at that moment; with none free it would be dropped (snat_ports_exhausted).",
-            end(self.course.question.destination)
-        ));
+    }
+
+    /// Which of its ports a new flow gets.
+    fn tell_port(&mut self, mapping: &OutboundMapping) {
+        let Question { protocol, destination, source, .. } = self.course.question;
+        let towards = match protocol {
+            Transport::Tcp => end(destination),
+            Transport::Udp | Transport::Icmp => destination.0.to_string(),
+        };
+        let lowest = format!("the lowest one that it has no flow on towards {towards}");
+        let mut text = match mapping.endpoint_independent {
+            true => format!(
+                "It gets the one that port {} of the member has already, else {lowest}",
+                source.1
+            ),
+            false => format!("It gets {lowest}"),
+        };
+        text += ": which, depends on the flows at that moment";
+        if mapping.shares.len() > 1 {
+            text += ", and its hash names the worker that is asked first";
+        }
+        if let Some(most) = mapping.on_demand_max {
+            text += &format!("; when few are free the member gets further ones, up to {most}");
+        }
+        text += match (mapping.rejects, protocol) {
+            (false, _) => "; with none free it would be dropped (snat_ports_exhausted).",
+            (true, Transport::Tcp) => {
+                "; with none free it would be answered by a RST (snat_ports_exhausted)."
+            }
+            (true, Transport::Udp | Transport::Icmp) => {
+                "; with none free it would be answered by ICMP (snat_ports_exhausted)."
+            }
+        };
+        self.steps.push(text);
     }
 
     /// A packet that no rule has to do with: what its ends are.
@@ -194,6 +228,12 @@ impl Teller<'_> {
         let host = self.snapshot.hosts.get(address);
         if host.is_own() {
             return Some("an address of the appliance itself".to_owned());
+        }
+        if let Some(id) = host.as_instance() {
+            let member = self.snapshot.instance_addresses.get(id.index());
+            let member = member.and_then(|it| self.snapshot.member(it.member));
+            let member = member.map(|it| it.address.to_string()).unwrap_or_default();
+            return Some(format!("the public address that {member} has for itself"));
         }
         if let Some([frontend, load_balancer]) = &name.frontend {
             return Some(format!("frontend '{frontend}' of load balancer '{load_balancer}'"));
@@ -309,7 +349,10 @@ impl Teller<'_> {
             let last_port = block.range().end - 1;
             format!("the ports {} to {last_port} of {address}", block.first_port)
         };
-        let blocks: Vec<_> = share.blocks.iter().map(told).collect();
+        let mut blocks: Vec<_> = share.blocks.iter().take(BLOCKS_NAMED).map(told).collect();
+        if let Some(more @ 1..) = share.blocks.len().checked_sub(BLOCKS_NAMED) {
+            blocks.push(format!("{more} further blocks"));
+        }
         let blocks = if blocks.is_empty() { "no ports".to_owned() } else { blocks.join(", ") };
         format!("{blocks}, which worker {} holds", share.worker)
     }
@@ -318,6 +361,9 @@ impl Teller<'_> {
         self.names.ports.get(id.index()).map_or("?", String::as_str)
     }
 }
+
+/// Blocks of ports that a sentence names before it only counts them.
+const BLOCKS_NAMED: usize = 3;
 
 fn first_address(mapping: &OutboundMapping) -> Option<OutboundAddressId> {
     Some(mapping.blocks().next()?.address)

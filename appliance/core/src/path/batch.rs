@@ -107,6 +107,10 @@ pub enum Action {
     ToOutside(MemberId, OutboundAddressId, u16),
     /// Destination becomes the member's port.
     FromOutside(MemberId, u16),
+    /// Source becomes the member's own public address.
+    FromInstance(MemberId),
+    /// Destination becomes the member whose public address it is.
+    ToInstance(MemberId),
     /// Addresses stay.
     Route,
 }

@@ -3,17 +3,20 @@
 //! For packets that are not plainly a client's to a frontend endpoint or a member's reply: each row
 //! in turn, every question asked. Not here: who owns what is found (`steer`).
 
-use super::batch::{Class, Tag};
+use super::batch::{Action, Class, Tag};
+use super::instance;
 use super::parse::{is_valid_destination, is_valid_source};
 use crate::policy::{Backend, Host, Snapshot};
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, OutboundAddressId, Transport, WorkerId};
-use crate::wire::{Parsed, ProtocolNumber, icmp};
+use crate::wire::{Parsed, ProtocolNumber, icmp, tcp};
 
 /// What classification says of one packet.
 pub(super) enum Sighting {
     /// It is one of these.
     Class(Class),
+    /// It needs neither a record nor an owner.
+    Stateless(Action),
     /// It goes to an own address, and comes from such a host.
     Own(Host),
     /// It ends here.
@@ -75,6 +78,11 @@ fn classify_from_endpoint(
     backend: Backend,
     tag: Tag,
 ) -> Sighting {
+    if parsed.asks_to_open()
+        && let Some(action) = instance::leaving_from_endpoint(snapshot, backend.member, parsed)
+    {
+        return Sighting::Stateless(action);
+    }
     if (parsed.asks_to_open() || tag.inbound_missed)
         && let Some(mapping) = outbound_mapping(snapshot, backend.member, parsed)
     {
@@ -94,6 +102,9 @@ fn classify_by_host(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8]) -> Sight
     }
     if from.is_own() || from.is_answered_for() {
         return Sighting::Drop(DropReason::SourceIsFrontend);
+    }
+    if let Some(id) = to.as_instance() {
+        return instance::classify_arriving(snapshot, id, from, parsed);
     }
     if let Some(address) = to.as_outbound()
         && ruled(parsed).is_some()
@@ -153,6 +164,9 @@ fn classify_through(snapshot: &Snapshot, parsed: &Parsed, from: Host) -> Sightin
     let Some(member) = from.as_member() else {
         return Sighting::Drop(DropReason::RouteNotPermitted);
     };
+    if let Some(action) = instance::leaving(snapshot, member) {
+        return Sighting::Stateless(action);
+    }
     if ruled(parsed).is_none() {
         return Sighting::Drop(DropReason::ProtocolNotTranslated);
     }
@@ -181,11 +195,14 @@ fn mapping_of(snapshot: &Snapshot, member: MemberId, parsed: &Parsed) -> Option<
     if !parsed.source.is_v4() {
         return None;
     }
-    snapshot.member(member)?.mapping(ruled(parsed)?)
+    let member = snapshot.member(member)?;
+    // A public address of its own wins (behaviour.md §4.1).
+    if member.instance.is_some() { None } else { member.mapping(ruled(parsed)?) }
 }
 
-/// Rows of fragments: translated flows take none, as in Azure; routed ones pass.
-pub(super) fn classify_fragment(snapshot: &Snapshot, parsed: &Parsed) -> Sighting {
+/// Rows of fragments: translated flows take none, as in Azure; routed ones pass, and those of a
+/// member's own public address.
+pub(super) fn classify_fragment(snapshot: &Snapshot, parsed: &Parsed, frame: &[u8]) -> Sighting {
     let (to, from) = (snapshot.hosts.get(parsed.destination), snapshot.hosts.get(parsed.source));
     if to.is_own() {
         return Sighting::Drop(DropReason::OwnAddressClosed);
@@ -194,10 +211,36 @@ pub(super) fn classify_fragment(snapshot: &Snapshot, parsed: &Parsed) -> Sightin
         return Sighting::Drop(DropReason::SourceIsFrontend);
     }
     let routed = snapshot.routes.is_routed(parsed.destination);
+    if let Some(sighting) = classify_fragment_of_instance(snapshot, parsed, frame, (to, from)) {
+        return sighting;
+    }
     if to.is_answered_for() || from.as_member().is_some() && !routed {
         return Sighting::Drop(DropReason::FragmentNotTranslated);
     }
     classify_through(snapshot, parsed, from)
+}
+
+/// The row of fragments to or from a member's own public address, if this is one.
+fn classify_fragment_of_instance(
+    snapshot: &Snapshot,
+    parsed: &Parsed,
+    frame: &[u8],
+    (to, from): (Host, Host),
+) -> Option<Sighting> {
+    let id = to.as_instance();
+    let is_outside = || !snapshot.routes.is_routed(parsed.destination);
+    let leaves = || from.as_member().is_some_and(|it| snapshot.instance(it).is_some());
+    if id.is_none() && !(leaves() && is_outside()) {
+        return None;
+    }
+    if !instance::is_sound_fragment(parsed, frame) {
+        return Some(Sighting::Drop(DropReason::FragmentNotTranslated));
+    }
+    let Some(id) = id else { return Some(classify_through(snapshot, parsed, from)) };
+    let opens = instance::fragment_asks_to_open(parsed, frame);
+    let flags = if opens { tcp::SYN } else { 0 };
+    let parsed = Parsed { tcp_flags: flags, ..*parsed };
+    Some(instance::classify_arriving(snapshot, id, from, &parsed))
 }
 
 /// The worker that holds the port which a packet from outside is addressed to.

@@ -6,6 +6,7 @@
 
 use super::batch::{Action, Batch, Class, Frames};
 use super::classify::outbound_mapping;
+use super::instance;
 use super::parse::{is_valid_destination, is_valid_source};
 use super::steer::comes_by_its_port;
 use super::worker::{Now, Worker};
@@ -182,6 +183,9 @@ impl Worker {
         if routed(parsed.source) && routed(parsed.destination) {
             // No frontend is between them: a host that talks to the member itself.
             return batch.act(place, Action::Route);
+        }
+        if let Some(action) = instance::leaving_from_endpoint(snapshot, backend.member, parsed) {
+            return batch.act(place, action);
         }
         if let Some(mapping) = outbound_mapping(snapshot, backend.member, parsed) {
             let mapping = (backend.member, mapping);

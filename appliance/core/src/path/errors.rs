@@ -18,6 +18,7 @@ use super::classify::{Sighting, classify, outbound_mapping};
 use super::decide::{check_source, selection_hash};
 use super::echo::classify_echo;
 use super::find::{far_end, recorded};
+use super::instance;
 use super::parse::is_valid_destination;
 use super::steer::{first_share, flow_key, hand_over, owner};
 use super::worker::Worker;
@@ -67,7 +68,8 @@ pub(super) fn classify_error(
         };
         if let Sighting::Class(
             Class::Inbound(_) | Class::Reply(_) | Class::Outbound(..) | Class::OutboundReply(..),
-        ) = sighting
+        )
+        | Sighting::Stateless(_) = sighting
         {
             return match check_ends(snapshot, outer, ingress) {
                 Ok(()) => (sighting, Some(reversed)),
@@ -87,9 +89,8 @@ fn by_itself(snapshot: &Snapshot, outer: &Parsed, frame: &[u8], tag: Tag) -> Sig
             | DropReason::NoOutbound
             | DropReason::RouteNotPermitted,
         )
-        | Sighting::Class(Class::Outbound(..)) => {
-            Sighting::Drop(DropReason::IcmpErrorNotTranslated)
-        }
+        | Sighting::Class(Class::Outbound(..))
+        | Sighting::Stateless(_) => Sighting::Drop(DropReason::IcmpErrorNotTranslated),
         sighting @ (Sighting::Class(_) | Sighting::Own(_) | Sighting::Drop(_)) => sighting,
     }
 }
@@ -219,6 +220,9 @@ impl Worker {
         if routed(parsed.source) && routed(parsed.destination) {
             return route_by_itself(snapshot, frames, batch, place);
         }
+        if let Some(action) = instance::leaving_from_endpoint(snapshot, backend.member, &parsed) {
+            return batch.act(place, action);
+        }
         let Some(mapping) = outbound_mapping(snapshot, backend.member, &parsed) else {
             return batch.act(place, as_reply);
         };
@@ -246,8 +250,8 @@ fn picked(snapshot: &Snapshot, rule: RuleId, parsed: &Parsed) -> Result<MemberId
     pool.pick(hash).map_err(|_| DropReason::NoHealthyMember)
 }
 
-/// An error from inside about a packet to a flow of the member's that this worker does not know: the
-/// next worker with ports of the member's may.
+/// An error from inside about a packet to a flow of the member's that this worker does not know:
+/// the next worker with ports of the member's may.
 fn follow_outbound<F: Frames>(
     snapshot: &Snapshot,
     mapping: u32,

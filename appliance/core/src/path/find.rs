@@ -14,7 +14,7 @@ use crate::flow::{Entry, FlowKey, Kind, Side, TcpState, inbound_ticks};
 use crate::policy::Snapshot;
 use crate::telemetry::DropReason;
 use crate::units::{MemberId, OutboundAddressId, RuleId, Tick, Transport};
-use crate::wire::{Content, Parsed, ProtocolNumber, parse};
+use crate::wire::{Content, Parsed, ProtocolNumber, parse, tcp};
 
 impl Worker {
     /// Finds the flows of all that may have one and did not go straight through, in the order of
@@ -107,9 +107,13 @@ impl Worker {
         let entry = self.flows.at_mut(slot);
         entry.last_seen = now.tick();
         if is_tcp {
-            match side {
-                Side::Opener => catch_up(&mut entry.opener_expects, parsed.acknowledgement),
-                Side::Responder => catch_up(&mut entry.responder_expects, parsed.acknowledgement),
+            // Without the flag the number says nothing (RFC 9293 §3.1).
+            if parsed.tcp_flags & tcp::ACK != 0 {
+                let expects = match side {
+                    Side::Opener => &mut entry.opener_expects,
+                    Side::Responder => &mut entry.responder_expects,
+                };
+                catch_up(expects, parsed.acknowledgement);
             }
             let mut state = entry.tcp.after(side, parsed.tcp_flags);
             if state.is_reset() && !entry.tcp.is_reset() {

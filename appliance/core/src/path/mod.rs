@@ -36,6 +36,7 @@ mod exhaustion;
 mod expire;
 mod family;
 mod find;
+mod instance;
 mod listing;
 mod local;
 mod outbound;

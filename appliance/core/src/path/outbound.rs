@@ -208,8 +208,8 @@ impl Worker {
         Ok(Action::FromFrontend(backend.rule, backend.member))
     }
 
-    /// Under pressure a member may not have more flows than its share of the table, so that one that
-    /// opens as fast as it can leaves room for the others.
+    /// Under pressure a member may not have more flows than its share of the table, so that one
+    /// that opens as fast as it can leaves room for the others.
     fn check_fairness(&self, snapshot: &Snapshot, member: MemberId) -> Result<(), DropReason> {
         if !self.flows.is_under_pressure() {
             return Ok(());
@@ -350,8 +350,8 @@ impl Worker {
         Err(DropReason::SnatPortsExhausted)
     }
 
-    /// Notes that the port taken, of that rank among the member's ports, lies in their last quarter:
-    /// all below are taken towards the destination.
+    /// Notes that the port taken, of that rank among the member's ports, lies in their last
+    /// quarter: all below are taken towards the destination.
     fn note_if_low(&mut self, opening: &Opening<'_>, rank: u32) {
         let ports: u32 = opening.share.blocks.iter().map(|block| u32::from(block.ports)).sum();
         if rank >= ports / 4 * 3 {

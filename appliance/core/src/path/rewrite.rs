@@ -76,6 +76,23 @@ impl Worker {
                 let to = Translation { end: End::Destination, address, port, change };
                 self.leave(snapshot, member.adjacency, Some(&to), frames, batch, place)
             }
+            Action::FromInstance(member) => {
+                let instance = snapshot.instance(member).ok_or(DropReason::NoOutbound)?;
+                let member = snapshot.member(member).ok_or(DropReason::NoOutbound)?;
+                let change = instance.share.outwards.and(member.share.outwards);
+                let (address, port) = (instance.public, kept_port(parsed, End::Source));
+                let to = Translation { end: End::Source, address, port, change };
+                let hop = self.route(snapshot, parsed)?;
+                self.leave(snapshot, hop, Some(&to), frames, batch, place)
+            }
+            Action::ToInstance(member) => {
+                let instance = snapshot.instance(member).ok_or(DropReason::NoRoute)?;
+                let member = snapshot.member(member).ok_or(DropReason::NoRoute)?;
+                let change = instance.share.inwards.and(member.share.inwards);
+                let (address, port) = (member.address, kept_port(parsed, End::Destination));
+                let to = Translation { end: End::Destination, address, port, change };
+                self.leave(snapshot, member.adjacency, Some(&to), frames, batch, place)
+            }
             Action::Route => {
                 let hop = self.route(snapshot, parsed)?;
                 self.leave(snapshot, hop, None, frames, batch, place)
@@ -104,6 +121,9 @@ impl Worker {
             head.copy_from_slice(&hop.link);
         }
         match to {
+            Some(to) if batch.sets.fragments.contains(place) => {
+                translate::fragment(frame, parsed, to);
+            }
             Some(to) if batch.sets.errors.contains(place) => {
                 self.rewrite_error(frame, parsed, to);
             }
@@ -156,11 +176,26 @@ impl Worker {
                 self.rules.packets().count(rule.index(), bytes);
                 self.members.packets().count(member.index(), bytes);
             }
-            Action::ToOutside(member, ..) | Action::FromOutside(member, _) => {
+            Action::ToOutside(member, ..)
+            | Action::FromOutside(member, _)
+            | Action::FromInstance(member)
+            | Action::ToInstance(member) => {
                 self.members.packets().count(member.index(), bytes);
             }
             Action::Route => self.counters.count(Counter::RoutedPackets, 1),
         }
+    }
+}
+
+/// The port, or the identifier of a ping, that an end keeps when its address alone is replaced. A
+/// ping has one identifier, whichever end it stands for.
+const fn kept_port(parsed: &Parsed, end: End) -> u16 {
+    match end {
+        _ if parsed.protocol == ProtocolNumber::ICMP => {
+            parsed.source_port | parsed.destination_port
+        }
+        End::Source => parsed.source_port,
+        End::Destination => parsed.destination_port,
     }
 }
 

@@ -41,7 +41,7 @@ impl Worker {
     ) {
         let parsed = &batch.parsed[place];
         let sighting = if batch.sets.fragments.contains(place) {
-            classify_fragment(snapshot, parsed)
+            classify_fragment(snapshot, parsed, frames.frame(place))
         } else if is_icmp(parsed) {
             self.steer_icmp(snapshot, frames, batch, place)
         } else {
@@ -49,6 +49,7 @@ impl Worker {
         };
         match sighting {
             Sighting::Class(class) => self.take_class(snapshot, class, frames, batch, place),
+            Sighting::Stateless(action) => take_stateless(snapshot, action, batch, place),
             Sighting::Own(source) => self.receive_own(snapshot, source, batch, place),
             Sighting::Drop(reason) => batch.drop(place, reason),
         }
@@ -93,6 +94,16 @@ impl Worker {
     }
 }
 
+/// Sends a packet on that this worker may as well have as any other.
+fn take_stateless(snapshot: &Snapshot, action: Action, batch: &mut Batch, place: usize) {
+    if let Action::FromInstance(member) = action
+        && !comes_by_its_port(snapshot, member, batch.ingress[place])
+    {
+        return batch.drop(place, DropReason::ReversePath);
+    }
+    batch.act(place, action);
+}
+
 /// The worker that owns a packet of this class; `None` where any will do.
 #[inline]
 pub(super) fn owner(
@@ -117,6 +128,9 @@ pub(super) fn owner(
     Some(snapshot.owner.of_client(client, port, snapshot.rule(rule)?.owner_share))
 }
 
+/// The secret of the hash that picks among a member's workers, any odd number.
+const SHARES: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The share of a member's ports that a packet's flow is to be found at, when so many before were
 /// found without a port for it. By what tells its mapping apart, so that all packets of one come to
 /// the same.
@@ -128,12 +142,15 @@ pub(super) fn first_share<'a>(
 ) -> Option<&'a Share> {
     let hash = || {
         let near = u64::from(parsed.source_port);
-        if mapping.endpoint_independent {
-            return mix(near, 1);
-        }
         let tcp = parsed.protocol == ProtocolNumber::TCP;
-        let far = if tcp { u64::from(parsed.destination_port) } else { 0 };
-        mix(parsed.destination.high ^ parsed.destination.low, near << 16 | far)
+        let (far, far_port) = if mapping.endpoint_independent {
+            (0, 0)
+        } else {
+            let port = if tcp { u64::from(parsed.destination_port) } else { 0 };
+            (parsed.destination.high ^ parsed.destination.low, port)
+        };
+        // Twice, since hosts count their ports up, or by two: all bits must tell.
+        mix(mix(far ^ SHARES, near << 16 | far_port) ^ SHARES, SHARES.rotate_left(32))
     };
     mapping.share(hash, dry)
 }

@@ -4,20 +4,24 @@
 //! |---|---|
 //! | of a rule, on a member | no rule stands at their endpoint, or its pool lacks the member |
 //! | of a rule | its backendPort changes: records name ids, so that packets go to the new port |
-//! | of a member to the outside | their ports are no longer the member's, on the same worker |
+//! | of a member to the outside | it has no ports for the protocol any more |
 //!
 //! The first and the last are what `path::find` asks when a flow's next packet comes.
 //! They drain when the member stays and takes no new flows of the rule, and are kept otherwise:
-//! names, idle timeouts, distribution, weights and probes are no part of a flow. Not here: how
-//! many there are (`shares`).
+//! names, idle timeouts, distribution, weights and probes are no part of a flow. Flows to the
+//! outside drain on ports that are taken from a member: these stay with it until they are free. Not
+//! here: how many there are (`shares`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::compile::rule_view;
-use crate::config::{self, Configuration, LoadBalancer, LoadBalancingRule, OutboundRule, Pool};
+use crate::config::{
+    self, Configuration, LoadBalancer, LoadBalancingRule, OutboundMethod, Pool, outbound_methods,
+};
 use crate::health::HealthTable;
-use crate::policy::{Rule, Snapshot};
-use crate::units::{Address, MemberId, RuleId, Transport};
+use crate::limits::{SNAT_FIRST_PORT, SNAT_GRANULE, SNAT_GRANULES};
+use crate::policy::{Granule, OutboundMapping, Rule, Snapshot};
+use crate::units::{Address, MemberId, OutboundAddressId, RuleId, Transport};
 
 /// What becomes of flows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,7 +60,7 @@ pub struct Outlook {
     pub flows: Flows,
     /// What becomes of them.
     pub fate: Fate,
-    /// Of an outbound block that is lost in part: the part of its ports that is.
+    /// Of a member that loses ports: the part of its ports that this is about.
     pub part: f64,
     /// The rule or member whose change it is due to, or whose flows they are: a relative id.
     pub id: String,
@@ -95,9 +99,10 @@ pub fn outlooks(before: Before<'_>, planned: Planned<'_>) -> Vec<Outlook> {
         for rule in &owner.rules {
             compared.look_at_rule(owner, rule, &mut outlooks);
         }
-        for rule in &owner.outbound_rules {
-            compared.look_at_outbound(owner, rule, &mut outlooks);
-        }
+    }
+    let held = held(before.snapshot);
+    for (position, method) in (0u32..).zip(outbound_methods(before.configuration)) {
+        compared.look_at_outbound(position, &method, &held, &mut outlooks);
     }
     outlooks
 }
@@ -226,51 +231,119 @@ impl Compared<'_> {
 
     fn look_at_outbound(
         &self,
-        owner: &LoadBalancer,
-        rule: &OutboundRule,
+        position: u32,
+        method: &OutboundMethod,
+        held: &Held,
         outlooks: &mut Vec<Outlook>,
     ) {
         let now = self.before.snapshot;
-        let Some(pool) = owner.pools.get(rule.pool) else { return };
-        let rule_id = format!("loadBalancers/{}/outboundRules/{}", owner.name, rule.name);
+        let owner = self.before.configuration.load_balancers.get(method.load_balancer);
+        let pool = owner.and_then(|owner| owner.pools.get(method.pool));
+        let Some((owner, pool)) = owner.zip(pool) else { return };
         for member in &pool.members {
-            let id = now.hosts.get(member.address.into()).as_member();
-            let Some((id, known)) = id.and_then(|id| Some((id, now.member(id)?))) else { continue };
-            for protocol in rule.protocol.transports() {
-                if known.mapping(*protocol).is_none() {
-                    continue;
-                }
-                let lost = self.lost(id, *protocol);
+            let Some(id) = now.hosts.get(member.address.into()).as_member() else { continue };
+            for protocol in &method.protocols {
+                let mapping = mapping_of(now, id, *protocol);
+                let Some(mapping) = mapping.filter(|it| it.method == position) else { continue };
                 let flows = Flows::Outbound(id, *protocol);
-                let left = !self.keeps(owner, pool, member);
-                let (of, why) = if left {
-                    (id_of_member(owner, pool, member), LEFT.to_owned())
-                } else {
-                    (rule_id.clone(), no_way_out(*protocol))
-                };
-                if lost > 0.0 {
-                    let (fate, part, is_new) = (Fate::End, lost, true);
-                    outlooks.push(Outlook { flows, fate, part, id: of, is_new, why });
-                }
-                if lost < 1.0 {
-                    let (fate, part, id) = (Fate::Keep, 1.0 - lost, rule_id.clone());
-                    let (is_new, why) = (false, String::new());
+                let Some(next) = mapping_of(self.planned.snapshot, id, *protocol) else {
+                    let (id, why) = match self.keeps(owner, pool, member) {
+                        true => (method.id.clone(), no_way_out(*protocol)),
+                        false => (id_of_member(owner, pool, member), LEFT.to_owned()),
+                    };
+                    let (fate, part, is_new) = (Fate::End, 1.0, true);
                     outlooks.push(Outlook { flows, fate, part, id, is_new, why });
-                }
+                    continue;
+                };
+                let granules = held.get(&(id, *protocol)).map_or(&[][..], Vec::as_slice);
+                let parts = self.parts(*protocol, granules, mapping, next);
+                outlooks.extend(parts.outlooks(flows, &method.id));
             }
         }
     }
 
-    /// The part of a member's flows that would end: all if they may not leave any more. Ports that
-    /// are taken from it stay with their flows until these have ended.
-    fn lost(&self, member: MemberId, protocol: Transport) -> f64 {
-        let planned = self.planned.snapshot.member(member);
-        let may_leave = planned.is_some_and(|member| member.mapping(protocol).is_some());
-        if may_leave { 0.0 } else { 1.0 }
+    /// What becomes of the ports that a member holds and goes on to have some.
+    fn parts(
+        &self,
+        protocol: Transport,
+        granules: &[(OutboundAddressId, u16, Granule)],
+        now: &OutboundMapping,
+        next: &OutboundMapping,
+    ) -> Parts {
+        let mut parts = Parts::default();
+        for (address, port, holder) in granules {
+            let of = |mapping: &OutboundMapping| {
+                let mut blocks = mapping.blocks();
+                blocks.any(|it| it.address == *address && it.range().contains(port))
+            };
+            let outside = self.planned.snapshot.outbound_addresses.get(address.index());
+            // Ports that are free change hands at once.
+            if outside.and_then(|it| it.holder(protocol, *port)) != Some(*holder) {
+                continue;
+            }
+            if of(next) {
+                parts.kept += 1;
+            } else {
+                parts.draining += 1;
+                parts.is_new |= of(now);
+            }
+        }
+        parts
+    }
+}
+
+/// The ports of each member by eights, with who holds them.
+type Held = BTreeMap<(MemberId, Transport), Vec<(OutboundAddressId, u16, Granule)>>;
+
+/// The ports of all members, those too that are to be taken from them.
+fn held(snapshot: &Snapshot) -> Held {
+    let mut held = Held::new();
+    for (id, address) in (0u32..).map(OutboundAddressId).zip(snapshot.outbound_addresses.iter()) {
+        for protocol in Transport::ALL {
+            let ports = (SNAT_FIRST_PORT..).step_by(SNAT_GRANULE.into()).take(SNAT_GRANULES);
+            for (port, holder) in ports.filter_map(|it| Some((it, address.holder(protocol, it)?))) {
+                held.entry((holder.member, protocol)).or_default().push((id, port, holder));
+            }
+        }
+    }
+    held
+}
+
+fn mapping_of(
+    snapshot: &Snapshot,
+    member: MemberId,
+    protocol: Transport,
+) -> Option<&OutboundMapping> {
+    let position = snapshot.member(member)?.mapping(protocol)?;
+    snapshot.mappings.get(usize::try_from(position).ok()?)
+}
+
+/// Ports of one member, by eights.
+#[derive(Clone, Copy, Default)]
+struct Parts {
+    kept: u32,
+    /// Taken from it as soon as their flows have ended.
+    draining: u32,
+    /// Whether the plan is what takes them.
+    is_new: bool,
+}
+
+impl Parts {
+    fn outlooks(self, flows: Flows, id: &str) -> impl Iterator<Item = Outlook> {
+        let all = f64::from(self.kept + self.draining).max(1.0);
+        let drained = f64::from(self.draining) / all;
+        let outlook = |fate, part: f64, is_new, why: &str| {
+            let (id, why) = (id.to_owned(), why.to_owned());
+            (part > 0.0).then_some(Outlook { flows, fate, part, id, is_new, why })
+        };
+        let drain = outlook(Fate::Drain, drained, self.is_new, TAKEN);
+        drain.into_iter().chain(outlook(Fate::Keep, 1.0 - drained, false, ""))
     }
 }
 
 const LEFT: &str = "its address leaves the pool, and its flows end with their next packet";
+const TAKEN: &str =
+    "ports are taken from members: flows on these go on, and no new ones begin there";
 const DRAINS: &str = "it takes no new flows, and those that it has go on";
 fn no_way_out(protocol: Transport) -> String {
     format!("members have no ports for {protocol} any more, and flows end with their next packet")

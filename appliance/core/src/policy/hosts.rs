@@ -3,7 +3,7 @@
 use zerocopy::big_endian::U32;
 
 use crate::tables::{Filter, FlatMap, Key};
-use crate::units::{Address, MemberId, OutboundAddressId};
+use crate::units::{Address, InstanceAddressId, MemberId, OutboundAddressId};
 
 /// Marks keys of hosts; never zero, so that no key is all zeroes.
 const HOST: u64 = 1 << 62;
@@ -98,6 +98,7 @@ impl Host {
     pub const FRONTEND: Self = Self(1 << 28);
     /// An own address of a port.
     pub const OWN: Self = Self(1 << 29);
+    const INSTANCE: u32 = 1 << 27;
     const OUTBOUND: u32 = 1 << 30;
     const MEMBER: u32 = 1 << 31;
     const ID: u32 = (1 << 24) - 1;
@@ -108,7 +109,13 @@ impl Host {
         Self(Self::OUTBOUND | id.0 & Self::ID)
     }
 
-    /// A member of a pool.
+    /// A public address that is one member's alone.
+    #[must_use]
+    pub const fn instance(id: InstanceAddressId) -> Self {
+        Self(Self::INSTANCE | id.0 & Self::ID)
+    }
+
+    /// A member of a pool, or a host with a public address.
     #[must_use]
     pub const fn member(id: MemberId) -> Self {
         Self(Self::MEMBER | id.0 & Self::ID)
@@ -141,6 +148,15 @@ impl Host {
         Some(OutboundAddressId(self.0 & Self::ID))
     }
 
+    /// The public address of one member, if it is one.
+    #[must_use]
+    pub const fn as_instance(self) -> Option<InstanceAddressId> {
+        if self.0 & Self::INSTANCE == 0 {
+            return None;
+        }
+        Some(InstanceAddressId(self.0 & Self::ID))
+    }
+
     /// The member, if it is one.
     #[must_use]
     pub const fn as_member(self) -> Option<MemberId> {
@@ -156,10 +172,10 @@ impl Host {
         self.is_own() || self.is_answered_for()
     }
 
-    /// Whether this is an address that Weir answers for on the link: a frontend or outbound
-    /// address.
+    /// Whether this is an address that Weir answers for on the link: a frontend, an outbound
+    /// address or one member's public address.
     #[must_use]
     pub const fn is_answered_for(self) -> bool {
-        self.is_frontend() || self.0 & Self::OUTBOUND != 0
+        self.is_frontend() || self.0 & (Self::OUTBOUND | Self::INSTANCE) != 0
     }
 }

@@ -2,14 +2,15 @@
 
 use zerocopy::big_endian::U32;
 
-use crate::units::{Address, AdjacencyId, PortId, Transport};
+use crate::units::{Address, AdjacencyId, InstanceAddressId, PortId, Transport};
 use crate::wire::Share;
 
 /// A member, whatever pools it is in, in one cache line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[repr(align(64))]
 pub struct Member {
-    /// Whether any pool has this member; slots of removed members stay for a while.
+    /// Whether any pool has this member, or it has a public address; slots of removed members
+    /// stay for a while.
     pub live: bool,
     /// The member's address.
     pub address: Address,
@@ -21,6 +22,8 @@ pub struct Member {
     /// Its outbound mappings for each protocol, by position in `Snapshot::mappings`;
     /// [`Self::NO_MAPPING`] for none.
     pub outbound: [u32; Transport::COUNT],
+    /// The public address that is its alone.
+    pub instance: Option<InstanceAddressId>,
     /// Its IPv4 address as it stands on the wire.
     pub on_wire: U32,
     /// Its share in what translations change in checksums.
@@ -42,6 +45,7 @@ impl Member {
             adjacency: AdjacencyId(0),
             port: None,
             outbound: [Self::NO_MAPPING; Transport::COUNT],
+            instance: None,
             on_wire: address.v4_bits().into(),
             share: Share::of_member(address),
         }

@@ -3,7 +3,8 @@
 //! ```text
 //!   address, port, protocol ─► endpoints ─► Rule ─► Pool ─► Member ─► Adjacency ─► bytes
 //!   member's address, port  ─► endpoints ─► Rule, Member        (the reply's way)
-//!   any address             ─► hosts ────► frontend, own, outbound, member
+//!   any address             ─► hosts ────► frontend, own, outbound, instance, member
+//!   a member's own address  ─► instance addresses ─► member, and back
 //!   outbound address, port  ─► granules ─► member, worker
 //!   any address             ─► routes ───► Adjacency
 //! ```
@@ -14,6 +15,7 @@
 
 mod endpoints;
 mod hosts;
+mod instance;
 mod maglev;
 mod member;
 mod outbound;
@@ -27,6 +29,7 @@ use std::sync::Arc;
 
 pub use endpoints::{Endpoint, EndpointMap, NearKey, Standing, StandingWord};
 pub use hosts::{Host, HostMap};
+pub use instance::InstanceAddress;
 pub use maglev::{SELECTION_ENTRIES, Selection};
 pub use member::Member;
 pub use outbound::{
@@ -66,6 +69,8 @@ pub struct Snapshot {
     pub outbound_members: Arc<[u32]>,
     /// By [`OutboundAddressId`].
     pub outbound_addresses: Arc<[OutboundAddress]>,
+    /// By [`InstanceAddressId`](crate::units::InstanceAddressId).
+    pub instance_addresses: Arc<[InstanceAddress]>,
     /// Where packets go that are addressed to neither members nor this appliance.
     pub routes: Arc<Routes>,
     /// By `AdjacencyId`.
@@ -96,5 +101,12 @@ impl Snapshot {
     #[inline]
     pub fn outbound_address(&self, id: OutboundAddressId) -> Option<&OutboundAddress> {
         self.outbound_addresses.get(id.index()).filter(|address| address.live)
+    }
+
+    /// The public address that is this member's alone, if it has one.
+    #[must_use]
+    #[inline]
+    pub fn instance(&self, member: MemberId) -> Option<&InstanceAddress> {
+        self.instance_addresses.get(self.member(member)?.instance?.index())
     }
 }

@@ -22,8 +22,9 @@ pub struct OutboundMapping {
     /// Whether a member's address and port keep their outbound address and port towards every
     /// destination.
     pub endpoint_independent: bool,
-    /// Whether the member gets further ports when these are nearly used up.
-    pub on_demand: bool,
+    /// How many ports the member may get when these are nearly used up; none where that is not
+    /// asked for.
+    pub on_demand_max: Option<u32>,
     /// Whether a flow that finds no port is refused instead of dropped in silence.
     pub rejects: bool,
 }

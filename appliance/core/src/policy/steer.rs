@@ -11,6 +11,7 @@
 //! | ICMP error | that of the packet which would come from where the quoted one went |
 //! | fragment | `of_fragment`; its own drop reason |
 //! | untracked UDP, routed | stateless: whoever has it |
+//! | to or from a member's own public address, fragments too | stateless: whoever has it |
 //!
 //! `of_flow` is the Toeplitz hash that NICs compute for receive-side scaling, over the fields
 //! that the front NIC itself hashes, with the key that the NIC was given: on such a NIC the

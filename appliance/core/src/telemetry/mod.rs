@@ -19,11 +19,9 @@ mod counters;
 mod objects;
 mod outbound;
 mod port_use;
-mod usage;
 
 pub use catalogue::{Counter, DropReason, PuntClass};
 pub use counters::{Counters, Totals};
 pub use objects::{ObjectCounters, ObjectTotals, PacketCounters};
 pub use outbound::{OutboundCounters, OutboundTotals};
 pub use port_use::PortUse;
-pub use usage::{UsageChange, UsageWatch};

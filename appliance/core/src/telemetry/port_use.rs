@@ -6,6 +6,8 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
+use zerocopy::FromZeros;
+
 use crate::limits::{OUTBOUND_ADDRESSES_MAX, SNAT_FIRST_PORT, SNAT_GRANULE, SNAT_GRANULES};
 use crate::units::{OutboundAddressId, Transport};
 
@@ -19,7 +21,9 @@ pub struct PortUse {
 impl Default for PortUse {
     fn default() -> Self {
         let granules = OUTBOUND_ADDRESSES_MAX * Transport::COUNT * SNAT_GRANULES;
-        Self { granules: (0..granules).map(|_| AtomicU8::new(0)).collect() }
+        // Pages of addresses that nobody uses are never touched.
+        let zeroed = <[AtomicU8]>::new_box_zeroed_with_elems(granules);
+        Self { granules: zeroed.unwrap_or_default() }
     }
 }
 

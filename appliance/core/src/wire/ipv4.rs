@@ -46,6 +46,12 @@ impl Ipv4Header {
         (self.version_and_length & 0x0f) as usize * 4
     }
 
+    /// Where the payload of this fragment begins in that of the datagram, in units of 8 bytes.
+    #[must_use]
+    pub fn fragment_offset(&self) -> u16 {
+        self.flags_and_offset.get() & 0x1fff
+    }
+
     /// Whether this is one of several fragments.
     #[must_use]
     pub fn is_fragment(&self) -> bool {

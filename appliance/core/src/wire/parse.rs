@@ -29,6 +29,10 @@ impl ProtocolNumber {
     pub const TCP: u8 = 6;
     /// UDP (RFC 768).
     pub const UDP: u8 = 17;
+    /// DCCP (RFC 4340).
+    pub const DCCP: u8 = 33;
+    /// UDP-Lite (RFC 3828).
+    pub const UDP_LITE: u8 = 136;
     /// ICMP for IPv6 (RFC 4443).
     pub const ICMPV6: u8 = 58;
 }

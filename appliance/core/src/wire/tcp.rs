@@ -7,6 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 pub const HEADER_LENGTH: usize = 20;
 /// Where the checksum stands in the header.
 pub const CHECKSUM_OFFSET: usize = 16;
+/// Where the flags stand in a header.
+pub const FLAGS_OFFSET: usize = 13;
 
 /// No more data from the sender.
 pub const FIN: u8 = 0x01;

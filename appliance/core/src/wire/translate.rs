@@ -14,7 +14,7 @@ use super::ipv4::Ipv4Header;
 use super::ipv6::Ipv6Header;
 use super::tcp::TcpHeader;
 use super::udp::UdpHeader;
-use super::{Change, Delta, Parsed, ProtocolNumber, icmp};
+use super::{Change, Delta, Parsed, ProtocolNumber, icmp, tcp, udp};
 use crate::units::Address;
 
 /// Which end of a packet is replaced.
@@ -69,6 +69,46 @@ pub fn any(frame: &mut [u8], parsed: &Parsed, to: Option<&Translation>) {
     } else if parsed.protocol == ProtocolNumber::UDP {
         let Ok((header, _)) = UdpHeader::mut_from_prefix(segment) else { return };
         put_udp_port(header, to);
+    } else {
+        put_other_checksum(segment, parsed, to);
+    }
+}
+
+/// The same for a fragment of an IPv4 datagram, which keeps its ports: only the first one has a
+/// transport header, and of that the checksum changes.
+pub fn fragment(frame: &mut [u8], parsed: &Parsed, to: &Translation) {
+    let network = usize::from(parsed.network_offset);
+    let (head, segment) = frame.split_at_mut(usize::from(parsed.transport_offset));
+    let header = &mut head[network..];
+    let Ok((view, _)) = Ipv4Header::ref_from_prefix(&*header) else { return };
+    let is_first = view.fragment_offset() == 0;
+    put_ipv4(header, Some(to));
+    if !is_first {
+        return;
+    }
+    let offset = match parsed.protocol {
+        ProtocolNumber::TCP => tcp::CHECKSUM_OFFSET,
+        ProtocolNumber::UDP => udp::CHECKSUM_OFFSET,
+        _ => return put_other_checksum(segment, parsed, to),
+    };
+    let field = segment.get_mut(offset..).and_then(|rest| U16::mut_from_prefix(rest).ok());
+    let Some((checksum, _)) = field else { return };
+    if parsed.protocol == ProtocolNumber::UDP {
+        to.change.transport.apply_to_udp(checksum);
+    } else {
+        to.change.transport.apply(checksum);
+    }
+}
+
+/// The checksums of DCCP (RFC 4340 §9.1) and of UDP-Lite (RFC 3828 §3.1), which cover the addresses
+/// and stand at the same place. Others, such as SCTP's and that of ICMP, do not.
+fn put_other_checksum(segment: &mut [u8], parsed: &Parsed, to: &Translation) {
+    if !matches!(parsed.protocol, ProtocolNumber::DCCP | ProtocolNumber::UDP_LITE) {
+        return;
+    }
+    let field = segment.get_mut(6..).and_then(|rest| U16::mut_from_prefix(rest).ok());
+    if let Some((checksum, _)) = field {
+        to.change.transport.apply(checksum);
     }
 }
 

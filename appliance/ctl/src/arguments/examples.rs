@@ -98,7 +98,10 @@ The list is no snapshot: flows begin and end while workers read it out.";
 pub(super) const SNAT: &str = "\
 Examples:
   weirctl snat --member 10.0.0.11
-  weirctl snat --rule web/internet --destinations";
+  weirctl snat --rule web/internet --destinations --history
+
+A port serves many destinations, but of each one connection at a time. REFUSED
+counts the flows that found no port.";
 
 pub(super) const EXPLAIN: &str = "\
 Examples:

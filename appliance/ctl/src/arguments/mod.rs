@@ -385,7 +385,7 @@ pub(crate) struct Amount {
 /// Which outbound ports are meant.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct SnatArguments {
-    /// Of this outbound rule: its id, or LOAD-BALANCER/RULE
+    /// Of this rule: its id, or LOAD-BALANCER/OUTBOUND-RULE
     #[arg(long, value_name = "ID")]
     pub(crate) rule: Option<String>,
     /// Of this member: its address
@@ -394,6 +394,9 @@ pub(crate) struct SnatArguments {
     /// Also by destination, the most used first
     #[arg(long)]
     pub(crate) destinations: bool,
+    /// Also how many were in use within the last hour and day
+    #[arg(long)]
+    pub(crate) history: bool,
     #[command(flatten)]
     pub(crate) amount: Amount,
 }

@@ -15,6 +15,7 @@ pub(super) fn run(session: &Session<'_>, wanted: SnatArguments) -> Result<(), Fa
         rule: wanted.rule.as_deref().map(names::outbound_rule),
         member: wanted.member,
         destinations: wanted.destinations,
+        history: wanted.history,
         limit: wanted.amount.limit,
         cursor: None,
     };

@@ -1,10 +1,12 @@
 //! How does an event read? One line, however long.
 
 use serde_json::Value;
-use weir_core::api::{Event, Happening, MemberChange, SnatPorts};
+use weir_core::api::{Event, Happening, MemberChange, ScarceTowards, SnatPorts};
 
+use super::flows::end;
 use super::history::to_the_second;
 use super::number::grouped;
+use super::snat::short_id;
 use super::style::{BAD, GOOD, ODD, QUIET, of_state, paint};
 
 /// One event; `written` is what the appliance sent, for what this release does not know.
@@ -37,17 +39,40 @@ fn member(change: &MemberChange) -> String {
 }
 
 fn snat(ports: &SnatPorts) -> String {
-    let SnatPorts { rule, address, member, protocol, used, allocated, level } = ports;
-    let style = match level.as_str() {
+    let style = match ports.level.as_str() {
         "Recovered" => GOOD,
         "Exhausted" => BAD,
         _ => ODD,
     };
-    let (used, allocated) = (grouped((*used).into()), grouped((*allocated).into()));
-    format!(
-        "snat           {member} {}: {used} of {allocated} {protocol} ports at {address} ({rule})",
-        paint(style, &level.to_uppercase())
-    )
+    let count = |value: u32| grouped(value.into());
+    let mut text = format!(
+        "snat           {} {}: {} of {} {} ports in use",
+        ports.member,
+        paint(style, &ports.level.to_uppercase()),
+        count(ports.ports_used),
+        count(ports.ports_allocated),
+        ports.protocol,
+    );
+    if ports.flows_refused > 0 {
+        text += &format!(", {} flows refused", grouped(ports.flows_refused));
+    }
+    let towards: Vec<_> = ports.destinations.iter().map(towards).collect();
+    if !towards.is_empty() {
+        text += &format!(", towards {}", towards.join(", "));
+    }
+    text += &format!(" (by {} at {})", short_id(&ports.rule), ports.addresses.join(", "));
+    match ports.remedy.as_str() {
+        "" => text,
+        remedy => text + ". " + remedy,
+    }
+}
+
+fn towards(it: &ScarceTowards) -> String {
+    let end = end(&it.destination, it.destination_port);
+    match it.flows_refused {
+        0 => end,
+        refused => format!("{end} ({})", grouped(refused)),
+    }
 }
 
 #[cfg(test)]
@@ -78,10 +103,18 @@ mod tests {
                 "configuration  generation 7 by user 0 (pid 4711)",
             ),
             (
-                json!({"at": at, "kind": "SnatPorts", "rule": "r", "address": "203.0.113.20",
-                       "member": "10.0.0.11", "protocol": "Tcp", "used": 1_024,
-                       "allocated": 1_024, "level": "Exhausted"}),
-                "snat           10.0.0.11 EXHAUSTED: 1,024 of 1,024 Tcp ports at 203.0.113.20 (r)",
+                json!({"at": at, "kind": "SnatPorts", "level": "Exhausted",
+                       "healthEventType": "SnatPortExhaustion", "addresses": ["203.0.113.20"],
+                       "rule": "loadBalancers/web/outboundRules/internet",
+                       "member": "10.0.0.11", "protocol": "Tcp", "portsUsed": 1_024,
+                       "portsAllocated": 1_024, "flowsRefused": 1_203, "remedy": "Do this.",
+                       "destinations": [
+                           {"destination": "192.0.2.50", "destinationPort": 443,
+                            "flowsRefused": 1_190},
+                           {"destination": "192.0.2.51", "destinationPort": 443}]}),
+                "snat           10.0.0.11 EXHAUSTED: 1,024 of 1,024 Tcp ports in use, 1,203 flows \
+                 refused, towards 192.0.2.50:443 (1,190), 192.0.2.51:443 (by web/internet at \
+                 203.0.113.20). Do this.",
             ),
             (
                 json!({"at": at, "kind": "Missed", "count": 12}),

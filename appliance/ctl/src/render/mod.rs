@@ -15,6 +15,7 @@ mod members;
 mod number;
 mod plan;
 mod snat;
+mod snat_history;
 mod status;
 mod style;
 mod table;

@@ -1,25 +1,31 @@
 //! Which member may use which outbound ports, and where are they used?
+//!
+//! Not here: how they were used before (`snat_history`).
 
-use weir_core::api::{SnatAllocation, SnatDestination, SnatList};
+use weir_core::api::{SnatAllocation, SnatBlock, SnatDestination, SnatList};
 
 use super::flows::end;
 use super::number::grouped;
+use super::snat_history::histories;
 use super::style::{BAD, GOOD, HEADING, ODD, paint};
 use super::table::{Cell, LEFT, RIGHT, Table};
 
-/// Allocations, then destinations.
+/// Allocations, destinations, then histories.
 pub(crate) fn snat(list: &SnatList) -> String {
-    let mut text = match &list.allocations[..] {
-        [] if list.destinations.is_empty() => "No outbound ports.\n".to_owned(),
-        [] => String::new(),
-        some => allocations(some),
-    };
-    if !list.destinations.is_empty() {
-        if !text.is_empty() {
-            text.push('\n');
-        }
-        text += &destinations(&list.destinations);
+    let mut parts = Vec::new();
+    if !list.allocations.is_empty() {
+        parts.push(allocations(&list.allocations));
     }
+    if !list.destinations.is_empty() {
+        parts.push(destinations(&list.destinations));
+    }
+    if list.allocations.iter().any(|it| it.history.is_some()) {
+        parts.push(histories(&list.allocations));
+    }
+    if parts.is_empty() {
+        parts.push("No outbound ports.\n".to_owned());
+    }
+    let mut text = parts.join("\n");
     if list.omitted > 0 {
         let flows = grouped(list.omitted);
         text += &format!(
@@ -37,12 +43,13 @@ fn allocations(allocations: &[SnatAllocation]) -> String {
         "",
         [
             ("  MEMBER", LEFT),
-            ("WORKER", RIGHT),
             ("", LEFT),
             ("PORTS", LEFT),
-            ("TCP", RIGHT),
-            ("UDP", RIGHT),
+            ("WORKER", LEFT),
             ("USED", RIGHT),
+            ("OF", RIGHT),
+            ("", RIGHT),
+            ("REFUSED", RIGHT),
         ],
     );
     let mut latest = None;
@@ -53,13 +60,18 @@ fn allocations(allocations: &[SnatAllocation]) -> String {
         }
         table.row([
             Cell::from(format!("  {}", it.member)),
-            it.worker.to_string().into(),
             it.protocol.as_str().into(),
-            range(it.first_port, it.ports).into(),
-            grouped(it.ports_used.tcp.into()).into(),
-            grouped(it.ports_used.udp.into()).into(),
-            used(it),
+            ranges(&it.blocks).into(),
+            workers(&it.blocks).into(),
+            grouped(it.ports_used.into()).into(),
+            grouped(it.ports_allocated.into()).into(),
+            percent(it),
+            Cell::styled(grouped(it.flows_refused), if it.flows_refused > 0 { ODD } else { GOOD }),
         ]);
+        if it.ports_awaiting_removal > 0 {
+            let awaiting = grouped(it.ports_awaiting_removal.into());
+            table.note(&format!("{awaiting} more that it had carry flows, and await removal"));
+        }
     }
     table.render()
 }
@@ -75,14 +87,14 @@ fn destinations(destinations: &[SnatDestination]) -> String {
             it.address.clone(),
             end(&it.destination, it.destination_port),
             it.protocol.clone(),
-            grouped(it.ports.into()),
+            grouped(it.ports_used.into()),
         ]);
     }
     format!("{}\n{}", paint(HEADING, "Towards, the most used first"), table.render())
 }
 
 /// `web/internet`, as people call a rule.
-fn short_id(id: &str) -> String {
+pub(super) fn short_id(id: &str) -> String {
     let parts: Vec<_> = id.split('/').collect();
     match parts[..] {
         ["loadBalancers", balancer, _, name] => format!("{balancer}/{name}"),
@@ -90,17 +102,31 @@ fn short_id(id: &str) -> String {
     }
 }
 
-fn range(first: u16, count: u16) -> String {
-    match count {
+/// The first few ranges, and how many there are beside them.
+fn ranges(blocks: &[SnatBlock]) -> String {
+    let range = |it: &SnatBlock| format!("{}-{}", it.first_port, it.last_port);
+    match blocks.len() {
         0 => "none".to_owned(),
-        count => format!("{first}-{}", u32::from(first) + u32::from(count) - 1),
+        1..=RANGES_SHOWN => blocks.iter().map(range).collect::<Vec<_>>().join(" "),
+        all => {
+            let first: Vec<_> = blocks.iter().take(RANGES_SHOWN - 1).map(range).collect();
+            format!("{} +{}", first.join(" "), all + 1 - RANGES_SHOWN)
+        }
     }
 }
 
-/// The share in use of the protocol that will run out first; without ports none is left.
-fn used(it: &SnatAllocation) -> Cell {
-    let most = u64::from(it.ports_used.tcp.max(it.ports_used.udp));
-    let percent = (most * 100).checked_div(it.ports.into()).unwrap_or(100);
+/// Each worker once.
+fn workers(blocks: &[SnatBlock]) -> String {
+    let mut workers: Vec<u8> = blocks.iter().map(|it| it.worker).collect();
+    workers.sort_unstable();
+    workers.dedup();
+    workers.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+/// The share in use; without ports none is left.
+fn percent(it: &SnatAllocation) -> Cell {
+    let used = u64::from(it.ports_used) * 100;
+    let percent = used.checked_div(it.ports_allocated.into()).unwrap_or(100);
     let style = match percent {
         0..75 => GOOD,
         75..100 => ODD,
@@ -108,6 +134,9 @@ fn used(it: &SnatAllocation) -> Cell {
     };
     Cell::styled(format!("{percent}%"), style)
 }
+
+/// Of more ranges, one less is written.
+const RANGES_SHOWN: usize = 2;
 
 #[cfg(test)]
 mod tests {
@@ -118,29 +147,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ports_stand_under_their_address_with_what_is_used() {
+    fn ports_stand_under_their_address_with_what_is_used_and_what_was() {
         let rule = "loadBalancers/web/outboundRules/internet";
         let list = json!({
             "allocations": [
-                {"rule": rule, "address": "203.0.113.20", "member": "10.0.0.11", "worker": 0,
-                 "protocol": "All", "firstPort": 1_024, "ports": 1_024, "portsUsed": {"tcp": 1_000, "udp": 12}},
-                {"rule": rule, "address": "203.0.113.20", "member": "10.0.0.12", "worker": 1,
-                 "protocol": "Tcp", "firstPort": 2_048, "ports": 0}
+                {"rule": rule, "address": "203.0.113.20", "member": "10.0.0.11",
+                 "protocol": "Tcp", "blocks": [{"firstPort": 1_024, "lastPort": 2_047, "worker": 0}],
+                 "portsUsed": 1_000, "portsAllocated": 1_024, "flowsRefused": 1_203,
+                 "history": {
+                     "lastHour": {"startsAt": "2026-11-21T08:31:12Z", "secondsEach": 60,
+                         "portsUsed": [0, 3, 100, 512, 1_024, 1_000],
+                         "portsAllocated": [1_024, 1_024, 1_024, 1_024, 1_024, 1_024],
+                         "flowsRefused": [0, 0, 0, 0, 1_203, 0]},
+                     "lastDay": {"startsAt": "2026-11-21T08:30:00Z", "secondsEach": 900,
+                         "portsUsed": [1_024], "portsAllocated": [1_024], "flowsRefused": [1_203]}}},
+                {"rule": rule, "address": "203.0.113.21", "member": "10.0.0.12",
+                 "protocol": "Udp", "portsUsed": 0, "portsAllocated": 0},
+                {"rule": rule, "address": "203.0.113.21", "member": "10.0.0.13",
+                 "protocol": "Tcp", "portsUsed": 12, "portsAllocated": 48_000,
+                 "portsAwaitingRemoval": 16,
+                 "blocks": [{"firstPort": 1_024, "lastPort": 17_023, "worker": 1},
+                            {"firstPort": 17_024, "lastPort": 33_023, "worker": 0},
+                            {"firstPort": 33_024, "lastPort": 41_023, "worker": 3},
+                            {"firstPort": 41_024, "lastPort": 49_023, "worker": 3}]}
             ],
             "destinations": [
                 {"member": "10.0.0.11", "address": "203.0.113.20", "protocol": "Tcp",
-                 "destination": "192.0.2.50", "destinationPort": 443, "ports": 990, "worker": 0}
+                 "destination": "192.0.2.50", "destinationPort": 443, "portsUsed": 990, "worker": 0}
             ],
             "cursor": "x"
         });
         let page = plain(&snat(&serde_json::from_value(list).expect("a list")));
         assert_golden("snat", &page);
         assert_eq!(snat(&SnatList::default()), "No outbound ports.\n");
-    }
-
-    #[test]
-    fn the_last_port_there_is_can_be_written() {
-        assert_eq!(range(65_535, 1), "65535-65535");
-        assert_eq!(range(64_512, 1_024), "64512-65535");
     }
 }

@@ -11,6 +11,7 @@ use weir_core::api::{
 };
 
 use super::number::{bytes, duration, grouped, short, speed};
+use super::snat::short_id;
 use super::state;
 use super::style::{BAD, GOOD, HEADING, ODD, paint};
 use super::table::{Cell, LEFT, RIGHT, Table, wrap};
@@ -219,23 +220,25 @@ fn outbound(outbound: &[OutboundStatus]) -> String {
             ("RULE", LEFT),
             ("ADDRESS", LEFT),
             ("MEMBER", LEFT),
-            ("PORTS", RIGHT),
-            ("TCP", RIGHT),
-            ("UDP", RIGHT),
+            ("", LEFT),
             ("USED", RIGHT),
+            ("OF", RIGHT),
+            ("", RIGHT),
+            ("REFUSED", RIGHT),
         ],
     );
     let mut fullest: Vec<_> = outbound.iter().collect();
     fullest.sort_by_key(|share| std::cmp::Reverse(percent_used(share)));
     for share in fullest.iter().take(OUTBOUND_SHOWN) {
         table.row([
-            share.rule.clone(),
-            share.address.clone(),
+            short_id(&share.rule),
+            first_of(&share.addresses),
             share.member.clone(),
+            share.protocol.clone(),
+            grouped(share.ports_used.into()),
             grouped(share.ports_allocated.into()),
-            grouped(share.ports_used.tcp.into()),
-            grouped(share.ports_used.udp.into()),
             format!("{}%", percent_used(share)),
+            grouped(share.flows_refused),
         ]);
     }
     let heading = paint(HEADING, "Outbound ports, fullest first");
@@ -246,10 +249,19 @@ fn outbound(outbound: &[OutboundStatus]) -> String {
     text
 }
 
-/// The share in use of the protocol that will run out first; a member without ports has none left.
+/// The share in use; a member without ports has none left.
 fn percent_used(share: &OutboundStatus) -> u64 {
-    let used = u64::from(share.ports_used.tcp.max(share.ports_used.udp));
+    let used = u64::from(share.ports_used);
     (used * 100).checked_div(share.ports_allocated.into()).unwrap_or(100)
+}
+
+/// The first of some addresses, and how many there are beside it.
+fn first_of(addresses: &[String]) -> String {
+    match addresses {
+        [] => "-".to_owned(),
+        [only] => only.clone(),
+        [first, others @ ..] => format!("{first} +{}", others.len()),
+    }
 }
 
 fn packets(status: &Status) -> String {

@@ -52,10 +52,12 @@ fn two_armed() -> Value {
             {"address": "10.0.0.13", "pool": "web-pool", "state": "NA", "reason": "NA"}
         ],
         "outbound": [
-            {"rule": "internet", "address": "203.0.113.20", "member": "10.0.0.12",
-             "portsAllocated": 1024, "portsUsed": {"tcp": 3, "udp": 0}},
-            {"rule": "internet", "address": "203.0.113.20", "member": "10.0.0.11",
-             "portsAllocated": 1024, "portsUsed": {"tcp": 1000, "udp": 12}}
+            {"rule": "loadBalancers/web/outboundRules/internet", "protocol": "Udp",
+             "addresses": ["203.0.113.20", "203.0.113.21"], "member": "10.0.0.12",
+             "portsAllocated": 1024, "portsUsed": 3, "flowsRefused": 0},
+            {"rule": "loadBalancers/web/outboundRules/internet", "protocol": "Tcp",
+             "addresses": ["203.0.113.20"], "member": "10.0.0.11",
+             "portsAllocated": 1024, "portsUsed": 1000, "flowsRefused": 1203}
         ],
         "packets": {"received": 123_456_789, "transmitted": 123_456_000, "answered": 120,
                     "punted": 300, "dropped": 369, "handedOff": 5},
@@ -93,7 +95,7 @@ fn the_longest_names_and_addresses_still_fit_the_terminal() {
     ] {
         *value.pointer_mut(pointer).expect(pointer) = long.into();
     }
-    for pointer in ["/members/1/address", "/outbound/0/address", "/outbound/0/member"] {
+    for pointer in ["/members/1/address", "/outbound/0/addresses/0", "/outbound/0/member"] {
         *value.pointer_mut(pointer).expect(pointer) = address.into();
     }
     let page = plain(&status(&reply(value)));

@@ -27,10 +27,12 @@ use weir_core::neighbour::LeftOut;
 use weir_core::telemetry::Totals;
 
 use super::Running;
+use super::exhaustion::MemberPorts;
 use finding::problem;
 pub(super) use growth::Growth;
 pub(super) use neighbours::Unresolved;
 use network::Network;
+use snat_ports::Ports;
 
 impl Running {
     /// Asks every question.
@@ -46,7 +48,7 @@ impl Running {
         findings.extend(on_link::judge(network));
         findings.extend(workers::judge(&workers));
         findings.extend(memory::judge(&self.mbufs(), &workers));
-        findings.extend(snat_ports::judge(&self.port_uses()));
+        findings.extend(snat_ports::judge(&self.snat_ports()));
         findings.extend(losses::judge(&ports, &self.growth, now));
         findings.extend(store::judge(self.keeper.failure()));
         if self.left_out != LeftOut::default() {
@@ -58,6 +60,15 @@ impl Running {
             ));
         }
         Diagnosis { findings }
+    }
+
+    /// The outbound ports of every member.
+    fn snat_ports(&self) -> Vec<Ports> {
+        let ports = |of: MemberPorts| {
+            let incident = self.events.scarcity.incident(of.id, of.protocol);
+            Ports { of, incident }
+        };
+        self.member_ports().into_iter().map(ports).collect()
     }
 
     /// What is done every second: notes what grows and who does not answer.

@@ -16,10 +16,9 @@ pub(super) struct Network<'a> {
 }
 
 impl<'a> Network<'a> {
-    /// Every member of every pool.
+    /// Every member of every pool, and every host with a public address of its own.
     pub(super) fn members(self) -> BTreeSet<Address> {
-        let pools = self.configuration.load_balancers.iter().flat_map(|it| &it.pools);
-        pools.flat_map(|pool| &pool.members).map(|member| member.address.into()).collect()
+        self.configuration.host_addresses().map(Address::from).collect()
     }
 
     /// Every frontend's address with the names of its load balancer and its own.

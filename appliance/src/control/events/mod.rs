@@ -7,30 +7,26 @@
 //! Nothing here waits: a feed that is full loses events and says how many. An event that nobody
 //! would get is not even written. Subscriptions end with their connections.
 //!
-//! Not here: the way to the client (`socket::Feed`), what events are called (`weir_core::api`).
+//! Not here: when ports are worth an event (`exhaustion`), the way to the client (`socket::Feed`),
+//! what events are called (`weir_core::api`).
 
 mod health;
-mod snat;
 
 use std::collections::BTreeSet;
 use std::rc::{Rc, Weak};
 use std::time::SystemTime;
 
 use weir_core::api::{
-    Author, ConfigurationChange, Event, Happening, MemberChange, Reply, SnatPorts, Subscribe,
-    Subscribed, Success, Topic, write_event,
+    Author, ConfigurationChange, Event, Happening, MemberChange, Reply, Subscribe, Subscribed,
+    Success, Topic, write_event,
 };
-use weir_core::config::{Configuration, outbound_methods};
+use weir_core::config::Configuration;
 use weir_core::health::ProbeTarget;
-use weir_core::policy::OutboundMapping;
-use weir_core::telemetry::UsageChange;
-use weir_core::units::{Address, MemberId, Transport};
 
 use super::Running;
+use super::exhaustion::{Scarcity, Word};
 use super::socket::Feed;
 use health::{HealthChange, HealthWatch};
-pub(super) use snat::PortUse;
-use snat::SnatWatch;
 
 /// What is watched, and for whom.
 #[derive(Debug, Default)]
@@ -38,7 +34,7 @@ pub(super) struct Events {
     subscribers: Vec<Subscriber>,
     /// Only while somebody listens.
     health: Option<HealthWatch>,
-    snat: SnatWatch,
+    pub(super) scarcity: Scarcity,
 }
 
 #[derive(Debug)]
@@ -132,53 +128,14 @@ impl Running {
     /// What is done every second: tells, and logs, whose outbound ports run out.
     pub(super) fn look_after_ports(&mut self) {
         let now = self.clock.now().milliseconds;
-        let uses = self.port_uses();
-        for (one, change) in self.events.snat.observe(uses, now) {
-            log(&one, change);
-            self.events.publish(Topic::Snat, || Happening::SnatPorts(shown(&one, change)));
-        }
-    }
-
-    /// The ports of every member that has some, by address and protocol.
-    pub(super) fn port_uses(&self) -> Vec<PortUse> {
-        let snapshot = self.lane.published();
-        let methods = outbound_methods(&self.checked.configuration);
-        let mut uses = Vec::new();
-        for (id, member) in (0u32..).map(MemberId).zip(snapshot.members.iter()) {
-            for protocol in Transport::ALL {
-                let mapping = snapshot.member(id).and_then(|it| it.mapping(protocol));
-                let mapping = mapping.and_then(|it| snapshot.mappings.get(it as usize));
-                let Some(mapping) = mapping else { continue };
-                let Some(method) = methods.get(mapping.method as usize) else { continue };
-                self.add_port_uses(&method.id, member.address, protocol, mapping, &mut uses);
+        let uses = self.member_ports();
+        for told in self.events.scarcity.observe(&uses, now) {
+            let line = told.line();
+            match told.word {
+                Word::Warning | Word::Exhausted => tracing::warn!("{line}"),
+                Word::Recovered => tracing::info!("{line}"),
             }
-        }
-        uses
-    }
-
-    fn add_port_uses(
-        &self,
-        rule: &str,
-        member: Address,
-        protocol: Transport,
-        mapping: &OutboundMapping,
-        uses: &mut Vec<PortUse>,
-    ) {
-        let first = uses.len();
-        for block in mapping.blocks() {
-            let translated = self.lane.published().outbound_address(block.address);
-            let Some(address) = translated.map(|it| it.address) else { continue };
-            let (used, allocated) = (self.ports_used(protocol, block), u32::from(block.ports));
-            match uses[first..].iter_mut().find(|one| one.address == address) {
-                Some(one) => {
-                    one.used += used;
-                    one.allocated += allocated;
-                }
-                None => {
-                    let rule = rule.to_owned();
-                    uses.push(PortUse { rule, address, member, protocol, used, allocated });
-                }
-            }
+            self.events.publish(Topic::Snat, || Happening::SnatPorts(told.event()));
         }
     }
 }
@@ -192,35 +149,6 @@ fn told(change: HealthChange) -> MemberChange {
         state: if change.is_up { "Up" } else { "Down" }.to_owned(),
         reason: given(change.reason),
         detail: given(change.detail),
-    }
-}
-
-fn shown(one: &PortUse, change: UsageChange) -> SnatPorts {
-    SnatPorts {
-        rule: one.rule.clone(),
-        address: one.address.to_string(),
-        member: one.member.to_string(),
-        protocol: one.protocol.to_string(),
-        used: one.used,
-        allocated: one.allocated,
-        level: format!("{change:?}"),
-    }
-}
-
-fn log(one: &PortUse, change: UsageChange) {
-    let PortUse { rule, address, member, protocol, used, allocated } = one;
-    match change {
-        UsageChange::Warning => tracing::warn!(
-            "{member} uses {used} of its {allocated} {protocol} ports on {address} ({rule})"
-        ),
-        UsageChange::Exhausted => tracing::warn!(
-            "{member} uses all of its {allocated} {protocol} ports on {address} ({rule}): a \
-             connection to a destination that already has them all is dropped; give it more \
-             ports, or fewer connections to one destination"
-        ),
-        UsageChange::Recovered => tracing::info!(
-            "{member} uses {used} of its {allocated} {protocol} ports on {address} again ({rule})"
-        ),
     }
 }
 

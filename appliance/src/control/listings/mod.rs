@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   flows ─► owner 0 ─► slices … ─► owner 1 ─► … ─► names ─► one reply, and a cursor to go on
-//!   snat ──► configuration and counters: allocations
+//!   snat ──► what is known of all ports: allocations, history
 //!     └────► owners, as flows: summed up by destination
 //! ```
 //!
@@ -15,6 +15,7 @@
 mod allocations;
 mod cursor;
 mod flows;
+mod history;
 mod names;
 mod snat;
 #[cfg(test)]
@@ -24,7 +25,7 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use weir_core::api::{self, Error, ErrorCode, Reply};
@@ -40,8 +41,9 @@ use super::answers::send;
 use super::inquiries::{Inquirer, Unanswered};
 use cursor::Seal;
 use flows::FlowListing;
+use history::Times;
 pub(super) use names::Names;
-use snat::SnatListing;
+use snat::{Known, SnatListing};
 
 /// How long a listing goes on to ask.
 const LISTING_TIME: Duration = Duration::from_millis(LISTING_MILLISECONDS_MAX);
@@ -92,7 +94,10 @@ impl Running {
             let (names, snapshot) = (self.names(), self.lane.published());
             let Listings { inquirer, seal, .. } = &self.listings;
             let mut listing = SnatListing::new(wanted, names, snapshot, inquirer.clone(), seal)?;
-            listing.allocate(&self.checked.configuration, snapshot, &self.workers);
+            let now_ms = self.clock.now().milliseconds;
+            let times = Times { now_ms, wall: SystemTime::now() };
+            let known = Known { all: &self.member_ports(), scarcity: &self.events.scarcity, times };
+            listing.allocate(known, snapshot, &self.workers);
             Ok((listing, place))
         });
         match listing {

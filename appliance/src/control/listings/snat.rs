@@ -21,16 +21,17 @@ use tokio::time::Instant;
 use weir_core::api::{
     self, Error, ErrorCode, Reply, SnatAllocation, SnatDestination, SnatList, Success,
 };
-use weir_core::config::Configuration;
 use weir_core::limits::SNAT_DESTINATIONS_SUMMED_MAX;
 use weir_core::path::{FlowQuery, FlowSlice, FlowView};
 use weir_core::policy::Snapshot;
 use weir_core::units::{Address, Transport, WorkerId};
 
-use super::allocations::allocations;
+use super::allocations::{Dealt, Held};
 use super::cursor::Seal;
+use super::history::{self, Times};
 use super::{Inquirer, Names, limit, member, no_such_rule, rule_id, unanswered, unsuitable};
 use crate::control::WorkerView;
+use crate::control::exhaustion::{MemberPorts, Scarcity};
 
 /// Flows of one slice: so many that few round trips are needed, and so few that the control side
 /// sums them up in less than a millisecond.
@@ -51,6 +52,17 @@ pub(super) struct SnatListing {
     names: Names,
     inquirer: Inquirer,
     seal: Rc<Seal>,
+}
+
+/// What is known of outbound ports.
+#[derive(Clone, Copy)]
+pub(super) struct Known<'a> {
+    /// All members' ports, in the order of the configuration.
+    pub(super) all: &'a [MemberPorts],
+    /// What was refused, and how it was.
+    pub(super) scarcity: &'a Scarcity,
+    /// When that is.
+    pub(super) times: Times,
 }
 
 /// Where a listing goes on.
@@ -123,15 +135,29 @@ impl SnatListing {
     /// Notes which member may use which ports, from where the listing goes on.
     pub(super) fn allocate(
         &mut self,
-        configuration: &Configuration,
+        Known { all, scarcity, times }: Known<'_>,
         snapshot: &Snapshot,
         workers: &[WorkerView],
     ) {
         let Some(first) = self.place.allocations else { return };
-        let wanted = (self.rule.as_deref(), self.query.member);
-        let all = allocations(configuration, snapshot, workers, wanted);
+        let dealt = Dealt { snapshot, workers, held: &Held::of(snapshot) };
+        let is_wanted = |one: &&MemberPorts| {
+            self.rule.as_ref().is_none_or(|id| *id == one.source.rule)
+                && self.query.member.is_none_or(|member| member == one.id)
+        };
+        let rows = |one: &'_ MemberPorts| {
+            let rows = dealt.rows(one, scarcity.refused(one.id, one.protocol));
+            let place = (one.id, one.protocol);
+            rows.into_iter().zip(0..).map(move |(row, number)| (place, number, row))
+        };
         // One more than is shown, to know whether there are more.
-        self.allocations = all.into_iter().skip(first).take(self.limit + 1).collect();
+        let shown = all.iter().filter(is_wanted).flat_map(rows).skip(first).take(self.limit + 1);
+        let with_history = |((member, protocol), number, row)| {
+            let is_asked = self.question.history && number == 0;
+            let history = scarcity.history(member, protocol).filter(|_| is_asked);
+            SnatAllocation { history: history.map(|it| history::shown(it, times)), ..row }
+        };
+        self.allocations = shown.map(with_history).collect();
     }
 
     /// Sums up what is asked, and puts both parts together.
@@ -273,7 +299,7 @@ fn shown((Reverse(ports), towards): &Rank, worker: WorkerId) -> SnatDestination 
         protocol: towards.protocol.to_string(),
         destination: towards.destination.0.to_string(),
         destination_port: towards.destination.1,
-        ports: *ports,
+        ports_used: *ports,
         worker: worker.0,
     }
 }

@@ -152,7 +152,7 @@ async fn destinations_are_summed_up_and_the_most_used_come_first_page_by_page() 
         loop {
             let page = told.snat(&wanted).await.expect("a page");
             assert_eq!(page.omitted, 0);
-            sums.extend(page.destinations.iter().map(|it| (it.member.clone(), it.ports)));
+            sums.extend(page.destinations.iter().map(|it| (it.member.clone(), it.ports_used)));
             ports.extend(page.destinations.iter().map(|it| it.destination_port));
             wanted.cursor = page.cursor;
             if wanted.cursor.is_none() {

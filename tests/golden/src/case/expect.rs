@@ -92,20 +92,27 @@ pub(super) fn compare(
 }
 
 /// Outputs as lines, grouped by what must stay in order: place, protocol and both ends, of ICMP
-/// errors those of the packet that is quoted.
+/// the identifier besides, and of ICMP errors the ends of the packet that is quoted.
 pub(super) fn by_flow(outputs: &[Output], links: &Links) -> BTreeMap<String, Vec<String>> {
     let mut flows: BTreeMap<String, Vec<String>> = BTreeMap::new();
     for output in outputs {
         let line = line_of(output, links);
         let (_, quoted) = line.split_once(" quotes ").unwrap_or_default();
         let flow = line.split(' ').take(5).chain(quoted.split(' ').take(4));
-        let flow = flow.collect::<Vec<_>>().join(" ");
+        let flow = flow.collect::<Vec<_>>().join(" ") + &identifier(&line).to_string();
         let lines = flows.entry(flow).or_default();
         if !(matches!(output, Output::Resolve(..)) && lines.contains(&line)) {
             lines.push(line);
         }
     }
     flows
+}
+
+/// The upper half of the `rest` of an ICMP message.
+fn identifier(line: &str) -> u32 {
+    let (_, rest) = line.split_once(" rest 0x").unwrap_or_default();
+    let digits = rest.split(' ').next().unwrap_or_default();
+    u32::from_str_radix(digits, 16).unwrap_or_default() >> 16
 }
 
 /// Outputs as lines, equal neighbours as one.

@@ -309,7 +309,8 @@ impl Simulation {
         for exhaustion in &exhaustions {
             let member = self.snapshot.member(exhaustion.member);
             let mapping = member.and_then(|member| member.mapping(exhaustion.protocol));
-            if mapping.is_some_and(|it| self.snapshot.mappings[it as usize].on_demand) {
+            if mapping.is_some_and(|it| self.snapshot.mappings[it as usize].on_demand_max.is_some())
+            {
                 self.world.want(exhaustion.member, exhaustion.protocol);
             }
         }

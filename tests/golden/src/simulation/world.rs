@@ -216,9 +216,8 @@ impl World {
 
     /// Members and the servers beside them have told their addresses.
     fn resolve_known_hosts(&mut self) {
-        let pools = self.configuration.load_balancers.iter().flat_map(|it| &it.pools);
-        let members = pools.flat_map(|pool| &pool.members).map(|member| member.address);
-        let hosts: BTreeSet<Address> = members.map(Address::from).collect();
+        let hosts = self.configuration.host_addresses();
+        let hosts: BTreeSet<Address> = hosts.map(Address::from).collect();
         for host in hosts {
             let known = self.port_of(host).filter(|port| self.kernel.mac_of(*port, host).is_none());
             if let Some(port) = known {

@@ -28,13 +28,16 @@ pub(super) enum Slot {
 #[derive(Clone, Debug)]
 pub(super) struct Book {
     slots: Arc<[Slot; SNAT_GRANULES]>,
+    /// Those on which rules listen, which may still have flows of before.
+    burned: BTreeSet<usize>,
     /// Granules of the last snapshot, unless something has changed since.
     granules: Option<Arc<Granules>>,
 }
 
 impl Default for Book {
     fn default() -> Self {
-        Self { slots: Arc::new([Slot::Free(0); SNAT_GRANULES]), granules: None }
+        let slots = Arc::new([Slot::Free(0); SNAT_GRANULES]);
+        Self { slots, burned: BTreeSet::new(), granules: None }
     }
 }
 
@@ -66,6 +69,7 @@ impl Book {
             freed |= was_held && is_free;
             self.set(granule, if is_free && is_burned { Slot::Burned } else { next });
         }
+        self.burned = burned;
         freed
     }
 
@@ -86,10 +90,14 @@ impl Book {
         }
     }
 
-    /// Leaves a granule to the member that it was taken from.
-    pub(super) fn keep(&mut self, granule: usize) {
-        if let Slot::Draining(holder) = self.slots[granule] {
-            self.set(granule, Slot::Held(holder));
+    /// Leaves a granule to the member that it was taken from, if no rule listens there.
+    pub(super) fn keep(&mut self, granule: usize) -> bool {
+        match self.slots[granule] {
+            Slot::Draining(holder) if !self.burned.contains(&granule) => {
+                self.set(granule, Slot::Held(holder));
+                true
+            }
+            Slot::Draining(_) | Slot::Held(_) | Slot::Free(_) | Slot::Burned => false,
         }
     }
 
@@ -185,6 +193,7 @@ mod tests {
         let burned = || BTreeSet::from([0]);
         assert!(!book.take_back(1_000, burned(), |_| true, |granule| granule == 0));
         assert_eq!(book.slots[0], Slot::Draining(HOLDER));
+        assert!(!book.keep(0), "a rule listens there");
         assert!(book.take_back(2_000, burned(), |_| true, |_| false));
         assert_eq!(book.slots[0], Slot::Burned);
         assert!(book.take_back(3_000, BTreeSet::new(), |_| false, |granule| granule == 1));

@@ -8,8 +8,8 @@
 //!
 //! What a member has, it keeps: its lowest ports when it is to have fewer, all when it is to have
 //! more, and its worker. A granule that is taken from it stays with its flows until the last has
-//! ended, and is nobody else's before (behaviour.md §4.3). New ports are an unbroken run where there
-//! is one.
+//! ended, and is nobody else's before (behaviour.md §4.3). New ports are an unbroken run where
+//! there is one.
 
 mod book;
 mod grants;
@@ -90,8 +90,8 @@ impl Outbound {
         })
     }
 
-    /// Whether the last flow has ended in a granule that was taken from a member, or ports on demand
-    /// are due.
+    /// Whether the last flow has ended in a granule that was taken from a member, or ports on
+    /// demand are due.
     pub(super) fn has_ports_to_return(&self, port_use: &[Arc<PortUse>], now: u64) -> bool {
         let drained = |(id, book): (&BookId, &Book)| {
             let mut draining = book.held().filter(|(_, _, draining)| *draining);
@@ -186,9 +186,11 @@ impl Outbound {
             }
         }
         let mut lacking = target - kept.len();
-        for own in want.in_order(held).filter(|held| held.draining).take(lacking) {
-            if let Some(book) = self.books.get_mut(&(own.address, want.protocol)) {
-                book.keep(own.granule);
+        let mut draining = want.in_order(held).filter(|held| held.draining);
+        while let Some(own) = draining.next().filter(|_| lacking > 0) {
+            let is_wanted = want.ids.contains(&own.address);
+            let book = self.books.get_mut(&(own.address, want.protocol));
+            if book.is_some_and(|book| is_wanted && book.keep(own.granule)) {
                 kept.push(own);
                 lacking -= 1;
             }

@@ -1,6 +1,7 @@
 //! Who is to have how many ports, and where?
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use super::super::Inputs;
 use super::super::balance::Balance;
@@ -49,9 +50,11 @@ impl Want {
 }
 
 /// What all members are to have: each by the method that comes first, and by outbound rules before
-/// load-balancing rules (behaviour.md §4.1).
+/// load-balancing rules (behaviour.md §4.1). One with a public address of its own needs no ports.
 pub(super) fn wants(inputs: Inputs<'_>, balance: &mut Balance) -> Vec<Want> {
     let methods = outbound_methods(inputs.configuration);
+    let instances: BTreeSet<IpAddr> =
+        inputs.configuration.instances().map(|(instance, _)| instance.address).collect();
     let mut known: BTreeSet<Holding> = BTreeSet::new();
     let mut wants = Vec::new();
     for is_outbound_rule in [true, false] {
@@ -61,7 +64,7 @@ pub(super) fn wants(inputs: Inputs<'_>, balance: &mut Balance) -> Vec<Want> {
             }
             let load_balancer = &inputs.configuration.load_balancers[method.load_balancer];
             for member in &load_balancer.pools[method.pool].members {
-                if !member.address.is_ipv4() {
+                if !member.address.is_ipv4() || instances.contains(&member.address) {
                     continue;
                 }
                 let id = balance.member(member.address, inputs.now_milliseconds);
@@ -78,22 +81,22 @@ pub(super) fn wants(inputs: Inputs<'_>, balance: &mut Balance) -> Vec<Want> {
 
 fn want(member: MemberId, protocol: Transport, position: u32, method: &OutboundMethod) -> Want {
     let extensions = &method.extensions;
+    let on_demand_max =
+        extensions.enable_on_demand_ports.then_some(extensions.maximum_outbound_ports);
     Want {
         member,
         protocol,
         ports: method.ports_per_member,
         addresses: method.addresses.clone(),
         ids: Vec::new(),
-        on_demand_max: extensions
-            .enable_on_demand_ports
-            .then_some(extensions.maximum_outbound_ports),
+        on_demand_max,
         mapping: OutboundMapping {
             method: position,
             shares: Box::default(),
             timers: timers(protocol, method),
             tcp_reset: method.enable_tcp_reset,
             endpoint_independent: extensions.enable_endpoint_independent_mapping,
-            on_demand: extensions.enable_on_demand_ports,
+            on_demand_max,
             rejects: extensions.reject_when_exhausted,
         },
     }

@@ -9,6 +9,7 @@ mod codes;
 mod echo;
 mod examples;
 mod families;
+mod instances;
 mod interfaces;
 mod leniency;
 mod meaning;

@@ -140,8 +140,6 @@ fn uses_of_other_resources() -> Vec<Use> {
         {"addressPrefix": "10.0.0.0/24"}}]),
     );
     let in_subnet = |name: &str| format!("{subnets}/0/properties/{name}");
-    let mut public = with_own_public_address();
-    set(&mut public, &at("outboundRules"), json!([]));
     let disk = json!({"type": "Microsoft.Compute/disks", "name": "disk"});
     vec![
         changed(
@@ -157,12 +155,6 @@ fn uses_of_other_resources() -> Vec<Use> {
             valid(),
             "/resources/0/properties/virtualNetworkPeerings",
             json!([{"name": "p"}]),
-        ),
-        changed(
-            "Public IP addresses of network interfaces",
-            public,
-            &format!("{INTERFACE}/publicIPAddress"),
-            json!({"id": "own"}),
         ),
         (
             "Resources of other types",

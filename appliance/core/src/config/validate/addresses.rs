@@ -11,8 +11,8 @@ use crate::config::resource::Written;
 use crate::limits::MEMBERS_MAX;
 use crate::units::Prefix;
 
-/// Checks all addresses.
-pub(super) fn validate(load_balancers: &[Draft<'_>], ports: &[Port]) {
+/// Checks all addresses of load balancers; returns those of their frontends.
+pub(super) fn validate<'d>(load_balancers: &'d [Draft<'_>], ports: &[Port]) -> Owned<'d> {
     let own: HashSet<IpAddr> = own_addresses(ports).collect();
     let frontends = check_frontends(load_balancers, &own);
     let mut members = HashSet::new();
@@ -29,18 +29,19 @@ pub(super) fn validate(load_balancers: &[Draft<'_>], ports: &[Port]) {
             );
         }
     }
+    frontends
 }
 
 /// The addresses that frontends own: single ones, and those of prefixes.
 #[derive(Default)]
-struct Owned<'d> {
+pub(super) struct Owned<'d> {
     /// By their first address. They do not overlap.
     prefixes: BTreeMap<IpAddr, (Prefix, &'d str)>,
 }
 
 impl<'d> Owned<'d> {
     /// The frontend that owns an address.
-    fn by(&self, address: IpAddr) -> Option<&'d str> {
+    pub(super) fn by(&self, address: IpAddr) -> Option<&'d str> {
         let (_, (prefix, name)) = self.prefixes.range(..=address).next_back()?;
         prefix.contains(address.into()).then_some(*name)
     }

@@ -1,6 +1,7 @@
 //! Do network interfaces and load balancers agree (behaviour.md §1.4; §1.10, V16, V18, V27)?
 //!
-//! Not here: outbound rules of interfaces (`outbound`), members by address (`addresses`).
+//! Not here: outbound rules of interfaces (`outbound`), members by address (`addresses`), public
+//! addresses of interfaces (`instances`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -16,7 +17,6 @@ use crate::limits::RULES_PER_INTERFACE_MAX;
 pub(super) fn validate(resources: &Resources<'_>) {
     let directory = Directory::new(&resources.interfaces);
     refuse_memberships_of_nothing(resources);
-    refuse_public_addresses_in_use(resources, &directory);
     for draft in &resources.load_balancers {
         refuse_mixed_pools(draft);
         refuse_floating_ip_on_others(draft, &directory);
@@ -46,34 +46,6 @@ fn refuse_memberships_of_nothing(resources: &Resources<'_>) {
         }
         for membership in &configuration.nat_rules {
             rules.resolve(&membership.reference);
-        }
-    }
-}
-
-/// A public IP address belongs to one frontend or interface.
-fn refuse_public_addresses_in_use(resources: &Resources<'_>, directory: &Directory<'_, '_>) {
-    let mut users: HashMap<usize, &str> = HashMap::new();
-    let address_of = |position: usize| {
-        resources.public_addresses.get(position).and_then(|it| it.meaning.as_ref()?.address)
-    };
-    let frontends: HashMap<_, _> = resources
-        .load_balancers
-        .iter()
-        .flat_map(|draft| &draft.frontends)
-        .filter_map(|it| Some((it.meaning.as_ref()?.address?, it.resource.name.as_str())))
-        .collect();
-    for one in &directory.all {
-        let public = one.configuration.meaning.as_ref().and_then(|draft| draft.public_address);
-        let Some(public) = public else { continue };
-        let own = one.interface.resource.name.as_str();
-        let other = users.insert(public, own);
-        let frontend = address_of(public).and_then(|address| frontends.get(&address).copied());
-        if let Some(other) = other.or(frontend) {
-            one.configuration.resource.properties.error_at(
-                "publicIPAddress",
-                "PublicIPAddressInUse",
-                format!("This public IP address is used by `{other}` already. Name another one."),
-            );
         }
     }
 }

@@ -7,6 +7,7 @@ mod addresses;
 mod families;
 mod frontend_ports;
 mod ha_ports;
+mod instances;
 mod interfaces;
 mod limits;
 mod outbound;
@@ -30,7 +31,8 @@ pub(super) fn validate<'a>(resources: &Resources<'a>, ports: &[Port]) -> Vec<Pla
     let load_balancers = &resources.load_balancers;
     limits::validate(load_balancers);
     sku::validate(load_balancers);
-    addresses::validate(load_balancers, ports);
+    let frontends = addresses::validate(load_balancers, ports);
+    instances::validate(resources, &frontends, ports);
     families::validate(load_balancers);
     frontend_ports::validate(load_balancers);
     outbound::validate(resources);
