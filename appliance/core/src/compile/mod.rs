@@ -157,6 +157,8 @@ impl Compiler {
         }
         if changes.configuration || changes.world {
             self.forward.write(inputs, self.seed, &self.outbound, &mut next);
+        }
+        if changes.configuration || changes.world || changes.ports {
             hosts::write(inputs, &mut self.hosts, &mut next);
         }
         if ends_flows {

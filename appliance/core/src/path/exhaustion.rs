@@ -7,6 +7,7 @@ use zerocopy::IntoBytes;
 
 use super::expire::Reset;
 use super::worker::{ORIGINATED_PER_TURN, Originated, OriginatedFrame, Worker};
+use crate::flow::key;
 use crate::policy::{Adjacency, OutboundMapping, Snapshot};
 use crate::telemetry::Counter;
 use crate::units::{Address, MemberId, Transport};
@@ -38,6 +39,12 @@ pub enum ExhaustionKind {
 /// Notes that one turn may leave. Of more, every one is counted and the further ones are not told.
 pub(super) const EXHAUSTIONS_PER_TURN: usize = 16;
 
+/// Answers to refused flows that one turn may make: half of what it may make at all, so that the
+/// timers always have room for theirs. Further flows are refused in silence.
+const REFUSALS_PER_TURN: usize = ORIGINATED_PER_TURN / 2;
+/// Of these, notes of one member and protocol, so that others are heard, too.
+const EXHAUSTIONS_OF_ONE: usize = 4;
+
 /// A flow that found no port.
 pub(super) struct Shortage<'a> {
     pub(super) member: MemberId,
@@ -53,7 +60,7 @@ impl Worker {
         let Some(protocol) = super::classify::transport(parsed) else { return };
         self.outbound.flow_refused(shortage.member, protocol);
         self.note_exhaustion(shortage.member, protocol, parsed, ExhaustionKind::Exhausted);
-        if shortage.mapping.rejects && self.originated.len() < ORIGINATED_PER_TURN {
+        if shortage.mapping.rejects && self.originated.len() < REFUSALS_PER_TURN {
             self.reject(snapshot, protocol, shortage);
         }
     }
@@ -70,9 +77,12 @@ impl Worker {
         parsed: &Parsed,
         kind: ExhaustionKind,
     ) {
-        let remote = (parsed.destination, parsed.destination_port);
-        let note = Exhaustion { member, protocol, remote, kind };
-        if self.exhaustions.len() < EXHAUSTIONS_PER_TURN && !self.exhaustions.contains(&note) {
+        let far_port = key::far_port(protocol, parsed.destination_port);
+        let note = Exhaustion { member, protocol, remote: (parsed.destination, far_port), kind };
+        let is_its = |it: &&Exhaustion| it.member == member && it.protocol == protocol;
+        let has_room = self.exhaustions.len() < EXHAUSTIONS_PER_TURN
+            && self.exhaustions.iter().filter(is_its).count() < EXHAUSTIONS_OF_ONE;
+        if has_room && !self.exhaustions.contains(&note) {
             self.exhaustions.push(note);
         }
     }

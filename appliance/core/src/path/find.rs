@@ -150,11 +150,15 @@ impl Worker {
             }
             Class::Inbound(_) | Class::Reply(_) | Class::OutboundReply(..) | Class::Routed => None,
         };
-        let Some(next) = next else {
+        let Some(next) = next.filter(|share| share.worker != self.id) else {
             self.end_flow(slot);
             return false;
         };
-        self.flows.at_mut(slot).last_seen = now.tick();
+        // A request to open tells nothing of whether the flow was opened.
+        if !batch.parsed[place].asks_to_open() {
+            let entry = self.flows.at_mut(slot);
+            (entry.last_seen, entry.tcp) = (now.tick(), TcpState::ESTABLISHED);
+        }
         hand_over(next.worker, tag, frames, batch, place);
         true
     }
@@ -278,8 +282,7 @@ impl Worker {
         };
         let mapping = snapshot.member(MemberId(member))?.mapping(protocol)?;
         let timers = &snapshot.mappings.get(mapping as usize)?.timers;
-        let ticks =
-            if entry.is_stub() { timers.idle } else { outbound_ticks(protocol, entry.tcp, timers) };
+        let ticks = outbound_ticks(protocol, entry.tcp, timers);
         let partner = self.flows.partner(slot).map(|partner| self.flows.at(partner).last_seen);
         Some(entry.last_seen.max(partner.unwrap_or_default()).silent_for(ticks))
     }

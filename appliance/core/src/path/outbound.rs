@@ -126,7 +126,8 @@ impl Worker {
         let protocol = transport(parsed)?;
         let holder = Holder { member, address: block.address, protocol };
         let far_port = key::far_port(protocol, parsed.destination_port);
-        let block = Block { holder, first_port: block.first_port, ports: block.ports };
+        let (first_port, ports) = (block.first_port, block.ports);
+        let block = Block { holder, first_port, ports, is_all: true };
         Some((block, Towards::One(parsed.destination, far_port)))
     }
 
@@ -172,6 +173,8 @@ impl Worker {
         let parsed = newcomer.parsed;
         let protocol = transport(parsed).ok_or(DropReason::ProtocolNotTranslated)?;
         let next = first_share(mapping, parsed, tag.passed_on().dry);
+        // Where the shares have changed under way, it may be this one again.
+        let next = next.filter(|share| share.worker != self.id);
         if protocol == Transport::Tcp && !is_opening(parsed) {
             return match next {
                 Some(next) => Err(Unopened::Elsewhere(next.worker)),
@@ -292,24 +295,56 @@ impl Worker {
         let (member, protocol) = (opening.member, opening.protocol);
         let key = key::reservation(protocol, member, opening.newcomer.parsed.source_port);
         let home = self.flows.home(&key);
-        if let Some(slot) = self.flows.find(&key, home) {
-            let entry = self.flows.at_mut(slot);
+        let reserved = self.flows.find(&key, home);
+        if let Some(slot) = reserved {
+            let entry = self.flows.at(slot);
             let address = OutboundAddressId(entry.target);
             let claim = Claim {
                 holder: Holder { member, address, protocol },
                 port: entry.target_port,
                 is_reserved: true,
             };
+            if !self.may_share(opening, &claim) {
+                return self.reserve(snapshot, now, opening, reserved);
+            }
             self.ports.share(&claim.holder, claim.port).map_err(|error| reason_of(&error))?;
             let entry = self.flows.at_mut(slot);
             entry.set_flows(entry.flows() + 1);
             return Ok(claim);
         }
+        self.reserve(snapshot, now, opening, None)
+    }
+
+    /// Whether a reserved port may have a further flow: it is still the member's, and no flow of
+    /// a time without reservations has it towards the same destination.
+    fn may_share(&self, opening: &Opening<'_>, claim: &Claim) -> bool {
+        let parsed = opening.newcomer.parsed;
+        let (remote, remote_port) = (parsed.destination, parsed.destination_port);
+        let mut blocks = opening.share.blocks.iter();
+        blocks.any(|it| it.address == claim.holder.address && it.range().contains(&claim.port))
+            && !self.flows.has_port(&claim.holder, claim.port, remote, remote_port)
+    }
+
+    /// Reserves a port, in the place of an earlier reservation if there is one: its flows go on
+    /// without it.
+    fn reserve(
+        &mut self,
+        snapshot: &Snapshot,
+        now: Now,
+        opening: &Opening<'_>,
+        earlier: Option<u32>,
+    ) -> Result<Claim, DropReason> {
+        let near = opening.newcomer.parsed.source_port;
+        let key = key::reservation(opening.protocol, opening.member, near);
         let claim = self.lowest(opening, Towards::Everybody, |_, _| false)?;
         let (target, port) = (claim.holder.address.0, claim.port);
         let (tick, born) = (now.tick(), snapshot.generation);
         let mut entry = Entry::new(key, target, port, TcpState::NEW, tick, born);
         entry.set_flows(1);
+        if let Some(slot) = earlier {
+            self.flows.unreserve(slot);
+        }
+        let home = self.flows.home(&key);
         if self.flows.reserve(entry, home).is_err() {
             self.ports.give_back(&claim.holder, Towards::Everybody, port);
             return Err(DropReason::FlowTableFull);
@@ -337,7 +372,9 @@ impl Worker {
                         Towards::Everybody => false,
                     }
             };
-            let wanted = Block { holder, first_port: block.first_port, ports: block.ports };
+            let (first_port, ports) = (block.first_port, block.ports);
+            let is_all = opening.share.blocks.len() == 1;
+            let wanted = Block { holder, first_port, ports, is_all };
             match self.ports.take(&wanted, towards, is_taken) {
                 Ok(port) => {
                     self.note_if_low(opening, before + u32::from(port - block.first_port));
@@ -402,12 +439,18 @@ impl Worker {
     /// Leaves word that the flow is to be looked for at the next share. Without room for that,
     /// every packet of it asks again.
     fn leave_stub(&mut self, snapshot: &Snapshot, now: Now, opening: &Opening<'_>) {
+        if self.flows.is_under_pressure() {
+            return;
+        }
         let &Newcomer { parsed, home, .. } = &opening.newcomer;
         let (near, far) = (parsed.source_port, parsed.destination_port);
         let (protocol, remote) = (opening.protocol, parsed.destination);
         let key = key::outbound(protocol, opening.member, near, remote, far);
         let stub = Entry::new(key, 0, 0, TcpState::NEW, now.tick(), snapshot.generation);
-        let deadline = now.tick().silent_for(opening.mapping.timers.idle);
+        // Until there is more than a request to open: the next share may have none, either.
+        let timers = &opening.mapping.timers;
+        let ticks = if protocol == Transport::Tcp { timers.opening } else { timers.idle };
+        let deadline = now.tick().silent_for(ticks.min(timers.idle));
         if self.flows.insert(stub.into_stub(), home, deadline).is_ok() {
             self.counters.count(Counter::FlowsCreated, 1);
             self.counters.count(Counter::SnatStubsCreated, 1);
@@ -429,7 +472,12 @@ impl Worker {
         }
         let key = key::reservation(holder.protocol, holder.member, near_port);
         let found = self.flows.find(&key, self.flows.home(&key));
-        match found.map(|slot| (slot, self.flows.at(slot).flows())) {
+        let is_its = |slot: &u32| {
+            let entry = self.flows.at(*slot);
+            (entry.target, entry.target_port) == (holder.address.0, port)
+        };
+        // A flow whose reservation has been replaced gives back what is its own.
+        match found.filter(is_its).map(|slot| (slot, self.flows.at(slot).flows())) {
             Some((slot, flows)) if flows > 1 => {
                 self.flows.at_mut(slot).set_flows(flows - 1);
                 self.ports.unshare(holder, port);
@@ -438,7 +486,7 @@ impl Worker {
                 self.flows.unreserve(slot);
                 self.ports.give_back(holder, Towards::Everybody, port);
             }
-            None => self.ports.give_back(holder, Towards::Everybody, port),
+            None => self.ports.unshare(holder, port),
         }
     }
 }

@@ -6,10 +6,15 @@ use std::sync::Arc;
 
 use crate::limits::SNAT_GRANULES;
 use crate::policy::{Granule, Granules};
+use crate::units::MemberId;
 
 /// Milliseconds that a granule which lost its holder rests, where others will do: what its flows'
 /// peers still send should not meet another member. As long as the default idle timeout.
 const REST_MILLISECONDS: u64 = 240_000;
+
+/// Milliseconds after which no worker begins flows in a granule that was taken from its member: far
+/// more than it takes to publish a snapshot, and for every worker to pass it.
+const QUIET_MILLISECONDS: u64 = 1_000;
 
 /// What is known of a granule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,8 +25,8 @@ pub(super) enum Slot {
     Burned,
     /// A member may use it.
     Held(Granule),
-    /// It was taken from a member, and still has flows.
-    Draining(Granule),
+    /// It was taken from a member at that time, and may still have flows.
+    Draining(Granule, u64),
 }
 
 /// All granules of an address for one protocol.
@@ -47,7 +52,7 @@ impl Book {
         &mut self,
         now: u64,
         burned: BTreeSet<usize>,
-        may_keep: impl Fn(crate::units::MemberId) -> bool,
+        (may_keep, is_gone): (impl Fn(MemberId) -> bool, impl Fn(MemberId) -> bool),
         is_used: impl Fn(usize) -> bool,
     ) -> bool {
         let free = Slot::Free(now.saturating_add(REST_MILLISECONDS));
@@ -55,16 +60,16 @@ impl Book {
         for granule in 0..SNAT_GRANULES {
             let is_burned = burned.contains(&granule);
             let slot = self.slots[granule];
-            let next =
-                match slot {
-                    Slot::Held(holder) if is_burned || !may_keep(holder.member) => {
-                        if is_used(granule) { Slot::Draining(holder) } else { free }
-                    }
-                    Slot::Draining(_) if !is_used(granule) => free,
-                    Slot::Burned => Slot::Free(0),
-                    Slot::Free(_) | Slot::Held(_) | Slot::Draining(_) => slot,
-                };
-            let was_held = matches!(slot, Slot::Held(_) | Slot::Draining(_));
+            let next = match slot {
+                Slot::Held(holder) if is_gone(holder.member) && !is_used(granule) => free,
+                Slot::Held(holder) if is_burned || !may_keep(holder.member) => {
+                    Slot::Draining(holder, now)
+                }
+                Slot::Draining(_, since) if is_quiet(since, now) && !is_used(granule) => free,
+                Slot::Burned => Slot::Free(0),
+                Slot::Free(_) | Slot::Held(_) | Slot::Draining(..) => slot,
+            };
+            let was_held = matches!(slot, Slot::Held(_) | Slot::Draining(..));
             let is_free = matches!(next, Slot::Free(_));
             freed |= was_held && is_free;
             self.set(granule, if is_free && is_burned { Slot::Burned } else { next });
@@ -77,27 +82,34 @@ impl Book {
     pub(super) fn held(&self) -> impl Iterator<Item = (usize, Granule, bool)> {
         self.slots.iter().enumerate().filter_map(|(granule, slot)| match slot {
             Slot::Held(holder) => Some((granule, *holder, false)),
-            Slot::Draining(holder) => Some((granule, *holder, true)),
+            Slot::Draining(holder, _) => Some((granule, *holder, true)),
             Slot::Free(_) | Slot::Burned => None,
         })
     }
 
     /// Takes a granule from its member.
-    pub(super) fn give_up(&mut self, granule: usize, is_used: bool, now: u64) {
+    pub(super) fn give_up(&mut self, granule: usize, now: u64) {
         if let Slot::Held(holder) = self.slots[granule] {
-            let free = Slot::Free(now.saturating_add(REST_MILLISECONDS));
-            self.set(granule, if is_used { Slot::Draining(holder) } else { free });
+            self.set(granule, Slot::Draining(holder, now));
         }
+    }
+
+    /// Granules that drain, in which no worker begins a flow any more.
+    pub(super) fn drained(&self, now: u64) -> impl Iterator<Item = usize> {
+        self.slots.iter().enumerate().filter_map(move |(granule, slot)| match slot {
+            Slot::Draining(_, since) if is_quiet(*since, now) => Some(granule),
+            Slot::Draining(..) | Slot::Held(_) | Slot::Free(_) | Slot::Burned => None,
+        })
     }
 
     /// Leaves a granule to the member that it was taken from, if no rule listens there.
     pub(super) fn keep(&mut self, granule: usize) -> bool {
         match self.slots[granule] {
-            Slot::Draining(holder) if !self.burned.contains(&granule) => {
+            Slot::Draining(holder, _) if !self.burned.contains(&granule) => {
                 self.set(granule, Slot::Held(holder));
                 true
             }
-            Slot::Draining(_) | Slot::Held(_) | Slot::Free(_) | Slot::Burned => false,
+            Slot::Draining(..) | Slot::Held(_) | Slot::Free(_) | Slot::Burned => false,
         }
     }
 
@@ -143,7 +155,7 @@ impl Book {
         let slots = &self.slots;
         let granules = self.granules.get_or_insert_with(|| {
             Arc::new(Granules::of(slots.iter().map(|slot| match slot {
-                Slot::Held(holder) | Slot::Draining(holder) => Some(*holder),
+                Slot::Held(holder) | Slot::Draining(holder, _) => Some(*holder),
                 Slot::Free(_) | Slot::Burned => None,
             })))
         });
@@ -156,6 +168,11 @@ impl Book {
             self.granules = None;
         }
     }
+}
+
+/// Whether every worker has passed the snapshot that took a granule from its member.
+const fn is_quiet(since: u64, now: u64) -> bool {
+    now >= since.saturating_add(QUIET_MILLISECONDS)
 }
 
 #[cfg(test)]
@@ -191,13 +208,18 @@ mod tests {
     fn what_is_taken_back_drains_while_it_has_flows_and_rests_then() {
         let mut book = book(0..3);
         let burned = || BTreeSet::from([0]);
-        assert!(!book.take_back(1_000, burned(), |_| true, |granule| granule == 0));
-        assert_eq!(book.slots[0], Slot::Draining(HOLDER));
+        type May = fn(MemberId) -> bool;
+        let (stays, goes): ((May, May), (May, May)) = ((|_| true, |_| false), (|_| false, |_| true));
+        assert!(!book.take_back(1_000, burned(), stays, |_| false));
+        assert_eq!(book.slots[0], Slot::Draining(HOLDER, 1_000));
         assert!(!book.keep(0), "a rule listens there");
-        assert!(book.take_back(2_000, burned(), |_| true, |_| false));
+        assert!(!book.take_back(1_999, burned(), stays, |_| false), "a worker may begin a flow");
+        assert!(!book.take_back(2_000, burned(), stays, |_| true), "it has flows");
+        assert!(book.take_back(2_000, burned(), stays, |_| false));
         assert_eq!(book.slots[0], Slot::Burned);
-        assert!(book.take_back(3_000, BTreeSet::new(), |_| false, |granule| granule == 1));
-        assert_eq!(book.slots[..3], [Slot::Free(0), Slot::Draining(HOLDER), Slot::Free(243_000)]);
+        assert!(book.take_back(3_000, BTreeSet::new(), goes, |granule| granule == 1));
+        let draining = Slot::Draining(HOLDER, 3_000);
+        assert_eq!(book.slots[..3], [Slot::Free(0), draining, Slot::Free(243_000)]);
         book.keep(1);
         assert_eq!(runs(&book, 2, true, 242_999), [(3, 5)], "granule 2 rests");
         assert_eq!(runs(&book, 2, true, 243_000), [(2, 4)]);

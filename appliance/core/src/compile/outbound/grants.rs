@@ -29,6 +29,17 @@ struct Grant {
 pub(super) struct Grants(BTreeMap<Holding, Grant>);
 
 impl Grants {
+    /// Takes everything back, for others are short of what they are allotted.
+    pub(super) fn revoke(&mut self, wants: &mut [Want]) {
+        self.0.clear();
+        wants.iter_mut().for_each(|want| want.on_demand = 0);
+    }
+
+    /// Whether anybody has something.
+    pub(super) fn any(&self) -> bool {
+        !self.0.is_empty()
+    }
+
     /// Whether it is time to ask whether somebody still needs what it has.
     pub(super) fn is_due(&self, now: u64) -> bool {
         self.0.values().any(|grant| now >= grant.needed_at.saturating_add(HELD_MILLISECONDS))
@@ -59,9 +70,10 @@ impl Grants {
             } else if now >= grant.needed_at.saturating_add(HELD_MILLISECONDS) {
                 grant = Grant { granules: used_beyond(inputs, want, held, base), needed_at: now };
             }
+            grant.granules = grant.granules.min(most.saturating_sub(base));
             if grant.granules > 0 {
                 let granules = u32::try_from(grant.granules).unwrap_or(0);
-                want.ports += granules * u32::from(SNAT_GRANULE);
+                want.on_demand = granules * u32::from(SNAT_GRANULE);
                 grants.insert(want.holding(), grant);
             }
         }

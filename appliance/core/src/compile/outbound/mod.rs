@@ -68,14 +68,21 @@ impl Outbound {
         next: &mut Snapshot,
     ) -> bool {
         let mut wants = wants(inputs, balance);
-        self.deal_workers(&wants, next.owner.workers());
+        let workers = next.owner.workers();
+        self.deal_workers(&wants, workers);
         self.name_addresses(&mut wants);
-        let mut freed = self.take_back(inputs, &wants);
+        let freed = self.take_back(inputs, &wants);
         let held = self.held();
         self.grants.update(inputs, &held, &mut wants);
-        for want in &wants {
-            let held = held.get(&want.holding()).map_or(&[][..], Vec::as_slice);
-            freed |= self.fit(inputs, want, held, next.owner.workers());
+        self.give_up(inputs, &wants);
+        let mut is_short = self.deal(inputs, &wants, workers, Want::granules);
+        if is_short && self.grants.any() {
+            self.grants.revoke(&mut wants);
+            self.give_up(inputs, &wants);
+            is_short = self.deal(inputs, &wants, workers, Want::granules);
+        }
+        if !is_short {
+            self.deal(inputs, &wants, workers, Want::all_granules);
         }
         self.write_addresses(next);
         let lost = self.write_mappings(&wants, next);
@@ -94,8 +101,8 @@ impl Outbound {
     /// demand are due.
     pub(super) fn has_ports_to_return(&self, port_use: &[Arc<PortUse>], now: u64) -> bool {
         let drained = |(id, book): (&BookId, &Book)| {
-            let mut draining = book.held().filter(|(_, _, draining)| *draining);
-            draining.any(|(granule, ..)| !is_used(port_use, *id, granule))
+            let mut drained = book.drained(now);
+            drained.any(|granule| !is_used(port_use, *id, granule))
         };
         self.grants.is_due(now) || self.books.iter().any(drained)
     }
@@ -153,8 +160,10 @@ impl Outbound {
                 let may_keep = |member| {
                     wanted.get(&(member, protocol)).is_some_and(|addresses| addresses.contains(id))
                 };
+                let is_gone = |member| !wanted.contains_key(&(member, protocol));
                 let is_used = |granule| is_used(inputs.port_use, (*id, protocol), granule);
-                freed |= book.take_back(inputs.now_milliseconds, burned, may_keep, is_used);
+                let (now, may) = (inputs.now_milliseconds, (may_keep, is_gone));
+                freed |= book.take_back(now, burned, may, is_used);
             }
         }
         freed
@@ -172,20 +181,47 @@ impl Outbound {
         all
     }
 
-    /// Makes what a member has as much as it is to have. Returns whether any of it became free.
-    fn fit(&mut self, inputs: Inputs<'_>, want: &Want, held: &[Held], workers: u8) -> bool {
-        let target = want.granules();
-        let mut kept: Vec<Held> = want.in_order(held).filter(|held| !held.draining).collect();
-        let mut freed = false;
-        for excess in kept.split_off(target.min(kept.len())) {
-            let id = (excess.address, want.protocol);
-            let is_used = is_used(inputs.port_use, id, excess.granule);
-            if let Some(book) = self.books.get_mut(&id) {
-                book.give_up(excess.granule, is_used, inputs.now_milliseconds);
-                freed |= !is_used;
+    /// Takes from members what they have beyond what they are to have: their highest ports.
+    fn give_up(&mut self, inputs: Inputs<'_>, wants: &[Want]) {
+        let held = self.held();
+        for want in wants {
+            let held = held.get(&want.holding()).map_or(&[][..], Vec::as_slice);
+            let kept = want.in_order(held).filter(|held| !held.draining);
+            for excess in kept.skip(want.all_granules()) {
+                if let Some(book) = self.books.get_mut(&(excess.address, want.protocol)) {
+                    book.give_up(excess.granule, inputs.now_milliseconds);
+                }
             }
         }
-        let mut lacking = target - kept.len();
+    }
+
+    /// Gives members what they lack of so many granules. Returns whether anybody is short of some.
+    fn deal(
+        &mut self,
+        inputs: Inputs<'_>,
+        wants: &[Want],
+        workers: u8,
+        target: impl Fn(&Want) -> usize,
+    ) -> bool {
+        let held = self.held();
+        let mut is_short = false;
+        for want in wants {
+            let held = held.get(&want.holding()).map_or(&[][..], Vec::as_slice);
+            is_short |= self.deal_one(inputs, (want, target(want)), held, workers) > 0;
+        }
+        is_short
+    }
+
+    /// Gives a member what it lacks; returns how many granules there were not.
+    fn deal_one(
+        &mut self,
+        inputs: Inputs<'_>,
+        (want, target): (&Want, usize),
+        held: &[Held],
+        workers: u8,
+    ) -> usize {
+        let mut kept: Vec<Held> = want.in_order(held).filter(|held| !held.draining).collect();
+        let mut lacking = target.saturating_sub(kept.len());
         let mut draining = want.in_order(held).filter(|held| held.draining);
         while let Some(own) = draining.next().filter(|_| lacking > 0) {
             let is_wanted = want.ids.contains(&own.address);
@@ -211,14 +247,14 @@ impl Outbound {
                 }
             }
         }
-        freed
+        lacking
     }
 
     /// Who holds the granules that a member gets, one after the other.
     fn dealer(&self, want: &Want, kept: &[Held], workers: u8) -> Dealer {
         let first = self.workers.get(&want.member).copied().unwrap_or_default();
-        let shares = shares(want.ports, workers);
-        let share_of = want.granules().div_ceil(shares).max(1);
+        let shares = shares(want.ports + want.on_demand, workers);
+        let share_of = want.all_granules().div_ceil(shares).max(1);
         let workers = (0..shares).map(|share| {
             #[allow(clippy::cast_possible_truncation, reason = "a remainder of a number of 8 bits")]
             let worker = WorkerId(((first.index() + share) % usize::from(workers.max(1))) as u8);
@@ -250,7 +286,7 @@ impl Outbound {
     /// Writes who may use which ports. Returns whether flows of somebody may not leave any more.
     fn write_mappings(&mut self, wants: &[Want], next: &mut Snapshot) -> bool {
         let held = self.held();
-        let mut members = vec![0; usize::from(next.owner.workers().max(1))];
+        let mut members = vec![BTreeSet::new(); usize::from(next.owner.workers().max(1))];
         let mappings: Arc<[OutboundMapping]> = wants
             .iter()
             .map(|want| {
@@ -258,7 +294,7 @@ impl Outbound {
                 let first = self.workers.get(&want.member).copied().unwrap_or_default();
                 let mapping = want.mapping(shares_of(want, held, first));
                 for share in &mapping.shares {
-                    members[share.worker.index()] += u32::from(want.protocol == Transport::Tcp);
+                    members[share.worker.index()].insert(want.member);
                 }
                 mapping
             })
@@ -266,7 +302,8 @@ impl Outbound {
         if *mappings != *next.mappings {
             next.mappings = mappings;
         }
-        next.outbound_members = members.into();
+        let counts = members.iter().map(|members| u32::try_from(members.len()).unwrap_or(u32::MAX));
+        next.outbound_members = counts.collect();
         let positions: BTreeMap<_, _> =
             (0u32..).zip(wants).map(|(position, want)| (want.holding(), position)).collect();
         let lost = self.mappings.keys().any(|holding| !positions.contains_key(holding));

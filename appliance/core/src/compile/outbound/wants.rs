@@ -16,8 +16,10 @@ use crate::units::{Address, MemberId, OutboundAddressId, Transport, ticks_of_sec
 pub(super) struct Want {
     pub(super) member: MemberId,
     pub(super) protocol: Transport,
-    /// Ports over all addresses, a multiple of 8.
+    /// Ports that it is allotted over all addresses, a multiple of 8.
     pub(super) ports: u32,
+    /// Further ones that it has on demand, likewise.
+    pub(super) on_demand: u32,
     pub(super) addresses: Vec<Address>,
     /// Their ids, once they have some.
     pub(super) ids: Vec<OutboundAddressId>,
@@ -31,9 +33,14 @@ impl Want {
         (self.member, self.protocol)
     }
 
-    /// Granules over all addresses.
+    /// Granules that it is allotted over all addresses.
     pub(super) const fn granules(&self) -> usize {
         self.ports as usize / SNAT_GRANULE as usize
+    }
+
+    /// The same with those that it has on demand.
+    pub(super) const fn all_granules(&self) -> usize {
+        (self.ports + self.on_demand) as usize / SNAT_GRANULE as usize
     }
 
     /// What the member has on these addresses, in the order of their use.
@@ -87,6 +94,7 @@ fn want(member: MemberId, protocol: Transport, position: u32, method: &OutboundM
         member,
         protocol,
         ports: method.ports_per_member,
+        on_demand: 0,
         addresses: method.addresses.clone(),
         ids: Vec::new(),
         on_demand_max,

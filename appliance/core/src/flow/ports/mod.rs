@@ -42,6 +42,8 @@ pub struct Block {
     pub first_port: u16,
     /// How many ports, at least one.
     pub ports: u16,
+    /// Whether the holder has no other block.
+    pub is_all: bool,
 }
 
 impl Block {

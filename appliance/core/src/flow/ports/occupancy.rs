@@ -33,6 +33,11 @@ const SUMMARY: u16 = 255;
 /// never have more flows from one member at a time. So a record stands for nine flows, eighteen
 /// records of the flow table, and a sixteenth of that table's slots is enough for all of them.
 pub(super) const ASKED: u16 = 8;
+/// Flows of a leaf that are too few for a record: who opens nine towards each of many destinations
+/// and ends most of them would fill the map else.
+const FORGOTTEN: u16 = 4;
+/// Ports that one flow tries at most.
+const TRIED: usize = 64;
 /// 256 bits, 64 bytes.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(C, align(64))]
@@ -171,7 +176,7 @@ impl Occupancy {
         let (leaf, bit) = place(port);
         if let Some(slot) = self.find(&destination.leaf(leaf)) {
             let was_full = self.destinations.at(slot).is_full();
-            self.clear_or_remove(slot, bit);
+            self.clear_or_forget(slot, bit);
             if was_full && let Some(summary) = self.find(&destination.summary()) {
                 self.clear_or_remove(summary, leaf);
             }
@@ -193,7 +198,7 @@ impl Occupancy {
         if let Some(port) = asked.clone().find(|port| !is_taken(*port)) {
             return Ok(Some(port));
         }
-        if block.ports <= ASKED {
+        if block.ports <= ASKED && block.is_all {
             return Err(TakeError::Exhausted);
         }
         for port in asked {
@@ -208,15 +213,17 @@ impl Occupancy {
         destination: &Destination<'_>,
         is_taken: &impl Fn(u16) -> bool,
     ) -> Result<u16, TakeError> {
-        // Goes on past ports that were taken while they were asked for one by one: at most ASKED
-        // of each block that the holder has had.
-        loop {
+        // Goes on past ports that were taken though no bit says so: while they were asked for one by
+        // one, or since their leaf was forgotten. Where that are more, as when ports begin to be
+        // taken towards everybody, the next flow goes on from here.
+        for _ in 0..TRIED {
             let port = self.lowest_clear(block, destination)?;
             self.write_down(destination, port)?;
             if !is_taken(port) {
                 return Ok(port);
             }
         }
+        Err(TakeError::Exhausted)
     }
 
     /// The lowest port of the block whose bit is clear.
@@ -267,6 +274,16 @@ impl Occupancy {
         let slot = self.find_or_make(destination.leaf(leaf))?;
         self.destinations.at_mut(slot).set(bit);
         Ok(())
+    }
+
+    /// Clears a bit of a leaf, and forgets the leaf when few are left: so a record stands for more
+    /// than a few flows. Those that are left are asked for one by one then.
+    fn clear_or_forget(&mut self, slot: u32, bit: u16) {
+        let record = self.destinations.at_mut(slot);
+        record.clear(bit);
+        if record.used <= FORGOTTEN {
+            self.destinations.remove(slot);
+        }
     }
 
     fn clear_or_remove(&mut self, slot: u32, bit: u16) {

@@ -8,7 +8,7 @@ use super::occupancy::ASKED;
 use super::*;
 
 fn block(ports: u16) -> Block {
-    Block { holder: HOLDER, first_port: 1024, ports }
+    Block { holder: HOLDER, first_port: 1024, ports, is_all: true }
 }
 
 const HOLDER: Holder =
