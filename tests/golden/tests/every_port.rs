@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   up to 16,384 ports of a member   one worker holds them
-//!   more of them                     dealt over up to four workers; a flow goes from one to the next
+//!   more of them                     dealt over up to four workers; a flow goes on to the next
 //! ```
 //!
 //! Not here: which port a flow gets (`snat_model`).
