@@ -6,6 +6,7 @@
 //! ```
 //!
 //! Not here: which port a flow gets (`snat_model`).
+#![allow(clippy::panic, clippy::expect_used, reason = "a test may fail")]
 
 use std::collections::BTreeSet;
 use std::ops::Range;
