@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!   up to 16,384 ports of a member   one worker holds them
-//!   more of them                     dealt over up to four workers; a flow goes from one to the next
+//!   more of them                     dealt over up to four workers; a flow goes on to the next
 //! ```
 //!
 //! Not here: which port a flow gets (`snat_model`).
@@ -24,21 +24,21 @@ const SOURCE: (Range<usize>, Range<usize>) = (26..30, 34..36);
 
 /// Opens flows of all members in turn towards one destination: each gets a tuple that nobody else
 /// has until every member has used all its `ports`, and then none gets any.
-fn every_port_is_used_before_the_first_refusal(workers: u8, ports: u16) {
+fn every_port_is_used_before_the_first_refusal(workers: u8, ports: u16) -> Result<(), String> {
     let mut document = Document::read("base.json");
     for (path, value) in [
         ("outboundRules/internet/allocatedOutboundPorts", ports.to_string()),
         // Room for the records of all flows on one worker.
         ("appliance/limits/flowsPerWorker", "262144".to_owned()),
     ] {
-        document.set(path, &value).expect("a property of the document");
+        document.set(path, &value)?;
     }
     let mut simulation = Simulation::new(&document, Options::with_workers(workers));
     let mut taken = BTreeSet::new();
     for flow in 0..ports {
         for member in MEMBERS {
             let tuple = open(&mut simulation, member, flow);
-            let tuple = tuple.unwrap_or_else(|| panic!("{member} has no port after {flow} flows"));
+            let tuple = tuple.ok_or_else(|| format!("{member} has no port after {flow} flows"))?;
             assert!(taken.insert(tuple), "flow {flow} of {member} has what another flow has");
         }
     }
@@ -49,6 +49,7 @@ fn every_port_is_used_before_the_first_refusal(workers: u8, ports: u16) {
     assert_eq!(totals.get("drop_snat_ports_exhausted_packets"), MEMBERS.len() as u64);
     assert_eq!(totals.get("dropped_packets"), MEMBERS.len() as u64);
     simulation.check_accounts();
+    Ok(())
 }
 
 /// What the world sees as the source of a member's new flow.
@@ -64,31 +65,31 @@ fn open(simulation: &mut Simulation, member: u8, flow: u16) -> Option<Vec<u8>> {
 }
 
 #[test]
-fn every_port_of_one_share_is_used_with_1_worker() {
-    every_port_is_used_before_the_first_refusal(1, 16_384);
+fn every_port_of_one_share_is_used_with_1_worker() -> Result<(), String> {
+    every_port_is_used_before_the_first_refusal(1, 16_384)
 }
 
 #[test]
-fn every_port_of_one_share_is_used_with_4_workers() {
-    every_port_is_used_before_the_first_refusal(4, 16_384);
+fn every_port_of_one_share_is_used_with_4_workers() -> Result<(), String> {
+    every_port_is_used_before_the_first_refusal(4, 16_384)
 }
 
 #[test]
-fn every_port_of_one_share_is_used_with_16_workers() {
-    every_port_is_used_before_the_first_refusal(16, 16_384);
+fn every_port_of_one_share_is_used_with_16_workers() -> Result<(), String> {
+    every_port_is_used_before_the_first_refusal(16, 16_384)
 }
 
 #[test]
-fn every_port_of_many_is_used_with_1_worker() {
-    every_port_is_used_before_the_first_refusal(1, 20_000);
+fn every_port_of_many_is_used_with_1_worker() -> Result<(), String> {
+    every_port_is_used_before_the_first_refusal(1, 20_000)
 }
 
 #[test]
-fn every_port_of_many_is_used_with_4_workers() {
-    every_port_is_used_before_the_first_refusal(4, 20_000);
+fn every_port_of_many_is_used_with_4_workers() -> Result<(), String> {
+    every_port_is_used_before_the_first_refusal(4, 20_000)
 }
 
 #[test]
-fn every_port_of_many_is_used_with_16_workers() {
-    every_port_is_used_before_the_first_refusal(16, 20_000);
+fn every_port_of_many_is_used_with_16_workers() -> Result<(), String> {
+    every_port_is_used_before_the_first_refusal(16, 20_000)
 }
