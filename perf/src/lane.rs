@@ -16,6 +16,7 @@ use dpdk::{
     Burst, Eal, Mempool, PoolConfig, Port, PortConfig, RingConsumer, RingProducer, RxQueue, Source,
     StartedPort, TxQueue,
 };
+use golden::simulation::World;
 use weir::worker::inquiries::Desk;
 use weir::worker::{Clock, Idle, Lane, Outlets, PortLane, SharedState, WorkerLane, rings};
 use weir_core::path::{Batch, Sizes, Worker};
@@ -117,16 +118,29 @@ impl Rig {
         name: &str,
         flow_slots: usize,
     ) -> anyhow::Result<Self> {
+        let world = world::world_of(family, 1)?;
+        Ok(Self { family, ..Self::within(world, eal, pool, name, flow_slots)? })
+    }
+
+    /// The same in a world of its own, for packets of IPv4.
+    ///
+    /// # Errors
+    /// DPDK's.
+    pub fn within(
+        mut world: World,
+        eal: &Eal,
+        pool: &Mempool,
+        name: &str,
+        flow_slots: usize,
+    ) -> anyhow::Result<Self> {
         let (punt, punts) = ring(eal, name)?;
         let inlets = rings::Inlets { handoff: Vec::new(), relay: Vec::new(), kernel: None };
         let sends = rings::Sends { handoff: Vec::new(), relay: Vec::new(), punt };
-        let (publisher, readers) =
-            rcu::publication(Box::new(world::world_of(family, 1)?.compile(0)), 1);
+        let (publisher, readers) = rcu::publication(Box::new(world.compile(0)), 1);
         let reader = readers.into_iter().next().context("a reader")?;
         let joints = Joints { inlets, sends, punts };
         let mut rig = Self::assemble(eal, pool, WorkerId(0), flow_slots, reader, joints, name)?;
         rig.publisher = Some(publisher);
-        rig.family = family;
         Ok(rig)
     }
 

@@ -3,6 +3,7 @@
 //! Processor time, not the clock on the wall: whatever else runs on a shared machine then only
 //! disturbs the caches. Instructions, cycles and misses where the machine lets them be counted.
 
+use std::ops::AddAssign;
 use std::time::Duration;
 
 use perf_event::events::Hardware;
@@ -35,6 +36,22 @@ impl Sample {
     #[must_use]
     pub fn per_packet(&self) -> f64 {
         self.nanoseconds as f64 / self.packets.max(1) as f64
+    }
+}
+
+impl AddAssign for Sample {
+    /// Both stretches together; without events unless both have them.
+    fn add_assign(&mut self, other: Self) {
+        self.packets += other.packets;
+        self.nanoseconds += other.nanoseconds;
+        self.events = match (self.events, other.events) {
+            (Some(these), Some(those)) => Some(Events {
+                instructions: these.instructions + those.instructions,
+                cycles: these.cycles + those.cycles,
+                misses: these.misses + those.misses,
+            }),
+            _ => None,
+        };
     }
 }
 

@@ -49,12 +49,27 @@ pub fn world(workers: u8) -> anyhow::Result<World> {
     world_of(Family::V4, workers)
 }
 
+/// The world of [`world`] with one worker, where each member has so many outbound ports: a multiple
+/// of 8, of which the only address has 64,000 for all members.
+///
+/// # Errors
+/// As [`world`], or when there are not so many.
+pub fn world_with_ports(ports: u32) -> anyhow::Result<World> {
+    let mut document: Value = serde_json::from_slice(CONFIGURATION)?;
+    *document.pointer_mut(OUTBOUND_PORTS).context("configuration.json has an outbound rule")? =
+        ports.into();
+    of(checked(&serde_json::to_vec(&document)?)?, Family::V4, 1)
+}
+
 /// The world of [`world`], with the twins of IPv6 beside it if packets of that are to come.
 ///
 /// # Errors
 /// As [`world`].
 pub fn world_of(family: Family, workers: u8) -> anyhow::Result<World> {
-    let mut configuration = checked(CONFIGURATION)?;
+    of(checked(CONFIGURATION)?, family, workers)
+}
+
+fn of(mut configuration: Configuration, family: Family, workers: u8) -> anyhow::Result<World> {
     let families = match family {
         Family::V4 => &[Family::V4][..],
         Family::V6 => {
@@ -102,3 +117,6 @@ const CONFIGURATION: &[u8] = include_bytes!("../configuration.json");
 /// Where the members of the only pool stand.
 const POOL_MEMBERS: &str =
     "/resources/3/properties/backendAddressPools/0/properties/loadBalancerBackendAddresses";
+/// How many ports the only outbound rule gives each member.
+const OUTBOUND_PORTS: &str =
+    "/resources/3/properties/outboundRules/0/properties/allocatedOutboundPorts";

@@ -121,7 +121,7 @@ class Listings:
             ("flows", {"member": "10.0.0.99"}, NOT_FOUND),
             ("flows", {"rule": "loadBalancers/lab/loadBalancingRules/nothing"}, NOT_FOUND),
             ("flows", {"worker": self.workers}, INVALID_PARAMETERS),
-            ("flows", {"protocol": "Icmp"}, INVALID_PARAMETERS),
+            ("flows", {"protocol": "Sctp"}, INVALID_PARAMETERS),
             ("flows", {"source": "10.0.0.0/33"}, INVALID_PARAMETERS),
             ("flows", {"limit": 1001}, INVALID_PARAMETERS),
             ("flows", {"cursor": "0.0~0000000000000000"}, INVALID_PARAMETERS),

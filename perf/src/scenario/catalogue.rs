@@ -1,13 +1,16 @@
 //! Which scenarios are there?
 //!
-//! Names begin with what is measured: `dnat` and `snat` forward, `syn`, `lives` and `expiry` are
+//! Names begin with what is measured: `dnat` and `snat` forward, `snat-first`, `snat-last`,
+//! `snat-syn` and `snat-udp` open members' flows, `syn`, `lives` and `expiry` are
 //! about the beginning and end of flows, `publish` and `members` about changes, `handoff` and
 //! `scaling` about several workers, `memory` about bytes, `flood` about ill intent. What has `-v6`
 //! in its name is over IPv6, everything else over IPv4.
 
 use super::flood::Share;
 use super::life::Lives;
-use super::{Bench, flood, flows, life, memory, outbound, publish, team};
+use super::{Bench, flood, flows, life, memory, outbound, ports, publish, team};
+use weir_core::units::Transport;
+
 use crate::kind::Family;
 use crate::report::Row;
 use crate::traffic::Load;
@@ -94,6 +97,21 @@ pub const SCENARIOS: &[Scenario] = &[
     }),
     Scenario::one(&["snat-one-32k"], |bench| one(outbound::snat(bench, 32_000, true))),
     Scenario::one(&["snat-each-60k"], |bench| one(outbound::snat(bench, 60_000, false))),
+    Scenario::one(&["snat-first-one", "snat-last-one"], |bench| {
+        Ok(ports::first_and_last(bench, &ports::ONE)?.into())
+    }),
+    Scenario::one(&["snat-first-60k", "snat-last-60k"], |bench| {
+        Ok(ports::first_and_last(bench, &ports::MANY)?.into())
+    }),
+    Scenario::one(&["snat-syn"], |bench| {
+        one(ports::begin_and_expire(bench, "snat-syn", Transport::Tcp, 1))
+    }),
+    Scenario::one(&["snat-syn-crowd"], |bench| {
+        one(ports::begin_and_expire(bench, "snat-syn-crowd", Transport::Tcp, 30_000))
+    }),
+    Scenario::one(&["snat-udp"], |bench| {
+        one(ports::begin_and_expire(bench, "snat-udp", Transport::Udp, 1))
+    }),
     Scenario::one(&["syn", "expiry"], |bench| {
         Ok(life::syn_and_expiry(bench, Load::of(600_000))?.into())
     }),

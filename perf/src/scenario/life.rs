@@ -1,5 +1,6 @@
 //! How fast do flows begin and end?
 
+use std::ops::Range;
 use std::time::Instant;
 
 use dpdk::Source;
@@ -17,11 +18,11 @@ use crate::traffic::{self, Load};
 use crate::world::WEB;
 
 /// A handshake that nobody answers is forgotten after so long.
-const UNANSWERED_MILLISECONDS: u64 = 32_000;
+pub(super) const UNANSWERED_MILLISECONDS: u64 = 32_000;
 /// What has been closed from both sides is forgotten after so long.
 const CLOSED_MILLISECONDS: u64 = 10_000;
 /// The clock's steps: nothing is later than this, and a little for the way there.
-const LATE_MILLISECONDS: u64 = 1_000;
+pub(super) const LATE_MILLISECONDS: u64 = 1_000;
 
 /// Opening segments of `flows` new flows, and then the end of all of them by silence. Two rows:
 /// nanoseconds per new flow, and per flow that expires.
@@ -68,25 +69,41 @@ pub fn syn_and_expiry(bench: &mut Bench<'_>, load: Load) -> anyhow::Result<[Row;
 /// # Errors
 /// As [`syn_and_expiry`].
 pub fn syn_while_expiring(bench: &mut Bench<'_>, live: usize) -> anyhow::Result<Row> {
-    let chunk = live / 2;
     let rig = Rig::new(bench.eal, bench.pool, "churn", slots_for(live + live / 4))?;
+    let family = rig.family;
+    while_expiring(bench, rig, "expiry-syn", live, |clients| opening(family, clients))
+}
+
+/// First packets of flows without end, which `source` makes of the flows' numbers: each flow is
+/// never heard of again, and expires after the silence that an unanswered handshake may last.
+///
+/// # Errors
+/// As [`syn_and_expiry`].
+pub(super) fn while_expiring(
+    bench: &mut Bench<'_>,
+    rig: Rig,
+    name: &str,
+    live: usize,
+    source: impl Fn(Range<usize>) -> anyhow::Result<Source>,
+) -> anyhow::Result<Row> {
+    let chunk = live / 2;
     let rate = live as u64 * 1000 / UNANSWERED_MILLISECONDS;
     let mut churn = Churn::new(rig, UNANSWERED_MILLISECONDS, rate);
     let mut contest = Contest::default();
     // Three chunks until flows expire, and one more to be sure.
     for round in 0..4 + bench.effort.rounds {
-        // Five chunks of clients, so that none comes again before its last flow has expired.
+        // Five chunks of flows, so that none comes again before it has expired.
         let first = round % 5 * chunk;
-        let source = opening(churn.rig.family, first..first + chunk)?;
+        let source = source(first..first + chunk)?;
         let stretch = churn.run(bench, source, chunk as u64, |packets| packets)?;
-        anyhow::ensure!(stretch.account.get("flows_created") == chunk as u64, "a SYN left none");
-        anyhow::ensure!(stretch.account.get("flows_ended") == 0, "a client came too early");
+        anyhow::ensure!(stretch.account.get("flows_created") == chunk as u64, "a flow left none");
+        anyhow::ensure!(stretch.account.get("flows_ended") == 0, "a flow came again too early");
         if round >= 4 {
             contest.ours.push(stretch.sample);
             contest.allocations += stretch.allocations;
         }
     }
-    let mut row = contest.row("expiry-syn".to_owned(), churn.rig.lane.worker.flows().len());
+    let mut row = contest.row(name.to_owned(), churn.rig.lane.worker.flows().len());
     row.note("per flow that begins and that expires");
     row.note(in_time(&churn));
     Ok(row)
@@ -185,11 +202,7 @@ fn lives_ended(packets: u64) -> u64 {
 }
 
 /// The lives of these clients.
-fn whole_lives(
-    family: Family,
-    clients: std::ops::Range<usize>,
-    members: &[u8],
-) -> anyhow::Result<Source> {
+fn whole_lives(family: Family, clients: Range<usize>, members: &[u8]) -> anyhow::Result<Source> {
     let kinds_of_stage = inbound_kinds(family, None, WEB).len();
     let kinds = LIFE.iter().flat_map(|(_, flags)| inbound_kinds(family, Some(*flags), WEB));
     let mut steps = Vec::with_capacity(clients.len() * Lives::PACKETS);
@@ -208,13 +221,13 @@ fn whole_lives(
     traffic::source(&kinds.collect::<Vec<_>>(), steps)
 }
 
-fn opening(family: Family, clients: std::ops::Range<usize>) -> anyhow::Result<Source> {
+fn opening(family: Family, clients: Range<usize>) -> anyhow::Result<Source> {
     let steps = clients.map(|client| step(REQUEST, client)).collect();
     traffic::source(&[Kind::request(Some(SYN), WEB.0).over(family)], steps)
 }
 
 /// Turns without packets until no flow is left.
-fn forget_all(rig: &mut Rig, flows: u64) -> anyhow::Result<u64> {
+pub(super) fn forget_all(rig: &mut Rig, flows: u64) -> anyhow::Result<u64> {
     rig.hold();
     for _ in 0..flows {
         rig.turn();

@@ -13,6 +13,7 @@ pub mod flows;
 pub mod life;
 pub mod memory;
 pub mod outbound;
+pub mod ports;
 pub mod publish;
 pub mod team;
 

@@ -5,8 +5,10 @@
     reason = "numbers of members and of templates are small"
 )]
 
+use std::ops::Range;
+
 use anyhow::Context;
-use dpdk::SourceStep;
+use dpdk::{Source, SourceStep};
 use weir_core::flow::{FlowTable, key};
 use weir_core::units::{Address, MemberId, OutboundAddressId, Transport};
 
@@ -22,6 +24,7 @@ use crate::world::{self, MEMBERS};
 /// Flows of members to the outside: where each begins and where it leads.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Outbound {
+    /// How many there are.
     pub(super) flows: usize,
     /// Flows that lead to the same destination, one after the other; at most the ports of all
     /// members together.
@@ -45,7 +48,7 @@ pub fn snat(bench: &mut Bench<'_>, flows: usize, one_destination: bool) -> anyho
     let steps = draw(flows, Order::Uniform).into_iter().enumerate().map(|(number, flow)| {
         if number % 2 == 0 { outbound.request(flow) } else { outbound.answer(flow, ports[flow]) }
     });
-    rig.receive(traffic::source(&kinds(), steps.collect())?, u64::MAX)?;
+    rig.receive(traffic::source(&kinds(Transport::Tcp), steps.collect())?, u64::MAX)?;
     let contest = bench.contest(&mut rig, slots, Load::of(flows))?;
     let destinations = if one_destination { "one" } else { "each" };
     let mut row = contest.row(format!("snat-{destinations}-{}", short(flows)), flows);
@@ -57,8 +60,20 @@ pub fn snat(bench: &mut Bench<'_>, flows: usize, one_destination: bool) -> anyho
 impl Outbound {
     /// Opens all flows through the loop; returns what became of the packets.
     pub(super) fn open(&self, rig: &mut Rig) -> anyhow::Result<Account> {
-        let steps: Vec<_> = (0..self.flows).map(|flow| self.opening(flow)).collect();
-        rig.run_account(traffic::source(&kinds(), steps)?, self.flows as u64)
+        rig.run_account(self.openings(Transport::Tcp, 0..self.flows)?, self.flows as u64)
+    }
+
+    /// The first packets of these flows.
+    pub(super) fn openings(
+        &self,
+        protocol: Transport,
+        flows: Range<usize>,
+    ) -> anyhow::Result<Source> {
+        let step = |flow| {
+            let (each, nth) = (flow / self.per_destination, flow % self.per_destination);
+            opening(member_of(flow), each, nth / MEMBERS as usize)
+        };
+        openings(protocol, flows.map(step).collect())
     }
 
     /// The slot of each flow's first record.
@@ -82,16 +97,11 @@ impl Outbound {
     }
 
     const fn far(&self, flow: usize) -> End {
-        // Every fourth client has an address of its own.
-        (client(flow / self.per_destination * 4).0, 443)
+        far(flow / self.per_destination)
     }
 
     const fn near(&self, flow: usize) -> u16 {
-        30_000 + (flow % self.per_destination / MEMBERS as usize) as u16
-    }
-
-    fn opening(&self, flow: usize) -> SourceStep {
-        SourceStep::new(member_of(flow) as u16, self.far(flow).0, self.near(flow))
+        near(flow % self.per_destination / MEMBERS as usize)
     }
 
     fn request(&self, flow: usize) -> SourceStep {
@@ -103,15 +113,37 @@ impl Outbound {
     }
 }
 
-const fn member_of(flow: usize) -> u32 {
+/// The first packets of flows, in this order.
+pub(super) fn openings(protocol: Transport, steps: Vec<SourceStep>) -> anyhow::Result<Source> {
+    traffic::source(&kinds(protocol), steps)
+}
+
+/// The first packet of a member's flow from its port `near` to destination `remote`, both counted
+/// from 0.
+pub(super) fn opening(member: u32, remote: usize, near_port: usize) -> SourceStep {
+    SourceStep::new(member as u16, far(remote).0, near(near_port))
+}
+
+/// The member whose turn it is.
+pub(super) const fn member_of(flow: usize) -> u32 {
     flow as u32 % MEMBERS
 }
 
+const fn far(destination: usize) -> End {
+    // Every fourth client has an address of its own.
+    (client(destination * 4).0, 443)
+}
+
+const fn near(number: usize) -> u16 {
+    30_000 + number as u16
+}
+
 /// What members send to open, what they send then, and what the outside answers.
-fn kinds() -> Vec<Kind> {
+fn kinds(protocol: Transport) -> Vec<Kind> {
+    let of_protocol = |flags| (protocol == Transport::Tcp).then_some(flags);
     let from_member = |flags, member| Kind {
         family: Family::V4,
-        flags: Some(flags),
+        flags: of_protocol(flags),
         from: (world::member(member), 0),
         to: (0, 443),
         address: Side::Destination,
@@ -119,7 +151,7 @@ fn kinds() -> Vec<Kind> {
     };
     let back = Kind {
         family: Family::V4,
-        flags: Some(ACK),
+        flags: of_protocol(ACK),
         from: (0, 443),
         to: (world::OUTBOUND, 0),
         address: Side::Source,

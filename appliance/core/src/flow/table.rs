@@ -294,6 +294,18 @@ impl FlowTable {
         Some(slot)
     }
 
+    /// The record that is likely to be due next, if it is one of two; the other one's line is asked
+    /// for.
+    #[inline]
+    pub fn prefetch_upcoming(&self) -> Option<&Entry> {
+        let entry = self.records.at(self.wheel.upcoming()?);
+        if entry.partner == NONE {
+            return None;
+        }
+        self.records.prefetch(entry.partner);
+        Some(entry)
+    }
+
     /// All records, one after the other.
     pub fn entries(&self) -> impl Iterator<Item = &Entry> {
         self.records.occupied().map(|(_, entry)| entry)

@@ -48,6 +48,11 @@ impl Worker {
         frames: &mut F,
         batch: &mut Batch,
     ) {
+        for place in batch.sets.missed {
+            if let Class::Outbound(member, mapping) = batch.classes[place] {
+                self.foresee_reply(snapshot, (member, mapping, &batch.parsed[place]));
+            }
+        }
         let made = self.flows.made();
         for place in batch.sets.missed {
             if batch.sets.errors.contains(place) {

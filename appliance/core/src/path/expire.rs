@@ -4,7 +4,7 @@ use zerocopy::IntoBytes;
 
 use super::sessions::SessionEvent;
 use super::worker::{Now, ORIGINATED_PER_TURN, Originated, OriginatedFrame, Worker};
-use crate::flow::{Entry, FlowKey, Holder, Kind};
+use crate::flow::{Entry, FlowKey, Holder, Kind, Towards};
 use crate::policy::{NextHop, Snapshot};
 use crate::telemetry::Counter;
 use crate::units::{
@@ -32,6 +32,7 @@ impl Worker {
                 return met;
             }
             let Some(slot) = self.flows.next_due(now.tick()) else { return met };
+            self.foresee_end();
             match self.deadline(snapshot, slot) {
                 Some(deadline) if deadline > now.tick() => self.flows.reschedule(slot, deadline),
                 Some(_) => {
@@ -43,6 +44,20 @@ impl Worker {
             }
         }
         budget
+    }
+
+    /// Asks for what will be looked at if the next flow ends: each is a cache miss.
+    #[inline]
+    fn foresee_end(&self) {
+        let Some(entry) = self.flows.prefetch_upcoming() else { return };
+        let Some(FlowKey { kind: Kind::Outbound(protocol), id, far, far_port, .. }) =
+            FlowKey::unpack(&entry.key)
+        else {
+            return;
+        };
+        let (member, address) = (MemberId(id), OutboundAddressId(entry.target));
+        let holder = Holder { member, address, protocol };
+        self.ports.prefetch(&holder, Towards::One(far, far_port), entry.target_port);
     }
 
     /// Ends a flow whose rule, member or port is gone, or whose tuple opens anew.

@@ -42,6 +42,10 @@ impl Worker {
             if !self.recall(snapshot, now, frames, batch, place) {
                 batch.sets.missed.add(place);
                 self.flows.prefetch_room(batch.homes[place]);
+                if let Class::Outbound(member, mapping) = batch.classes[place] {
+                    let parsed = &batch.parsed[place];
+                    self.foresee_outbound(snapshot, (member, mapping, parsed));
+                }
             }
         }
     }

@@ -93,6 +93,43 @@ impl Worker {
         }
     }
 
+    /// Asks for where a member's ports are looked up, if its flow begins.
+    #[inline(never)]
+    pub(super) fn foresee_outbound(&self, snapshot: &Snapshot, foreseen: (MemberId, u32, &Parsed)) {
+        if let Some((block, towards)) = self.foreseen(snapshot, foreseen) {
+            self.ports.prefetch(&block.holder, towards, block.first_port);
+        }
+    }
+
+    /// Asks for where the reply's record will stand. To be called once what
+    /// [`Self::foresee_outbound`] asks for is there.
+    #[inline(never)]
+    pub(super) fn foresee_reply(&self, snapshot: &Snapshot, foreseen: (MemberId, u32, &Parsed)) {
+        let Some((block, towards)) = self.foreseen(snapshot, foreseen) else { return };
+        let (_, _, parsed) = foreseen;
+        let Holder { address, protocol, .. } = block.holder;
+        let (remote, remote_port) = (parsed.destination, parsed.destination_port);
+        let port = self.ports.likely(&block, towards);
+        let back = key::outbound_reply(protocol, address, port, remote, remote_port);
+        self.flows.prefetch(self.flows.home(&back));
+    }
+
+    /// Among which ports a flow is likely to find its own, and where that must be free.
+    fn foreseen(
+        &self,
+        snapshot: &Snapshot,
+        (member, position, parsed): (MemberId, u32, &Parsed),
+    ) -> Option<(Block, Towards)> {
+        let mapping = snapshot.mappings.get(position as usize)?;
+        let share = mapping.shares.iter().find(|share| share.worker == self.id)?;
+        let block = share.blocks.first()?;
+        let protocol = transport(parsed)?;
+        let holder = Holder { member, address: block.address, protocol };
+        let far_port = key::far_port(protocol, parsed.destination_port);
+        let block = Block { holder, first_port: block.first_port, ports: block.ports };
+        Some((block, Towards::One(parsed.destination, far_port)))
+    }
+
     /// A member's packet to the outside that belongs to no known flow.
     pub(super) fn decide_outbound<F: Frames>(
         &mut self,

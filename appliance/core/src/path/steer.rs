@@ -128,6 +128,9 @@ pub(super) fn owner(
     Some(snapshot.owner.of_client(client, port, snapshot.rule(rule)?.owner_share))
 }
 
+/// The secret of the hash that picks among a member's workers, any odd number.
+const SHARES: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// The share of a member's ports that a packet's flow is to be found at, when so many before were
 /// found without a port for it. By what tells its mapping apart, so that all packets of one come to
 /// the same.
@@ -139,12 +142,15 @@ pub(super) fn first_share<'a>(
 ) -> Option<&'a Share> {
     let hash = || {
         let near = u64::from(parsed.source_port);
-        if mapping.endpoint_independent {
-            return mix(near, 1);
-        }
         let tcp = parsed.protocol == ProtocolNumber::TCP;
-        let far = if tcp { u64::from(parsed.destination_port) } else { 0 };
-        mix(parsed.destination.high ^ parsed.destination.low, near << 16 | far)
+        let (far, far_port) = if mapping.endpoint_independent {
+            (0, 0)
+        } else {
+            let port = if tcp { u64::from(parsed.destination_port) } else { 0 };
+            (parsed.destination.high ^ parsed.destination.low, port)
+        };
+        // Twice, since hosts count their ports up, or by two: all bits must tell.
+        mix(mix(far ^ SHARES, near << 16 | far_port) ^ SHARES, SHARES.rotate_left(32))
     };
     mapping.share(hash, dry)
 }

@@ -125,6 +125,14 @@ impl TimingWheel {
         None
     }
 
+    /// The entry that [`Self::expire`] is likely to meet next; it has been asked for.
+    #[must_use]
+    #[inline]
+    pub fn upcoming(&self) -> Option<u32> {
+        let first = self.heads[(self.first_list(self.turned) + self.meet) as usize];
+        (first != NONE).then_some(first)
+    }
+
     /// Takes out the first entry of a list. The one behind it is only written to and asked for,
     /// which waits for nothing.
     fn take_first(&mut self, links: &mut impl Links, list: u32, first: u32) {

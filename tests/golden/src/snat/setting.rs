@@ -186,8 +186,27 @@ pub(super) fn names(count: usize) -> String {
     format!("{RULE}/frontendIPConfigurations [{}]", list.join(", "))
 }
 
-const PREFIX: &str = r#"resources/+ {"type": "Microsoft.Network/publicIPPrefixes", "name": "many", "sku": {"name": "Standard"}, "properties": {"ipPrefix": "203.0.113.32/30", "prefixLength": 30}}"#;
-const FRONTEND_OF_PREFIX: &str = r#"frontendIPConfigurations/+ {"name": "many", "properties": {"publicIPPrefix": {"id": "publicIPPrefixes/many"}}}"#;
+const PREFIX: &str = concat!(
+    r#"resources/+ {"type": "Microsoft.Network/publicIPPrefixes", "name": "many", "#,
+    r#""sku": {"name": "Standard"}, "properties": {"ipPrefix": "203.0.113.32/30", "#,
+    r#""prefixLength": 30}}"#,
+);
+const FRONTEND_OF_PREFIX: &str = concat!(
+    r#"frontendIPConfigurations/+ {"name": "many", "properties": {"publicIPPrefix": "#,
+    r#"{"id": "publicIPPrefixes/many"}}}"#,
+);
 /// One member that leaves eight ports of the first frontend to the others.
-const CROWD: &str = r#"backendAddressPools/+ {"name": "crowd", "properties": {"loadBalancerBackendAddresses": [{"name": "server", "properties": {"ipAddress": "10.0.0.20"}}]}}"#;
-const RULES_IN_THE_CROWD: &str = r#"outboundRules [{"name": "crowd", "properties": {"frontendIPConfigurations": [{"id": "frontendIPConfigurations/outbound"}], "backendAddressPool": {"id": "backendAddressPools/crowd"}, "protocol": "All", "allocatedOutboundPorts": 63992}}, {"name": "internet", "properties": {"frontendIPConfigurations": [{"id": "frontendIPConfigurations/outbound"}], "backendAddressPool": {"id": "backendAddressPools/servers"}, "protocol": "All", "allocatedOutboundPorts": 8}}]"#;
+const CROWD: &str = concat!(
+    r#"backendAddressPools/+ {"name": "crowd", "properties": "#,
+    r#"{"loadBalancerBackendAddresses": [{"name": "server", "properties": "#,
+    r#"{"ipAddress": "10.0.0.20"}}]}}"#,
+);
+const RULES_IN_THE_CROWD: &str = concat!(
+    r#"outboundRules [{"name": "crowd", "properties": {"frontendIPConfigurations": "#,
+    r#"[{"id": "frontendIPConfigurations/outbound"}], "backendAddressPool": {"id": "#,
+    r#""backendAddressPools/crowd"}, "protocol": "All", "allocatedOutboundPorts": "#,
+    r#"63992}}, {"name": "internet", "properties": {"frontendIPConfigurations": "#,
+    r#"[{"id": "frontendIPConfigurations/outbound"}], "backendAddressPool": {"id": "#,
+    r#""backendAddressPools/servers"}, "protocol": "All", "allocatedOutboundPorts": "#,
+    r#"8}}]"#,
+);

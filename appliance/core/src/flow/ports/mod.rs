@@ -102,6 +102,21 @@ impl OutboundPorts {
         Occupancy::bytes(destinations) + Uses::bytes(granules)
     }
 
+    /// Asks for the cache lines where `port` is looked up `towards` a destination, and where its flows
+    /// are counted.
+    #[inline]
+    pub fn prefetch(&self, holder: &Holder, towards: Towards, port: u16) {
+        self.occupancy.prefetch(&Destination::new(holder, towards), port);
+        self.uses.prefetch(holder, port);
+    }
+
+    /// The port of `block` that is likely to be taken next `towards` a destination. To be called once
+    /// what [`Self::prefetch`] asks for is there.
+    #[must_use]
+    pub fn likely(&self, block: &Block, towards: Towards) -> u16 {
+        self.occupancy.likely(block, &Destination::new(&block.holder, towards))
+    }
+
     /// Takes the lowest port of `block` that is free `towards` a destination; `is_taken` tells
     /// whether the holder has a flow on a port towards it, and is not asked where the port is to be
     /// free of flows towards everybody.

@@ -132,6 +132,27 @@ impl Occupancy {
         self.destinations.len()
     }
 
+    /// Asks for the leaf that `port` is in.
+    #[inline]
+    pub(super) fn prefetch(&self, destination: &Destination<'_>, port: u16) {
+        let (leaf, _) = place(port);
+        self.destinations.prefetch(self.destinations.home(&destination.leaf(leaf)));
+    }
+
+    /// The lowest port whose bit is clear; of a full block, the first.
+    pub(super) fn likely(&self, block: &Block, destination: &Destination<'_>) -> u16 {
+        let (first, last) = block.leaves();
+        let behind = || {
+            let leaf = match self.find(&destination.summary()) {
+                Some(summary) => self.destinations.at(summary).lowest_clear(&(first + 1..last + 1)),
+                None => (first < last).then_some(first + 1),
+            };
+            self.lowest_clear_of(leaf?, block, destination)
+        };
+        let port = self.lowest_clear_of(first, block, destination).or_else(behind);
+        port.unwrap_or(block.first_port)
+    }
+
     /// Takes the lowest port of `block` that is free towards `destination`.
     pub(super) fn take(
         &mut self,

@@ -69,6 +69,12 @@ impl Uses {
         self.granules.len()
     }
 
+    /// Asks for where a port's flows are counted.
+    #[inline]
+    pub(super) fn prefetch(&self, holder: &Holder, port: u16) {
+        self.granules.prefetch(self.granules.home(&Place::of(holder, port).key));
+    }
+
     /// Whether a port has flows.
     pub(super) fn is_used(&self, holder: &Holder, port: u16) -> bool {
         let place = Place::of(holder, port);
