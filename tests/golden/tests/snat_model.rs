@@ -22,7 +22,7 @@ const REACHED: [&str; 8] = [
     "the end of a UDP mapping",
     "the end of an established connection",
 ];
-const CASES: u32 = 32;
+const CASES: u32 = 40;
 
 #[test]
 fn every_port_every_flow_and_every_reply_is_where_the_model_has_it() {
