@@ -395,7 +395,7 @@ fn only_what_removes_something_makes_workers_check_their_flows() {
             |it| {
                 it.balancer()["outboundRules"][0]["properties"]["allocatedOutboundPorts"] = 8.into()
             },
-            true,
+            false,
         ),
         ("no outbound rule", |it| it.balancer()["outboundRules"] = json!([]), true),
     ];

@@ -304,7 +304,7 @@ impl Worker {
                 port: entry.target_port,
                 is_reserved: true,
             };
-            if !self.may_share(opening, &claim) {
+            if !self.may_share(snapshot, opening, &claim) {
                 return self.reserve(snapshot, now, opening, reserved);
             }
             self.ports.share(&claim.holder, claim.port).map_err(|error| reason_of(&error))?;
@@ -315,13 +315,18 @@ impl Worker {
         self.reserve(snapshot, now, opening, None)
     }
 
-    /// Whether a reserved port may have a further flow: it is still the member's, and no flow of
-    /// a time without reservations has it towards the same destination.
-    fn may_share(&self, opening: &Opening<'_>, claim: &Claim) -> bool {
-        let parsed = opening.newcomer.parsed;
+    /// Whether a reserved port may have a further flow: it is still the member's, though it may
+    /// drain, no rule listens on it, and no flow of a time without reservations has it towards the
+    /// same destination.
+    fn may_share(&self, snapshot: &Snapshot, opening: &Opening<'_>, claim: &Claim) -> bool {
+        let (parsed, Holder { member, address, protocol }) =
+            (opening.newcomer.parsed, claim.holder);
         let (remote, remote_port) = (parsed.destination, parsed.destination_port);
-        let mut blocks = opening.share.blocks.iter();
-        blocks.any(|it| it.address == claim.holder.address && it.range().contains(&claim.port))
+        let Some(outbound) = snapshot.outbound_address(address) else { return false };
+        let rule = snapshot.endpoints.frontend(outbound.address, claim.port, parsed.protocol);
+        let holder = outbound.holder(protocol, claim.port);
+        rule.is_none()
+            && holder.is_some_and(|it| it.member == member && it.worker == self.id)
             && !self.flows.has_port(&claim.holder, claim.port, remote, remote_port)
     }
 

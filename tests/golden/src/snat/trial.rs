@@ -129,6 +129,9 @@ impl Trial {
             self.compare()?;
         }
         self.simulation.check_that_silence_ends_everything();
+        // What is taken from a member now is nobody's when every worker knows it.
+        self.simulation.publish();
+        self.simulation.advance_to(self.simulation.now().milliseconds + 1_000);
         self.simulation.publish();
         let allotment = Allotment::of(self.simulation.snapshot());
         allotment.check()?;

@@ -65,7 +65,9 @@ impl Book {
                 Slot::Held(holder) if is_burned || !may_keep(holder.member) => {
                     Slot::Draining(holder, now)
                 }
-                Slot::Draining(_, since) if is_quiet(since, now) && !is_used(granule) => free,
+                Slot::Draining(_, since) if is_quiet(since, now) && !is_used(granule) => {
+                    Slot::Free(since.saturating_add(REST_MILLISECONDS))
+                }
                 Slot::Burned => Slot::Free(0),
                 Slot::Free(_) | Slot::Held(_) | Slot::Draining(..) => slot,
             };
@@ -209,7 +211,8 @@ mod tests {
         let mut book = book(0..3);
         let burned = || BTreeSet::from([0]);
         type May = fn(MemberId) -> bool;
-        let (stays, goes): ((May, May), (May, May)) = ((|_| true, |_| false), (|_| false, |_| true));
+        let (stays, goes): ((May, May), (May, May)) =
+            ((|_| true, |_| false), (|_| false, |_| true));
         assert!(!book.take_back(1_000, burned(), stays, |_| false));
         assert_eq!(book.slots[0], Slot::Draining(HOLDER, 1_000));
         assert!(!book.keep(0), "a rule listens there");

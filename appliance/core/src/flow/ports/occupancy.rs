@@ -213,9 +213,9 @@ impl Occupancy {
         destination: &Destination<'_>,
         is_taken: &impl Fn(u16) -> bool,
     ) -> Result<u16, TakeError> {
-        // Goes on past ports that were taken though no bit says so: while they were asked for one by
-        // one, or since their leaf was forgotten. Where that are more, as when ports begin to be
-        // taken towards everybody, the next flow goes on from here.
+        // Goes on past ports that were taken though no bit says so: while they were asked for one
+        // by one, or since their leaf was forgotten. Where there are more, as when ports begin to
+        // be taken towards everybody, the next flow goes on from here.
         for _ in 0..TRIED {
             let port = self.lowest_clear(block, destination)?;
             self.write_down(destination, port)?;
