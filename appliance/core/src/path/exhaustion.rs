@@ -115,8 +115,8 @@ pub(super) fn sequence_of(segment: &[u8]) -> Option<u32> {
 }
 
 /// An ICMP error to the sender of a packet, with what RFC 792 wants of it: its IP header and eight
-/// bytes. Its source is where the packet was going (RFC 1812 §4.3.2.4 leaves it to a router which
-/// of its addresses it takes; the member knows this one).
+/// bytes. Its source is where the packet was going: workers know no address of the appliance's on
+/// the member's side, and a member takes an error from there.
 fn prohibited(
     snapshot: &Snapshot,
     adjacency: &Adjacency,
