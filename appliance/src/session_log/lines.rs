@@ -76,9 +76,14 @@ impl Lines {
         lines_in(&self.pending[self.done..])
     }
 
-    /// Opens the file that has the name now with the next line; that line is written whole.
+    /// Opens the file that has the name now with the next line; in another file than before, that
+    /// line is written whole.
     pub(super) fn reopen(&mut self) {
+        let is_the_same = self.file.is_some() && !self.has_moved();
         self.file = None;
+        if is_the_same {
+            return;
+        }
         let begun = self.pending[..self.done].iter().rposition(|byte| *byte == b'\n');
         self.done = begun.map_or(0, |end| end + 1);
     }

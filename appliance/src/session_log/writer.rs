@@ -91,7 +91,8 @@ impl Writer {
     }
 
     pub(super) fn turn(&mut self) -> More {
-        let is_full = self.drain();
+        // What waits for a disk or a collector stays where there is a bound.
+        let is_full = !self.blocked && self.drain();
         let Taken { orders, book, finish } = self.shared.take();
         if let Some(book) = book {
             self.book = book;

@@ -34,6 +34,7 @@ use frames::{PacketFrames, port_number};
 pub use idle::Idle;
 pub use outlets::{Lane, Outlets, PortLane};
 pub use sessions::SessionRing;
+use shared::has_room;
 pub use shared::{SharedState, WorkerState};
 
 use inquiries::Desk;
@@ -124,13 +125,15 @@ impl WorkerLane {
         self.outlets.flush(&self.worker.counters);
         self.shared.sessions.pass(&mut self.worker, now);
         for request in self.worker.requests.drain(..) {
-            if self.shared.requests.push(request).is_ok() {
+            if has_room(&self.shared.requests) && self.shared.requests.push(request).is_ok() {
                 self.worker.counters.count(Counter::ResolveRequests, 1);
             }
         }
         for exhaustion in self.worker.exhaustions.drain(..) {
             // It is told again while it lasts.
-            let _full = self.shared.exhaustions.push(exhaustion);
+            if has_room(&self.shared.exhaustions) {
+                let _put = self.shared.exhaustions.push(exhaustion);
+            }
         }
         worked
     }

@@ -19,6 +19,8 @@ use weir_core::limits::SESSION_RECORDS_WAITING_MAX;
 use weir_core::path::{Now, SessionRecord, Worker};
 use weir_core::telemetry::Counter;
 
+use super::shared::has_room;
+
 /// Where records of one worker wait for the writer of the session log.
 #[derive(Debug)]
 pub struct SessionRing {
@@ -43,7 +45,8 @@ impl SessionRing {
     /// Says whether records are wanted; their memory is taken here.
     pub fn want(&self, wanted: bool) {
         if wanted {
-            self.records.get_or_init(|| ArrayQueue::new(self.room));
+            // One place stays free (`has_room`).
+            self.records.get_or_init(|| ArrayQueue::new(self.room + 1));
         }
         self.wanted.store(wanted, Ordering::Relaxed);
     }
@@ -66,7 +69,8 @@ impl SessionRing {
     fn pass_noted(&self, worker: &mut Worker, now: Now) {
         let (mut passed, mut lost) = (0, 0);
         for record in worker.sessions.drain(now) {
-            match self.records.get().map(|records| records.push(record)) {
+            let records = self.records.get().filter(|records| has_room(records));
+            match records.map(|records| records.push(record)) {
                 Some(Ok(())) => passed += 1,
                 Some(Err(_)) | None => lost += 1,
             }

@@ -69,6 +69,14 @@ impl Default for SharedState {
     }
 }
 
+/// Whether a queue has room, as the only thread knows that puts something in. One place stays free:
+/// what the other side is just taking out still fills it, and whoever wants to put something there
+/// would wait until that side has gone on.
+#[inline]
+pub(super) fn has_room<T>(queue: &ArrayQueue<T>) -> bool {
+    queue.len() + 1 < queue.capacity()
+}
+
 impl SharedState {
     /// The state at this moment.
     #[must_use]

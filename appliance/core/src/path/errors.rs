@@ -155,7 +155,7 @@ impl Worker {
             }
             Class::Reply(backend) => self.follow_reply(snapshot, backend, frames, batch, place),
             Class::Outbound(_, mapping) => {
-                follow_outbound(snapshot, mapping, frames, batch, place);
+                self.follow_outbound(snapshot, mapping, frames, batch, place);
             }
             Class::OutboundReply(..) | Class::Routed => {
                 batch.drop(place, DropReason::IcmpErrorNotTranslated);
@@ -235,7 +235,27 @@ impl Worker {
         frames.set_tag(place, tag);
         match self.recorded_way(snapshot, class, &parsed) {
             Some(way) => batch.conclude(place, way),
-            None => follow_outbound(snapshot, mapping, frames, batch, place),
+            None => self.follow_outbound(snapshot, mapping, frames, batch, place),
+        }
+    }
+
+    /// An error from inside about a packet to a flow of the member's that this worker does not
+    /// know: the next worker with ports of the member's may.
+    fn follow_outbound<F: Frames>(
+        &self,
+        snapshot: &Snapshot,
+        mapping: u32,
+        frames: &mut F,
+        batch: &mut Batch,
+        place: usize,
+    ) {
+        let (parsed, tag) = (&batch.parsed[place], frames.tag(place).passed_on());
+        let mapping = snapshot.mappings.get(mapping as usize);
+        let next = mapping.and_then(|mapping| first_share(mapping, parsed, tag.dry));
+        // Where the shares have changed under way, it may be this one again.
+        match next.filter(|share| share.worker != self.id) {
+            Some(next) => hand_over(next.worker, tag, frames, batch, place),
+            None => batch.conclude(place, as_reply(snapshot, parsed)),
         }
     }
 }
@@ -248,23 +268,6 @@ fn picked(snapshot: &Snapshot, rule: RuleId, parsed: &Parsed) -> Result<MemberId
     let frontend = (parsed.destination, parsed.destination_port);
     let hash = selection_hash(rule.distribution, client, frontend, parsed.protocol);
     pool.pick(hash).map_err(|_| DropReason::NoHealthyMember)
-}
-
-/// An error from inside about a packet to a flow of the member's that this worker does not know:
-/// the next worker with ports of the member's may.
-fn follow_outbound<F: Frames>(
-    snapshot: &Snapshot,
-    mapping: u32,
-    frames: &mut F,
-    batch: &mut Batch,
-    place: usize,
-) {
-    let (parsed, tag) = (&batch.parsed[place], frames.tag(place).passed_on());
-    let mapping = snapshot.mappings.get(mapping as usize);
-    match mapping.and_then(|mapping| first_share(mapping, parsed, tag.dry)) {
-        Some(next) => hand_over(next.worker, tag, frames, batch, place),
-        None => batch.conclude(place, as_reply(snapshot, parsed)),
-    }
 }
 
 /// An error about a packet to a member's endpoint that belongs to none of its own flows: about a
@@ -280,6 +283,7 @@ fn as_reply(snapshot: &Snapshot, parsed: &Parsed) -> Result<Action, DropReason> 
 fn route_by_itself<F: Frames>(snapshot: &Snapshot, frames: &F, batch: &mut Batch, place: usize) {
     let mut outer = Parsed::default();
     let is_routed = parse(frames.frame(place), &mut outer).is_ok()
+        && snapshot.routes.leads_by(outer.source, batch.ingress[place], &snapshot.adjacencies)
         && matches!(
             classify(snapshot, &outer, frames.frame(place), frames.tag(place)),
             Sighting::Class(Class::Routed)

@@ -160,6 +160,15 @@ mod tests {
         rows.collect()
     }
 
+    /// Puts the document in force, and waits until what was taken from members and has no flows is
+    /// nobody's.
+    fn put_in_force(simulation: &mut Simulation, document: &Document) {
+        simulation.world.configure(document.check());
+        simulation.publish();
+        simulation.advance_to(simulation.now().milliseconds + 1_000);
+        simulation.publish();
+    }
+
     #[test]
     fn ports_that_were_taken_from_a_member_await_removal_while_they_have_flows() {
         let mut document = Document::read("base.json");
@@ -176,8 +185,7 @@ mod tests {
         ];
         assert_eq!(rows(&simulation), expected);
         document.set("outboundRules/internet/allocatedOutboundPorts", "8").expect("a number");
-        simulation.world.configure(document.check());
-        simulation.publish();
+        put_in_force(&mut simulation, &document);
         let expected = [
             (at(11), vec![[1024, 1031]], [8, 0, 0]),
             (at(12), vec![[1088, 1095]], [8, 8, 16]),
@@ -186,8 +194,7 @@ mod tests {
         assert_eq!(rows(&simulation), expected);
         let shop = "[{\"id\": \"frontendIPConfigurations/shop\"}]";
         document.set("outboundRules/internet/frontendIPConfigurations", shop).expect("a frontend");
-        simulation.world.configure(document.check());
-        simulation.publish();
+        put_in_force(&mut simulation, &document);
         let told = rows(&simulation);
         let of_member: Vec<_> = told.iter().filter(|it| it.0.starts_with("10.0.0.12 ")).collect();
         let [(new, blocks, ports), (old, none, awaiting)] = &of_member[..] else {

@@ -8,7 +8,8 @@
 //!   flows of worker 1 ─► sums ─┴─► the most used of all ─► behind the cursor, as many as wanted
 //! ```
 //!
-//! A member's ports are one worker's, so that no destination is summed up twice. There is room for
+//! Each worker's flows are summed up by themselves: a member with very many ports has them at
+//! several, and a destination of its then stands there once for each. There is room for
 //! the sums of a bounded number of destinations; flows stand in a table in no order, so that a
 //! destination of many is met early, and what found no room is a destination of few.
 
@@ -84,13 +85,14 @@ enum Destinations {
 /// Ports in use, and what tells destinations with as many apart: the most used comes first.
 type Rank = (Reverse<u32>, Towards);
 
-/// A member's flows from one address towards one destination.
+/// A member's flows from one address towards one destination, at one worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Towards {
     member: Address,
     address: Address,
     protocol: Transport,
     destination: (Address, u16),
+    worker: WorkerId,
 }
 
 impl SnatListing {
@@ -183,20 +185,20 @@ impl SnatListing {
             Destinations::All => None,
         };
         let until = Instant::now() + SUMMED_WITHIN;
-        let mut most_used: Vec<(Rank, WorkerId)> = Vec::new();
+        let mut most_used: Vec<Rank> = Vec::new();
         for worker in (0u8..).take(self.inquirer.workers()).map(WorkerId) {
             let sums = self.sums_of(worker, until, &mut list.omitted).await?;
             let ranks = sums.into_iter().map(|(towards, ports)| (Reverse(ports), towards));
             let wanted = ranks.filter(|rank| behind.is_none_or(|behind| *rank > behind));
-            most_used.extend(wanted.map(|rank| (rank, worker)));
+            most_used.extend(wanted);
             most_used.sort_unstable();
             most_used.truncate(self.limit + 1);
         }
         let more = most_used.len() > self.limit;
         most_used.truncate(self.limit);
-        list.destinations = most_used.iter().map(|(rank, worker)| shown(rank, *worker)).collect();
+        list.destinations = most_used.iter().map(shown).collect();
         let last = most_used.last().filter(|_| more);
-        Ok(last.map_or(Destinations::None, |(rank, _)| Destinations::Behind(*rank)))
+        Ok(last.map_or(Destinations::None, |rank| Destinations::Behind(*rank)))
     }
 
     /// How many ports one worker's members use towards whom.
@@ -214,7 +216,7 @@ impl SnatListing {
             }
             slice = self.inquirer.list(worker, slice.again()).await.map_err(unanswered)?;
             for view in slice.views().iter().filter(|view| self.is_wanted(view)) {
-                let towards = Towards::from(view);
+                let towards = Towards::at(worker, view);
                 if sums.len() < SNAT_DESTINATIONS_SUMMED_MAX || sums.contains_key(&towards) {
                     *sums.entry(towards).or_insert(0) += 1;
                 } else {
@@ -231,9 +233,10 @@ impl SnatListing {
     }
 }
 
-impl From<&FlowView> for Towards {
-    fn from(view: &FlowView) -> Self {
+impl Towards {
+    fn at(worker: WorkerId, view: &FlowView) -> Self {
         Self {
+            worker,
             member: view.source.0,
             address: view.translated.0,
             protocol: view.protocol,
@@ -253,8 +256,9 @@ impl Place {
             Destinations::All => "+".to_owned(),
             Destinations::None => "-".to_owned(),
             Destinations::Behind((Reverse(ports), towards)) => {
-                let Towards { member, address, protocol, destination: (to, port) } = towards;
-                format!("{ports},{member},{address},{protocol},{to},{port}")
+                let Towards { member, address, protocol, destination: (to, port), worker } =
+                    towards;
+                format!("{ports},{member},{address},{protocol},{to},{port},{}", worker.0)
             }
         };
         format!("{allocations}/{destinations}")
@@ -280,19 +284,22 @@ impl Place {
 
 fn read_rank(text: &str) -> Option<Rank> {
     let parts: Vec<_> = text.split(',').collect();
-    let [ports, member, address, protocol, destination, port] = parts[..] else { return None };
+    let [ports, member, address, protocol, destination, port, worker] = parts[..] else {
+        return None;
+    };
     let address_of = |text: &str| Some(Address::from(text.parse::<std::net::IpAddr>().ok()?));
-    let protocol = if protocol == "Tcp" { Transport::Tcp } else { Transport::Udp };
+    let protocol = Transport::ALL.into_iter().find(|it| it.to_string() == protocol)?;
     let towards = Towards {
         member: address_of(member)?,
         address: address_of(address)?,
         protocol,
         destination: (address_of(destination)?, port.parse().ok()?),
+        worker: WorkerId(worker.parse().ok()?),
     };
     Some((Reverse(ports.parse().ok()?), towards))
 }
 
-fn shown((Reverse(ports), towards): &Rank, worker: WorkerId) -> SnatDestination {
+fn shown((Reverse(ports), towards): &Rank) -> SnatDestination {
     SnatDestination {
         member: towards.member.to_string(),
         address: towards.address.to_string(),
@@ -300,7 +307,7 @@ fn shown((Reverse(ports), towards): &Rank, worker: WorkerId) -> SnatDestination 
         destination: towards.destination.0.to_string(),
         destination_port: towards.destination.1,
         ports_used: *ports,
-        worker: worker.0,
+        worker: towards.worker.0,
     }
 }
 
@@ -324,15 +331,25 @@ mod tests {
             address: address("203.0.113.20"),
             protocol: Transport::Udp,
             destination: (address("2001:db8::1"), 53),
+            worker: WorkerId(3),
         };
-        let behind = Destinations::Behind((Reverse(17), towards));
-        for destinations in [Destinations::All, Destinations::None, behind] {
+        let behind = Transport::ALL
+            .map(|protocol| Destinations::Behind((Reverse(17), Towards { protocol, ..towards })));
+        for destinations in [Destinations::All, Destinations::None].into_iter().chain(behind) {
             for allocations in [None, Some(0), Some(1200)] {
                 let place = Place { allocations, destinations: destinations.clone() };
                 assert_eq!(Place::read(&place.write()), Ok(place));
             }
         }
-        for text in ["", "1", "1/", "x/-", "1/1,2", "1/1,10.0.0.1,10.0.0.2,Tcp,x,1"] {
+        for text in [
+            "",
+            "1",
+            "1/",
+            "x/-",
+            "1/1,2",
+            "1/1,10.0.0.1,10.0.0.2,Tcp,x,1,0",
+            "1/1,10.0.0.1,10.0.0.2,Sctp,10.0.0.3,1,0",
+        ] {
             assert!(Place::read(text).is_err(), "{text}");
         }
     }
