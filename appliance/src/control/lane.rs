@@ -210,9 +210,7 @@ impl PublishLane {
 
     /// Notes that a member's ports are nearly used up, if it may get more.
     pub(super) fn want_ports(&mut self, member: MemberId, protocol: Transport) {
-        let snapshot = &self.published;
-        let mapping = snapshot.member(member).and_then(|it| it.mapping(protocol));
-        let mapping = mapping.and_then(|position| snapshot.mappings.get(position as usize));
+        let mapping = self.published.mapping(member, protocol);
         let may_grow = |it: &OutboundMapping| it.on_demand_max.is_some_and(|max| it.ports() < max);
         if mapping.is_some_and(may_grow) {
             self.wanting.insert((member, protocol));

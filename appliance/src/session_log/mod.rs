@@ -157,10 +157,7 @@ impl SessionLog {
         if last.is_some_and(|last| now.saturating_sub(*last) < AGAIN_MS) {
             return;
         }
-        let mapping = snapshot.member(member).and_then(|it| it.mapping(protocol));
-        let Some(mapping) = mapping.and_then(|it| snapshot.mappings.get(it as usize)) else {
-            return;
-        };
+        let Some(mapping) = snapshot.mapping(member, protocol) else { return };
         self.short.insert((member, protocol), now);
         self.shared.order(Order::Shortage(now, member, protocol, mapping.ports()));
     }

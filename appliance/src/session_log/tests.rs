@@ -147,8 +147,7 @@ fn a_member_without_a_free_port_is_told_of_once_a_minute() {
         read(&path).into_iter().filter(|it| it["event"] == "PortsExhausted").collect();
     assert_eq!(told.len(), 1);
     let snapshot = trial.simulation.snapshot();
-    let mapping = snapshot.member(MemberId(0)).and_then(|it| it.mapping(Transport::Tcp));
-    let ports = snapshot.mappings[mapping.expect("it has ports") as usize].ports();
+    let ports = snapshot.mapping(MemberId(0), Transport::Tcp).expect("it has ports").ports();
     assert_eq!((&told[0]["member"], &told[0]["ports"]), (&"10.0.0.11".into(), &ports.into()));
 }
 

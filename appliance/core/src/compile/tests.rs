@@ -97,8 +97,7 @@ impl Bench {
     /// A member's blocks of TCP ports: the first one, and the one behind the last.
     fn ranges(&self, snapshot: &Snapshot, member: &str) -> Vec<(u16, u16)> {
         let id = self.compiler.member_id(v4(member)).expect("a member");
-        let mapping = snapshot.member(id).and_then(|it| it.mapping(Transport::Tcp));
-        let mapping = &snapshot.mappings[mapping.expect("a mapping") as usize];
+        let mapping = snapshot.mapping(id, Transport::Tcp).expect("a mapping");
         mapping.blocks().map(|block| (block.range().start, block.range().end)).collect()
     }
 
@@ -111,8 +110,7 @@ impl Bench {
     /// First port, ports and worker of a member's TCP block.
     fn block(&self, snapshot: &Snapshot, member: &str) -> (u16, u32, WorkerId) {
         let id = self.compiler.member_id(v4(member)).expect("a member");
-        let mapping = snapshot.member(id).and_then(|it| it.mapping(Transport::Tcp));
-        let mapping = &snapshot.mappings[mapping.expect("a mapping") as usize];
+        let mapping = snapshot.mapping(id, Transport::Tcp).expect("a mapping");
         let [share] = &mapping.shares[..] else { panic!("one share: {mapping:?}") };
         (share.blocks[0].first_port, mapping.ports(), share.worker)
     }
@@ -317,8 +315,7 @@ fn ports_of_an_address_that_a_member_left_begin_no_flow_while_they_drain() {
     let left = snapshot.outbound_address(OutboundAddressId(0)).expect("an address with flows");
     assert!(left.holder(Transport::Tcp, 1064).is_some(), "it drains");
     let member = bench.compiler.member_id(v4("10.0.0.11")).expect("a member");
-    let mapping = snapshot.member(member).and_then(|it| it.mapping(Transport::Tcp));
-    let mapping = &snapshot.mappings[mapping.expect("a mapping") as usize];
+    let mapping = snapshot.mapping(member, Transport::Tcp).expect("a mapping");
     assert_eq!(mapping.ports(), 64);
     assert!(mapping.blocks().all(|block| block.address != OutboundAddressId(0)));
 }

@@ -227,6 +227,5 @@ fn mapping(
     member: Option<MemberId>,
 ) -> Option<OutboundMapping> {
     let Some(Action::ToOutside(..) | Action::FromOutside(..)) = action else { return None };
-    let position = snapshot.member(member?)?.mapping(protocol)?;
-    snapshot.mappings.get(position as usize).cloned()
+    snapshot.mapping(member?, protocol).cloned()
 }

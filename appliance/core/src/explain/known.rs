@@ -39,8 +39,7 @@ fn inbound(
 fn outbound(snapshot: &Snapshot, question: &Question) -> Option<(WorkerId, Key)> {
     let Question { protocol, source, destination: (far, port), .. } = *question;
     let member = snapshot.hosts.get(source.0).as_member()?;
-    let mapping = snapshot.member(member)?.mapping(protocol)?;
-    let mapping = snapshot.mappings.get(mapping as usize)?;
+    let mapping = snapshot.mapping(member, protocol)?;
     // Of several shares, the one that most of the member's flows are at.
     let owner = mapping.share(|| 0, 0)?.worker;
     Some((owner, key::outbound(protocol, member, source.1, far, port)))

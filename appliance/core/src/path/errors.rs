@@ -20,7 +20,7 @@ use super::echo::classify_echo;
 use super::find::{far_end, recorded};
 use super::instance;
 use super::parse::is_valid_destination;
-use super::steer::{first_share, flow_key, hand_over, owner};
+use super::steer::{flow_key, hand_over, owner};
 use super::worker::Worker;
 use crate::policy::{Backend, Snapshot};
 use crate::telemetry::{Counter, DropReason};
@@ -251,9 +251,7 @@ impl Worker {
     ) {
         let (parsed, tag) = (&batch.parsed[place], frames.tag(place).passed_on());
         let mapping = snapshot.mappings.get(mapping as usize);
-        let next = mapping.and_then(|mapping| first_share(mapping, parsed, tag.dry));
-        // Where the shares have changed under way, it may be this one again.
-        match next.filter(|share| share.worker != self.id) {
+        match mapping.and_then(|mapping| self.next_share(mapping, parsed, tag)) {
             Some(next) => hand_over(next.worker, tag, frames, batch, place),
             None => batch.conclude(place, as_reply(snapshot, parsed)),
         }

@@ -120,8 +120,7 @@ impl Worker {
             return Some([to_client, to_member].map(Reset::from));
         }
         let member = snapshot.member(MemberId(key.id))?;
-        let mapping = member.mapping(Transport::Tcp)?;
-        snapshot.mappings.get(mapping as usize).filter(|mapping| mapping.tcp_reset)?;
+        snapshot.mapping(MemberId(key.id), Transport::Tcp).filter(|it| it.tcp_reset)?;
         let outbound = snapshot.outbound_address(OutboundAddressId(entry.target))?;
         let responder_expects = self.flows.at(self.flows.partner(slot)?).responder_expects.get();
         let outside = (outbound.address, entry.target_port);

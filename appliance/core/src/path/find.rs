@@ -8,7 +8,7 @@ use zerocopy::big_endian::U32;
 use super::batch::{Action, Batch, Class, Frames};
 use super::exhaustion::sequence_of;
 use super::outbound::outbound_ticks;
-use super::steer::{first_share, hand_over};
+use super::steer::hand_over;
 use super::worker::{Now, Worker};
 use crate::flow::{Entry, FlowKey, Kind, Side, TcpState, inbound_ticks};
 use crate::policy::Snapshot;
@@ -142,15 +142,15 @@ impl Worker {
         batch: &mut Batch,
         place: usize,
     ) -> bool {
-        let tag = frames.tag(place).passed_on();
+        let (tag, parsed) = (frames.tag(place).passed_on(), &batch.parsed[place]);
         let next = match batch.classes[place] {
             Class::Outbound(_, position) => {
                 let mapping = snapshot.mappings.get(position as usize);
-                mapping.and_then(|mapping| first_share(mapping, &batch.parsed[place], tag.dry))
+                mapping.and_then(|mapping| self.next_share(mapping, parsed, tag))
             }
             Class::Inbound(_) | Class::Reply(_) | Class::OutboundReply(..) | Class::Routed => None,
         };
-        let Some(next) = next.filter(|share| share.worker != self.id) else {
+        let Some(next) = next else {
             self.end_flow(slot);
             return false;
         };
@@ -238,8 +238,7 @@ impl Worker {
             }
             Kind::Reservation(_) => true,
             Kind::Outbound(protocol) if entry.is_stub() => {
-                let member = snapshot.member(MemberId(key.id));
-                member.is_some_and(|member| member.mapping(protocol).is_some())
+                snapshot.mapping(MemberId(key.id), protocol).is_some()
             }
             Kind::Outbound(protocol) => {
                 let address = OutboundAddressId(entry.target);
@@ -254,7 +253,7 @@ impl Worker {
 
     /// Whether a port of an address is still the member's, on this worker: by what it may use, or
     /// until its last flow has ended. A member whose flows may not leave any more has none.
-    fn holds(
+    pub(super) fn holds(
         &self,
         snapshot: &Snapshot,
         member: MemberId,
@@ -262,7 +261,7 @@ impl Worker {
         address: OutboundAddressId,
         port: u16,
     ) -> bool {
-        let may_leave = snapshot.member(member).is_some_and(|it| it.mapping(protocol).is_some());
+        let may_leave = snapshot.mapping(member, protocol).is_some();
         let holder = snapshot.outbound_address(address).and_then(|it| it.holder(protocol, port));
         may_leave && holder.is_some_and(|it| it.member == member && it.worker == self.id)
     }
@@ -280,8 +279,7 @@ impl Worker {
             Kind::OutboundReply(_) => entry.target,
             Kind::Inbound | Kind::Outbound(_) | Kind::Reservation(_) => key.id,
         };
-        let mapping = snapshot.member(MemberId(member))?.mapping(protocol)?;
-        let timers = &snapshot.mappings.get(mapping as usize)?.timers;
+        let timers = &snapshot.mapping(MemberId(member), protocol)?.timers;
         let ticks = outbound_ticks(protocol, entry.tcp, timers);
         let partner = self.flows.partner(slot).map(|partner| self.flows.at(partner).last_seen);
         Some(entry.last_seen.max(partner.unwrap_or_default()).silent_for(ticks))

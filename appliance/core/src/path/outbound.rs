@@ -121,8 +121,7 @@ impl Worker {
         (member, position, parsed): (MemberId, u32, &Parsed),
     ) -> Option<(Block, Towards)> {
         let mapping = snapshot.mappings.get(position as usize)?;
-        let share = mapping.shares.iter().find(|share| share.worker == self.id)?;
-        let block = share.blocks.first()?;
+        let block = mapping.share_of(self.id)?.blocks.first()?;
         let protocol = transport(parsed)?;
         let holder = Holder { member, address: block.address, protocol };
         let far_port = key::far_port(protocol, parsed.destination_port);
@@ -172,9 +171,7 @@ impl Worker {
     ) -> Result<Action, Unopened> {
         let parsed = newcomer.parsed;
         let protocol = transport(parsed).ok_or(DropReason::ProtocolNotTranslated)?;
-        let next = first_share(mapping, parsed, tag.passed_on().dry);
-        // Where the shares have changed under way, it may be this one again.
-        let next = next.filter(|share| share.worker != self.id);
+        let next = self.next_share(mapping, parsed, tag.passed_on());
         if protocol == Transport::Tcp && !is_opening(parsed) {
             return match next {
                 Some(next) => Err(Unopened::Elsewhere(next.worker)),
@@ -182,8 +179,7 @@ impl Worker {
             };
         }
         self.check_fairness(snapshot, member)?;
-        let share = mapping.shares.iter().find(|share| share.worker == self.id);
-        let share = share.ok_or(DropReason::NoOutbound)?;
+        let share = mapping.share_of(self.id).ok_or(DropReason::NoOutbound)?;
         let opening = Opening { member, protocol, mapping, share, newcomer };
         match (self.open_here(snapshot, now, &opening), next) {
             (Ok(claim), _) => {
@@ -294,8 +290,7 @@ impl Worker {
     ) -> Result<Claim, DropReason> {
         let (member, protocol) = (opening.member, opening.protocol);
         let key = key::reservation(protocol, member, opening.newcomer.parsed.source_port);
-        let home = self.flows.home(&key);
-        let reserved = self.flows.find(&key, home);
+        let reserved = self.flows.find(&key, self.flows.home(&key));
         if let Some(slot) = reserved {
             let entry = self.flows.at(slot);
             let address = OutboundAddressId(entry.target);
@@ -304,15 +299,14 @@ impl Worker {
                 port: entry.target_port,
                 is_reserved: true,
             };
-            if !self.may_share(snapshot, opening, &claim) {
-                return self.reserve(snapshot, now, opening, reserved);
+            if self.may_share(snapshot, opening, &claim) {
+                self.ports.share(&claim.holder, claim.port).map_err(|error| reason_of(&error))?;
+                let entry = self.flows.at_mut(slot);
+                entry.set_flows(entry.flows() + 1);
+                return Ok(claim);
             }
-            self.ports.share(&claim.holder, claim.port).map_err(|error| reason_of(&error))?;
-            let entry = self.flows.at_mut(slot);
-            entry.set_flows(entry.flows() + 1);
-            return Ok(claim);
         }
-        self.reserve(snapshot, now, opening, None)
+        self.reserve(snapshot, now, opening, reserved)
     }
 
     /// Whether a reserved port may have a further flow: it is still the member's, though it may
@@ -324,9 +318,8 @@ impl Worker {
         let (remote, remote_port) = (parsed.destination, parsed.destination_port);
         let Some(outbound) = snapshot.outbound_address(address) else { return false };
         let rule = snapshot.endpoints.frontend(outbound.address, claim.port, parsed.protocol);
-        let holder = outbound.holder(protocol, claim.port);
         rule.is_none()
-            && holder.is_some_and(|it| it.member == member && it.worker == self.id)
+            && self.holds(snapshot, member, protocol, address, claim.port)
             && !self.flows.has_port(&claim.holder, claim.port, remote, remote_port)
     }
 
@@ -370,12 +363,13 @@ impl Worker {
             let holder = Holder { member, address: block.address, protocol };
             let flows = &self.flows;
             let is_taken = |port| {
-                let taken = |remote, far_port| flows.has_port(&holder, port, remote, far_port);
-                is_passed(&holder, port)
-                    || match towards {
-                        Towards::One(remote, far_port) => taken(remote, far_port),
-                        Towards::Everybody => false,
+                let has_flow = match towards {
+                    Towards::One(remote, far_port) => {
+                        flows.has_port(&holder, port, remote, far_port)
                     }
+                    Towards::Everybody => false,
+                };
+                has_flow || is_passed(&holder, port)
             };
             let (first_port, ports) = (block.first_port, block.ports);
             let is_all = opening.share.blocks.len() == 1;
@@ -453,9 +447,8 @@ impl Worker {
         let key = key::outbound(protocol, opening.member, near, remote, far);
         let stub = Entry::new(key, 0, 0, TcpState::NEW, now.tick(), snapshot.generation);
         // Until there is more than a request to open: the next share may have none, either.
-        let timers = &opening.mapping.timers;
-        let ticks = if protocol == Transport::Tcp { timers.opening } else { timers.idle };
-        let deadline = now.tick().silent_for(ticks.min(timers.idle));
+        let ticks = outbound_ticks(protocol, TcpState::NEW, &opening.mapping.timers);
+        let deadline = now.tick().silent_for(ticks);
         if self.flows.insert(stub.into_stub(), home, deadline).is_ok() {
             self.counters.count(Counter::FlowsCreated, 1);
             self.counters.count(Counter::SnatStubsCreated, 1);

@@ -55,6 +55,17 @@ impl Worker {
         }
     }
 
+    /// The share that a packet tagged so is passed on to. Where the shares have changed under way,
+    /// it may be this worker's again, which is none.
+    pub(super) fn next_share<'a>(
+        &self,
+        mapping: &'a OutboundMapping,
+        parsed: &Parsed,
+        tag: Tag,
+    ) -> Option<&'a Share> {
+        first_share(mapping, parsed, tag.dry).filter(|share| share.worker != self.id)
+    }
+
     /// Puts a packet into the set of its class, or passes it to its owner.
     #[inline]
     fn take_class<F: Frames>(

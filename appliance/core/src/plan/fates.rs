@@ -243,10 +243,10 @@ impl Compared<'_> {
         for member in &pool.members {
             let Some(id) = now.hosts.get(member.address.into()).as_member() else { continue };
             for protocol in &method.protocols {
-                let mapping = mapping_of(now, id, *protocol);
+                let mapping = now.mapping(id, *protocol);
                 let Some(mapping) = mapping.filter(|it| it.method == position) else { continue };
                 let flows = Flows::Outbound(id, *protocol);
-                let Some(next) = mapping_of(self.planned.snapshot, id, *protocol) else {
+                let Some(next) = self.planned.snapshot.mapping(id, *protocol) else {
                     let (id, why) = match self.keeps(owner, pool, member) {
                         true => (method.id.clone(), no_way_out(*protocol)),
                         false => (id_of_member(owner, pool, member), LEFT.to_owned()),
@@ -307,15 +307,6 @@ fn held(snapshot: &Snapshot) -> Held {
         }
     }
     held
-}
-
-fn mapping_of(
-    snapshot: &Snapshot,
-    member: MemberId,
-    protocol: Transport,
-) -> Option<&OutboundMapping> {
-    let position = snapshot.member(member)?.mapping(protocol)?;
-    snapshot.mappings.get(usize::try_from(position).ok()?)
 }
 
 /// Ports of one member, by eights.

@@ -41,7 +41,7 @@ pub use route::{Adjacency, Hop, NextHop, Routes};
 pub use rule::{Backend, LoadDistribution, Rule};
 pub use steer::{INDIRECTION_ENTRIES, OwnerFunction, RSS_KEY_BYTES};
 
-use crate::units::{Generation, MemberId, OutboundAddressId, RuleId};
+use crate::units::{Generation, MemberId, OutboundAddressId, RuleId, Transport};
 
 /// Everything that workers may read, in one generation.
 #[derive(Clone, Debug)]
@@ -94,6 +94,14 @@ impl Snapshot {
     #[inline]
     pub fn member(&self, id: MemberId) -> Option<&Member> {
         self.members.get(id.index()).filter(|member| member.live)
+    }
+
+    /// How a member's flows of a protocol leave, if they may.
+    #[must_use]
+    #[inline]
+    pub fn mapping(&self, member: MemberId, protocol: Transport) -> Option<&OutboundMapping> {
+        let position = self.member(member)?.mapping(protocol)?;
+        self.mappings.get(position as usize)
     }
 
     /// The outbound address in slot `id`, unless it is gone.

@@ -83,6 +83,12 @@ impl OutboundMapping {
         self.shares.iter().flat_map(|share| &share.blocks)
     }
 
+    /// What one worker holds, if it holds any.
+    #[must_use]
+    pub fn share_of(&self, worker: WorkerId) -> Option<&Share> {
+        self.shares.iter().find(|share| share.worker == worker)
+    }
+
     /// The share that a flow with this hash comes to, after it has found `dry` of them without a
     /// port for it; `None` when it has been to all.
     #[must_use]

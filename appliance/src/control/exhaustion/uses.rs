@@ -75,8 +75,7 @@ impl By<'_> {
     }
 
     fn shares(&self, member: MemberId, protocol: Transport) -> Option<&[Share]> {
-        let position = self.snapshot.member(member)?.mapping(protocol)?;
-        let mapping = self.snapshot.mappings.get(position as usize)?;
+        let mapping = self.snapshot.mapping(member, protocol)?;
         (mapping.method == self.position).then_some(&mapping.shares)
     }
 }

@@ -102,8 +102,7 @@ impl Dealt<'_> {
 
     /// The blocks of a member, in the order in which each worker uses them.
     fn blocks(&self, one: &MemberPorts) -> Vec<(WorkerId, PortBlock)> {
-        let position = self.snapshot.member(one.id).and_then(|it| it.mapping(one.protocol));
-        let mapping = position.and_then(|it| self.snapshot.mappings.get(it as usize));
+        let mapping = self.snapshot.mapping(one.id, one.protocol);
         let of = |share: &'_ Share| -> Vec<_> {
             share.blocks.iter().map(|block| (share.worker, *block)).collect()
         };

@@ -110,8 +110,7 @@ impl Names {
         }
         for member in (0u32..).take(snapshot.members.len()).map(MemberId) {
             for protocol in Transport::ALL {
-                let mapping = snapshot.member(member).and_then(|it| it.mapping(protocol));
-                let mapping = mapping.and_then(|it| snapshot.mappings.get(it as usize));
+                let mapping = snapshot.mapping(member, protocol);
                 let method = mapping.map(|mapping| mapping.method as usize);
                 self.outbound.extend(method.map(|method| ((member, protocol), method)));
             }

@@ -307,10 +307,8 @@ impl Simulation {
     fn take_exhaustions(&mut self, worker: usize) {
         let exhaustions: Vec<_> = self.workers[worker].exhaustions.drain(..).collect();
         for exhaustion in &exhaustions {
-            let member = self.snapshot.member(exhaustion.member);
-            let mapping = member.and_then(|member| member.mapping(exhaustion.protocol));
-            if mapping.is_some_and(|it| self.snapshot.mappings[it as usize].on_demand_max.is_some())
-            {
+            let mapping = self.snapshot.mapping(exhaustion.member, exhaustion.protocol);
+            if mapping.is_some_and(|it| it.on_demand_max.is_some()) {
                 self.world.want(exhaustion.member, exhaustion.protocol);
             }
         }

@@ -88,8 +88,7 @@ impl Allotment {
     }
 
     fn mapping(&self, member: Ipv4Addr, protocol: Transport) -> Option<&OutboundMapping> {
-        let member = self.snapshot.member(*self.members.get(&member)?)?;
-        self.snapshot.mappings.get(member.mapping(protocol)? as usize)
+        self.snapshot.mapping(*self.members.get(&member)?, protocol)
     }
 
     /// A member's ports; none if it has no way out.

@@ -356,7 +356,7 @@ impl Trial {
         let outbound = snapshot.outbound_address(OutboundAddressId(entry.target))?;
         let member = MemberId(key.id);
         let holder = outbound.holder(protocol, entry.target_port)?.member;
-        snapshot.member(member)?.mapping(protocol)?;
+        snapshot.mapping(member, protocol)?;
         if holder != member {
             return None;
         }
